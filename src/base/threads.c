@@ -1,0 +1,187 @@
+/* threads.c: the thread pool. One loop at a time, a generation counter to start it, dynamic pieces, a countdown to end
+ * it. Workers spin while a run is open (hone__pool_enter) and sleep on a condition variable otherwise. */
+#define _GNU_SOURCE
+#include "threads.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "alloc.h"
+
+#if defined(__x86_64__) || defined(__i386__)
+#define PAUSE() __builtin_ia32_pause()
+#elif defined(__aarch64__)
+#define PAUSE() __asm__ volatile("yield")
+#else
+#define PAUSE() ((void)0)
+#endif
+
+enum { SPINS = 1 << 14 }; /* then give the core away once: the machine may be shared */
+
+struct hone__pool {
+    int threads;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    _Alignas(64) atomic_uint generation; /* a new value starts a loop */
+    atomic_int open;                     /* > 0: workers spin */
+    atomic_int stop;
+    _Alignas(64) atomic_size_t next; /* first item not handed out */
+    _Alignas(64) atomic_int busy;    /* workers that have not finished this loop */
+    size_t count, grain;
+    hone__loop_fn fn;
+    void *ctx;
+    int started;
+    struct worker {
+        hone__pool *pool;
+        int index;
+        pthread_t id;
+    } workers[];
+};
+
+static void work(hone__pool *p, int thread)
+{
+    for (;;) {
+        size_t begin = atomic_fetch_add_explicit(&p->next, p->grain, memory_order_relaxed);
+        if (begin >= p->count) return;
+        size_t end = p->count - begin < p->grain ? p->count : begin + p->grain;
+        p->fn(p->ctx, begin, end, thread);
+    }
+}
+
+static void sleep_until(hone__pool *p, unsigned seen)
+{
+    pthread_mutex_lock(&p->lock);
+    while (!atomic_load(&p->open) && !atomic_load(&p->stop) && atomic_load(&p->generation) == seen)
+        pthread_cond_wait(&p->wake, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+}
+
+static void *worker_main(void *arg)
+{
+    struct worker *w = arg;
+    hone__pool *p = w->pool;
+    unsigned seen = 0;
+    for (;;) {
+        unsigned spins = 0;
+        while (atomic_load_explicit(&p->generation, memory_order_acquire) == seen) {
+            if (atomic_load_explicit(&p->stop, memory_order_relaxed)) return NULL;
+            if (!atomic_load_explicit(&p->open, memory_order_relaxed)) sleep_until(p, seen);
+            else if (++spins % SPINS == 0) sched_yield();
+            else PAUSE();
+        }
+        seen = atomic_load_explicit(&p->generation, memory_order_acquire);
+        work(p, w->index);
+        atomic_fetch_sub_explicit(&p->busy, 1, memory_order_release);
+    }
+}
+
+hone_status hone__pool_create(int threads, hone__pool **out)
+{
+    *out = NULL;
+    if (threads < 1 || threads > 1024)
+        return hone__fail(HONE_E_ARGUMENT, "number of threads is %d, expected 1 to 1024", threads);
+    size_t bytes = sizeof(hone__pool) + (size_t)threads * sizeof(struct worker);
+    hone__pool *p = hone__aligned_malloc(bytes);
+    if (!p) return hone__out_of_memory(bytes);
+    memset(p, 0, bytes);
+    p->threads = threads;
+    pthread_mutex_init(&p->lock, NULL);
+    pthread_cond_init(&p->wake, NULL);
+    for (int i = 1; i < threads; i++) {
+        struct worker *w = &p->workers[i];
+        w->pool = p;
+        w->index = i;
+        if (pthread_create(&w->id, NULL, worker_main, w)) {
+            hone__pool_destroy(p);
+            return hone__fail(HONE_E_MEMORY, "cannot start thread %d of %d", i + 1, threads);
+        }
+        p->started = i;
+    }
+    *out = p;
+    return HONE_OK;
+}
+
+void hone__pool_destroy(hone__pool *p)
+{
+    if (!p) return;
+    pthread_mutex_lock(&p->lock);
+    atomic_store(&p->stop, 1);
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+    for (int i = 1; i <= p->started; i++) pthread_join(p->workers[i].id, NULL);
+    pthread_cond_destroy(&p->wake);
+    pthread_mutex_destroy(&p->lock);
+    hone__aligned_free(p);
+}
+
+int hone__pool_threads(const hone__pool *p) { return p ? p->threads : 1; }
+
+static void wake_all(hone__pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    pthread_cond_broadcast(&p->wake);
+    pthread_mutex_unlock(&p->lock);
+}
+
+void hone__pool_enter(hone__pool *p)
+{
+    if (p && p->threads > 1 && atomic_fetch_add(&p->open, 1) == 0) wake_all(p);
+}
+
+void hone__pool_leave(hone__pool *p)
+{
+    if (p && p->threads > 1) atomic_fetch_sub(&p->open, 1);
+}
+
+void hone__pool_run(hone__pool *p, size_t count, size_t grain, hone__loop_fn fn, void *ctx)
+{
+    if (!count) return;
+    if (!grain) grain = 1;
+    if (!p || p->threads == 1 || count <= grain) {
+        for (size_t i = 0; i < count; i += grain) fn(ctx, i, count - i < grain ? count : i + grain, 0);
+        return;
+    }
+    p->count = count;
+    p->grain = grain;
+    p->fn = fn;
+    p->ctx = ctx;
+    atomic_store_explicit(&p->next, 0, memory_order_relaxed);
+    atomic_store_explicit(&p->busy, p->threads - 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(&p->generation, 1, memory_order_release);
+    if (!atomic_load_explicit(&p->open, memory_order_relaxed)) wake_all(p);
+    work(p, 0);
+    unsigned spins = 0;
+    while (atomic_load_explicit(&p->busy, memory_order_acquire))
+        if (++spins % SPINS == 0) sched_yield();
+        else PAUSE();
+}
+
+/* Counts distinct (package, core) pairs among the CPUs in our affinity mask; every CPU counts where sysfs is silent. */
+int hone__cpu_cores(void)
+{
+#if defined(__linux__)
+    cpu_set_t set;
+    if (sched_getaffinity(0, sizeof set, &set)) return 1;
+    int cores = 0;
+    for (int c = 0; c < CPU_SETSIZE; c++) {
+        if (!CPU_ISSET(c, &set)) continue;
+        char path[96], text[16] = "";
+        snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", c);
+        FILE *f = fopen(path, "r");
+        int first = c;
+        if (f) {
+            if (fgets(text, sizeof text, f)) sscanf(text, "%d", &first);
+            fclose(f);
+        }
+        if (first == c || !CPU_ISSET(first, &set)) cores++;
+    }
+    return cores > 0 ? cores : 1;
+#else
+    long n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n > 0 ? (int)n : 1;
+#endif
+}
