@@ -35,7 +35,13 @@ hone_status hone__at(hone_status code, const char *format, ...)
     va_end(args);
     if (n < 0) return code;
     size_t used = (size_t)n < sizeof text ? (size_t)n : sizeof text - 1;
-    snprintf(text + used, sizeof text - used, ": %s", message);
+    size_t rest = strlen(message), room = sizeof text - 1 - used;
+    if (room > 2) {
+        memcpy(text + used, ": ", 2);
+        if (rest > room - 2) rest = room - 2;
+        memcpy(text + used + 2, message, rest);
+        text[used + 2 + rest] = 0;
+    }
     clean(text);
     memcpy(message, text, sizeof text);
     return code;

@@ -1,0 +1,154 @@
+/* model.c: the model as a container: arena, opsets, metadata, symbols, constants. */
+#include <string.h>
+
+#include "graph.h"
+
+#define GROW(m, list)                                                                                                  \
+    hone__grow(&(m)->list##s, &(m)->list##_capacity, (m)->list##_count, sizeof *(m)->list##s)
+
+hone_status hone__model_new(hone__model **out)
+{
+    *out = NULL;
+    hone__model *m = hone__calloc(1, sizeof *m);
+    if (!m) return hone__out_of_memory(sizeof *m);
+    m->ir_version = 10;
+    m->producer = "hone";
+    m->producer_version = "";
+    m->doc = "";
+    hone_status s = hone__graph_new(m, NULL, &m->graph);
+    if (s == HONE_OK) s = hone__model_set_opset(m, "", 21);
+    if (s != HONE_OK) {
+        hone__model_destroy(m);
+        return s;
+    }
+    *out = m;
+    return HONE_OK;
+}
+
+static void release_uses(hone__graph *g)
+{
+    for (hone__value *v = g->values; v; v = v->next) {
+        hone__free(v->uses);
+        v->uses = NULL;
+    }
+}
+
+void hone__model_destroy(hone__model *m)
+{
+    if (!m) return;
+    for (size_t i = 0; i < m->tensor_count; i++) hone__tensor_release(m->tensors[i]);
+    for (size_t i = 0; i < m->owned_count; i++) {
+        hone__graph *g = m->owned[i];
+        release_uses(g);
+        hone__free(g->inputs);
+        hone__free(g->outputs);
+    }
+    hone__free(m->tensors);
+    hone__free(m->owned);
+    hone__free(m->opsets);
+    hone__free(m->metadata);
+    hone__free(m->symbols);
+    hone__arena_free(&m->arena);
+    hone__free(m);
+}
+
+hone_status hone__model_set_metadata(hone__model *m, const char *key, const char *text)
+{
+    const char *copy = hone__arena_strndup(&m->arena, text, strlen(text));
+    if (!copy) return hone__out_of_memory(strlen(text));
+    for (size_t i = 0; i < m->metadata_count; i++)
+        if (!strcmp(m->metadata[i].key, key)) {
+            m->metadata[i].text = copy;
+            return HONE_OK;
+        }
+    HONE__TRY(hone__grow(&m->metadata, &m->metadata_capacity, m->metadata_count, sizeof *m->metadata));
+    const char *k = hone__arena_strndup(&m->arena, key, strlen(key));
+    if (!k) return hone__out_of_memory(strlen(key));
+    m->metadata[m->metadata_count++] = (hone__entry){k, copy};
+    return HONE_OK;
+}
+
+const char *hone__model_metadata(const hone__model *m, const char *key)
+{
+    for (size_t i = 0; i < m->metadata_count; i++)
+        if (!strcmp(m->metadata[i].key, key)) return m->metadata[i].text;
+    return NULL;
+}
+
+hone_status hone__model_set_opset(hone__model *m, const char *domain, int64_t version)
+{
+    for (size_t i = 0; i < m->opset_count; i++)
+        if (!strcmp(m->opsets[i].domain, domain)) {
+            m->opsets[i].version = version;
+            return HONE_OK;
+        }
+    HONE__TRY(GROW(m, opset));
+    const char *d = hone__arena_strndup(&m->arena, domain, strlen(domain));
+    if (!d) return hone__out_of_memory(strlen(domain));
+    m->opsets[m->opset_count++] = (hone__opset){d, version};
+    return HONE_OK;
+}
+
+int64_t hone__model_opset(const hone__model *m, const char *domain)
+{
+    for (size_t i = 0; i < m->opset_count; i++)
+        if (!strcmp(m->opsets[i].domain, domain)) return m->opsets[i].version;
+    return 0;
+}
+
+hone_status hone__symbol(hone__model *m, const char *name, int64_t *dim)
+{
+    *dim = -1;
+    if (!name[0]) return HONE_OK;
+    for (size_t i = 0; i < m->symbol_count; i++)
+        if (!strcmp(m->symbols[i], name)) {
+            *dim = -2 - (int64_t)i;
+            return HONE_OK;
+        }
+    HONE__TRY(GROW(m, symbol));
+    const char *copy = hone__arena_strndup(&m->arena, name, strlen(name));
+    if (!copy) return hone__out_of_memory(strlen(name));
+    *dim = -2 - (int64_t)m->symbol_count;
+    m->symbols[m->symbol_count++] = copy;
+    return HONE_OK;
+}
+
+const char *hone__symbol_name(const hone__model *m, int64_t dim)
+{
+    int64_t i = -2 - dim;
+    return i >= 0 && (size_t)i < m->symbol_count ? m->symbols[i] : "?";
+}
+
+hone_status hone__graph_new(hone__model *m, hone__node *owner, hone__graph **out)
+{
+    *out = NULL;
+    hone__graph *g = hone__arena_zalloc(&m->arena, sizeof *g);
+    if (!g) return hone__out_of_memory(sizeof *g);
+    g->model = m;
+    g->owner = owner;
+    g->name = "";
+    HONE__TRY(hone__grow(&m->owned, &m->owned_capacity, m->owned_count, sizeof *m->owned));
+    m->owned[m->owned_count++] = g;
+    *out = g;
+    return HONE_OK;
+}
+
+static hone_status hold_tensor(hone__model *m, const hone__tensor *tensor, hone__tensor **out)
+{
+    hone__tensor *copy = hone__arena_alloc(&m->arena, sizeof *copy);
+    hone_status s = copy ? GROW(m, tensor) : hone__out_of_memory(sizeof *copy);
+    if (s != HONE_OK) return s;
+    *copy = *tensor;
+    m->tensors[m->tensor_count++] = copy;
+    *out = copy;
+    return HONE_OK;
+}
+
+hone_status hone__model_hold(hone__model *m, hone__tensor *tensor, hone__tensor **out)
+{
+    *out = NULL;
+    hone_status s = hold_tensor(m, tensor, out);
+    if (s != HONE_OK) hone__tensor_release(tensor);
+    *tensor = (hone__tensor){0};
+    return s;
+}

@@ -1,0 +1,19 @@
+/* onnx.h: .onnx files to and from the graph. */
+#ifndef HONE_ONNX_ONNX_H
+#define HONE_ONNX_ONNX_H
+
+#include "graph/graph.h"
+
+/* Reads a file (IR 3 to 13): weights stay in the mapping, functions are inlined, old opsets are lifted to the meaning of
+ * HONE__OPSET. External data is opened only inside the model's folder. Errors name `path` and the place. */
+hone_status hone__onnx_read(const char *path, hone__model **out);
+/* The same from memory: `data` must outlive the model. `name` is for messages. External data is refused. */
+hone_status hone__onnx_parse(const void *data, size_t size, const char *name, hone__model **out);
+
+/* Writes `path` (temporary name, then rename). Initializers go inside the file, or, when `external` is not NULL, those
+ * of at least 1 KB into that file beside it (64-byte aligned offsets). */
+hone_status hone__onnx_write(hone__model *model, const char *path, const char *external);
+
+#define HONE__OPSET 21 /* what imported graphs are written in; operators have the meaning of the newest known opset */
+
+#endif

@@ -1,0 +1,275 @@
+/* write.c: streams a model as protobuf. Each message is written twice by the same code: once into a counter, which
+ * gives the length that protobuf wants first, and once into the file. Field numbers are those of onnx.proto. */
+#include <string.h>
+
+#include "base/file.h"
+#include "onnx.h"
+
+enum { EXTERNAL_MIN = 1024, EXTERNAL_ALIGN = 64 };
+
+typedef struct sink {
+    hone__output *file; /* NULL: only count */
+    size_t count;
+    hone_status status;
+    hone__output *external; /* where big tensors go, or NULL */
+    const char *location;
+    size_t *offsets; /* per model tensor: place in the external file + 1 */
+} sink;
+
+typedef void (*body_fn)(sink *s, const void *what);
+
+static void put_bytes(sink *s, const void *data, size_t n)
+{
+    s->count += n;
+    if (s->file && s->status == HONE_OK) s->status = hone__output_write(s->file, data, n);
+}
+
+static void put_varint(sink *s, uint64_t v)
+{
+    uint8_t b[10];
+    size_t n = 0;
+    do b[n++] = (uint8_t)((v & 0x7f) | (v > 0x7f ? 0x80 : 0));
+    while (v >>= 7);
+    put_bytes(s, b, n);
+}
+
+static void put_int(sink *s, int field, int64_t v)
+{
+    put_varint(s, (uint64_t)field << 3);
+    put_varint(s, (uint64_t)v);
+}
+
+static void put_span(sink *s, int field, const void *data, size_t n)
+{
+    put_varint(s, (uint64_t)field << 3 | 2);
+    put_varint(s, n);
+    put_bytes(s, data, n);
+}
+
+static void put_text(sink *s, int field, const char *text) { put_span(s, field, text, strlen(text)); }
+
+static void put_float(sink *s, int field, float v)
+{
+    put_varint(s, (uint64_t)field << 3 | 5);
+    put_bytes(s, &v, 4);
+}
+
+static void put_message(sink *s, int field, body_fn body, const void *what)
+{
+    sink counter = *s;
+    counter.file = NULL;
+    counter.count = 0;
+    body(&counter, what);
+    put_varint(s, (uint64_t)field << 3 | 2);
+    put_varint(s, counter.count);
+    if (s->file) body(s, what);
+    else s->count += counter.count;
+}
+
+static void put_entry(sink *s, const void *what)
+{
+    const hone__entry *e = what;
+    put_text(s, 1, e->key);
+    put_text(s, 2, e->text);
+}
+
+static void put_opset(sink *s, const void *what)
+{
+    const hone__opset *o = what;
+    put_text(s, 1, o->domain);
+    put_int(s, 2, o->version);
+}
+
+typedef struct named_tensor {
+    const char *name;
+    const hone__tensor *t;
+    size_t external; /* place + 1, 0: inside */
+} named_tensor;
+
+static void put_external(sink *s, const named_tensor *nt)
+{
+    char text[24];
+    hone__entry e = {"location", s->location};
+    put_message(s, 13, put_entry, &e);
+    size_t numbers[2] = {nt->external - 1, nt->t->bytes};
+    for (int i = 0; i < 2; i++) {
+        char *p = text + sizeof text;
+        size_t v = numbers[i];
+        *--p = 0;
+        do *--p = (char)('0' + v % 10);
+        while (v /= 10);
+        put_message(s, 13, put_entry, &(hone__entry){i ? "length" : "offset", p});
+    }
+    put_int(s, 14, 1);
+}
+
+static void put_tensor(sink *s, const void *what)
+{
+    const named_tensor *nt = what;
+    const hone__tensor *t = nt->t;
+    for (int i = 0; i < t->rank; i++) put_int(s, 1, t->dims[i]);
+    put_int(s, 2, t->dtype);
+    if (*nt->name) put_text(s, 8, nt->name);
+    if (t->dtype == HONE_STRING) {
+        const hone__string *str = t->data;
+        for (size_t i = 0; i < t->count; i++) put_span(s, 6, str[i].data, str[i].size);
+    } else if (nt->external) put_external(s, nt);
+    else put_span(s, 9, t->data, t->bytes);
+}
+
+typedef struct dim {
+    const hone__model *model;
+    int64_t v;
+} dim;
+
+static void put_dim(sink *s, const void *what)
+{
+    const dim *d = what;
+    if (d->v >= 0) put_int(s, 1, d->v);
+    else if (d->v < -1) put_text(s, 2, hone__symbol_name(d->model, d->v));
+}
+
+static void put_shape(sink *s, const void *what)
+{
+    const hone__value *v = what;
+    for (int i = 0; i < v->shape.rank; i++)
+        put_message(s, 1, put_dim, &(dim){v->graph->model, v->shape.dims[i]});
+}
+
+static void put_tensor_type(sink *s, const void *what)
+{
+    const hone__value *v = what;
+    put_int(s, 1, v->dtype);
+    if (v->shape.rank >= 0) put_message(s, 2, put_shape, v);
+}
+
+static void put_type(sink *s, const void *what) { put_message(s, 1, put_tensor_type, what); }
+
+static void put_value(sink *s, const void *what)
+{
+    const hone__value *v = what;
+    put_text(s, 1, v->name);
+    if (v->dtype != HONE_UNDEFINED) put_message(s, 2, put_type, v);
+}
+
+static void put_graph(sink *s, const void *what);
+
+static void put_attr(sink *s, const void *what)
+{
+    const hone__attr *a = what;
+    put_text(s, 1, a->name);
+    switch (a->kind) {
+    case HONE__ATTR_FLOAT: put_float(s, 2, a->f); break;
+    case HONE__ATTR_INT: put_int(s, 3, a->i); break;
+    case HONE__ATTR_STRING: put_span(s, 4, a->s.data, a->s.size); break;
+    case HONE__ATTR_TENSOR: put_message(s, 5, put_tensor, &(named_tensor){"", a->t, 0}); break;
+    case HONE__ATTR_GRAPH: put_message(s, 6, put_graph, a->g); break;
+    case HONE__ATTR_FLOATS:
+        for (size_t i = 0; i < a->count; i++) put_float(s, 7, a->floats[i]);
+        break;
+    case HONE__ATTR_INTS:
+        for (size_t i = 0; i < a->count; i++) put_int(s, 8, a->ints[i]);
+        break;
+    case HONE__ATTR_STRINGS:
+        for (size_t i = 0; i < a->count; i++) put_span(s, 9, a->strings[i].data, a->strings[i].size);
+        break;
+    default: break;
+    }
+    put_int(s, 20, a->kind);
+}
+
+static void put_node(sink *s, const void *what)
+{
+    const hone__node *n = what;
+    int inputs = n->input_count, outputs = n->output_count;
+    while (outputs && !n->outputs[outputs - 1]) outputs--;
+    for (int i = 0; i < inputs; i++) put_text(s, 1, n->inputs[i] ? n->inputs[i]->name : "");
+    for (int i = 0; i < outputs; i++) put_text(s, 2, n->outputs[i] ? n->outputs[i]->name : "");
+    put_text(s, 3, n->name);
+    put_text(s, 4, n->op);
+    for (int i = 0; i < n->attr_count; i++) put_message(s, 5, put_attr, &n->attrs[i]);
+    if (*n->domain) put_text(s, 7, n->domain);
+}
+
+static bool is_initializer(const hone__value *v) { return v->constant && (!hone__value_unused(v)); }
+
+static size_t external_place(const sink *s, const hone__model *m, const hone__tensor *t)
+{
+    if (!s->offsets) return 0;
+    for (size_t i = 0; i < m->tensor_count; i++)
+        if (m->tensors[i] == t) return s->offsets[i];
+    return 0;
+}
+
+static void put_graph(sink *s, const void *what)
+{
+    const hone__graph *g = what;
+    for (const hone__node *n = g->first; n; n = n->next) put_message(s, 1, put_node, n);
+    put_text(s, 2, *g->name ? g->name : "graph");
+    const hone__value *v = g->values;
+    while (v && v->next) v = v->next;
+    for (; v; v = v->prev)
+        if (is_initializer(v))
+            put_message(s, 5, put_tensor, &(named_tensor){v->name, v->constant, external_place(s, g->model, v->constant)});
+    for (size_t i = 0; i < g->input_count; i++) put_message(s, 11, put_value, g->inputs[i]);
+    for (size_t i = 0; i < g->output_count; i++) put_message(s, 12, put_value, g->outputs[i]);
+}
+
+static void put_model(sink *s, const hone__model *m)
+{
+    put_int(s, 1, m->ir_version);
+    put_text(s, 2, m->producer);
+    if (*m->producer_version) put_text(s, 3, m->producer_version);
+    if (*m->doc) put_text(s, 6, m->doc);
+    put_message(s, 7, put_graph, m->graph);
+    for (size_t i = 0; i < m->opset_count; i++) put_message(s, 8, put_opset, &m->opsets[i]);
+    for (size_t i = 0; i < m->metadata_count; i++) put_message(s, 14, put_entry, &m->metadata[i]);
+}
+
+/* Big tensors one after the other, each at a multiple of 64. */
+static hone_status put_externals(sink *s, const hone__model *m)
+{
+    static const char zero[EXTERNAL_ALIGN];
+    size_t at = 0;
+    for (size_t i = 0; i < m->tensor_count; i++) {
+        const hone__tensor *t = m->tensors[i];
+        if (t->dtype == HONE_STRING || t->bytes < EXTERNAL_MIN) continue;
+        size_t pad = (EXTERNAL_ALIGN - at % EXTERNAL_ALIGN) % EXTERNAL_ALIGN;
+        HONE__TRY(hone__output_write(s->external, zero, pad));
+        HONE__TRY(hone__output_write(s->external, t->data, t->bytes));
+        s->offsets[i] = at + pad + 1;
+        at += pad + t->bytes;
+    }
+    return HONE_OK;
+}
+
+static hone_status write_all(sink *s, const hone__model *m)
+{
+    if (s->external) HONE__TRY(put_externals(s, m));
+    put_model(s, m);
+    return s->status;
+}
+
+hone_status hone__onnx_write(hone__model *m, const char *path, const char *external)
+{
+    hone__graph_sweep(m->graph);
+    HONE__TRY(hone__graph_name_all(m->graph));
+    hone__output file, side = {0};
+    HONE__TRY(hone__output_open(path, &file));
+    sink s = {.file = &file};
+    hone_status r = HONE_OK;
+    if (external) {
+        const char *slash = strrchr(external, '/');
+        s.location = slash ? slash + 1 : external;
+        s.offsets = hone__calloc(m->tensor_count + 1, sizeof *s.offsets);
+        r = s.offsets ? hone__output_open(external, &side) : hone__out_of_memory(m->tensor_count);
+        s.external = &side;
+    }
+    if (r == HONE_OK) r = write_all(&s, m);
+    if (r == HONE_OK && external) r = hone__output_commit(&side);
+    if (r == HONE_OK) r = hone__output_commit(&file);
+    hone__output_abandon(&side);
+    hone__output_abandon(&file);
+    hone__free(s.offsets);
+    return r;
+}
