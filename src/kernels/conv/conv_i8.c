@@ -1,0 +1,219 @@
+/* conv_i8.c: int8 convolution: packed strips of pixels times rows of weights, exact int32 inside. */
+#include <math.h>
+#include <string.h>
+
+#include "kernels/conv/conv_plan.h"
+
+static size_t align(size_t n) { return (n + 63) & ~(size_t)63; }
+
+struct job {
+    const hone__tile_table *tile;
+    hone__conv_plan p;
+    hone__conv_i8_args q;
+    const uint8_t *x, *w, *source;
+    uint8_t fill, flip;
+    int32_t x_zp; /* of the packed bytes */
+    size_t y;     /* element of the output where this image starts */
+    size_t *tap;
+    uint8_t *copy;
+    int32_t *row_add, *row_mul; /* [out_c] */
+    uint8_t *ones;              /* [k] */
+    char *panels;               /* per thread */
+    size_t panel_bytes;         /* of one thread: panel, lane sums, fp32 rows */
+};
+
+static hone__conv_plan plan(const hone__conv_shape *s)
+{
+    const hone__tile_table *t = hone__tile();
+    return hone__conv_plan_make(s, t->i8_step, t->i8_nr, t->i8_mr);
+}
+
+enum { MAX_ROWS = 16 };
+
+static size_t panel_size(const hone__conv_plan *p) { return align((p->k + 3) / 4 * p->strip * 4); }
+
+/* The next n bytes of scratch; with base NULL only counts. */
+static void *place(char *base, size_t *at, size_t n)
+{
+    char *here = base ? base + *at : NULL;
+    *at += align(n);
+    return here;
+}
+
+static size_t lay_out(struct job *j, char *base, int threads)
+{
+    const hone__conv_plan *p = &j->p;
+    size_t at = 0;
+    j->tap = place(base, &at, p->taps * sizeof(size_t));
+    j->row_add = place(base, &at, p->out_c * sizeof(int32_t));
+    j->row_mul = place(base, &at, p->out_c * sizeof(int32_t));
+    j->ones = place(base, &at, p->k);
+    j->copy = place(base, &at, p->direct ? 0 : p->in_c * p->channel);
+    j->panel_bytes = panel_size(p) + align(HONE__TILE_MAX_LANES * 4) + MAX_ROWS * HONE__TILE_MAX_LANES * sizeof(float);
+    j->panels = place(base, &at, (size_t)threads * j->panel_bytes);
+    return at;
+}
+
+size_t hone__conv_i8_scratch(const hone__conv_shape *s, int threads)
+{
+    struct job j = {.p = plan(s)};
+    return lay_out(&j, NULL, threads);
+}
+
+/* Items: channels of x to copy, then blocks of weight rows to sum up. */
+enum { SUM_ROWS = 16 };
+
+static void sum_rows(struct job *j, size_t begin, size_t end)
+{
+    const hone__conv_plan *p = &j->p;
+    if (end > p->out_c) end = p->out_c;
+    j->tile->sums_i8(j->w + begin * p->k, p->k, end - begin, p->k, j->q.w_signed, j->row_add + begin);
+    for (size_t r = begin; r < end; r++) {
+        uint32_t wz = j->q.w_zp ? (uint32_t)j->q.w_zp[j->q.w_zp_count > 1 ? r : 0] : 0, xz = (uint32_t)j->x_zp;
+        j->row_add[r] = (int32_t)((uint32_t)p->k * xz * wz - xz * (uint32_t)j->row_add[r]);
+        j->row_mul[r] = (int32_t)(0 - wz);
+    }
+}
+
+static void prepare(void *ctx, size_t begin, size_t end, int thread)
+{
+    struct job *j = ctx;
+    size_t copies = j->p.direct ? 0 : j->p.in_c;
+    (void)thread;
+    if (begin < copies) hone__conv_plan_copy(&j->p, j->x, 1, &j->fill, j->copy, begin, end < copies ? end : copies);
+    for (size_t i = begin < copies ? copies : begin; i < end; i++)
+        sum_rows(j, (i - copies) * SUM_ROWS, (i - copies + 1) * SUM_ROWS);
+}
+
+static void set_output(const struct job *j, hone__tile_i8_args *t, float *rows)
+{
+    const hone__conv_i8_args *q = &j->q;
+    hone__act act = q->ep.act;
+    t->clip = act == HONE__ACT_RELU || act == HONE__ACT_CLIP;
+    t->lo = act == HONE__ACT_CLIP ? q->ep.a : 0;
+    t->hi = act == HONE__ACT_CLIP ? q->ep.b : INFINITY;
+    t->q_inv = q->y_scale_inv;
+    t->q_zp = q->y_zp;
+    t->q_lo = (float)((q->y_signed ? -128 : 0) - q->y_zp);
+    t->q_hi = (float)((q->y_signed ? 127 : 255) - q->y_zp);
+    if (q->y_q && act != HONE__ACT_NONE && !t->clip) { /* the activation runs on fp32 rows */
+        t->out_f32 = rows;
+        t->out_rs = HONE__TILE_MAX_LANES;
+    }
+}
+
+static void quantize_row(const hone__tile_i8_args *t, const float *x, size_t n, uint8_t *out)
+{
+    for (size_t i = 0; i < n; i++) {
+        float v = x[i] * t->q_inv;
+        v = isnan(v) ? 0 : v < t->q_lo ? t->q_lo : v > t->q_hi ? t->q_hi : v;
+        out[i] = (uint8_t)((int32_t)rintf(v) + t->q_zp);
+    }
+}
+
+static void run_rows(const struct job *j, const hone__conv_item *it, hone__tile_i8_args *t, float *rows)
+{
+    const hone__conv_plan *p = &j->p;
+    const hone__conv_i8_args *q = &j->q;
+    size_t mr = it->lanes <= j->tile->i8_step ? j->tile->i8_mr_thin : j->tile->i8_mr;
+    bool via_rows = t->out_f32 == rows;
+    float scale[MAX_ROWS];
+    for (size_t r = 0; r < it->rows; r += t->rows) {
+        size_t oc = it->group * p->group_out + it->first_row + r, at = j->y + oc * p->out_size + it->out;
+        t->rows = hone__tile_rows(it->rows, r, mr);
+        t->a = j->w + oc * p->k;
+        t->row_add = j->row_add ? j->row_add + oc : NULL;
+        t->row_mul = q->w_zp ? j->row_mul + oc : NULL;
+        if (q->scale && q->scale_count > 1)
+            t->row_scale = q->scale + oc;
+        else if (q->scale) {
+            for (size_t i = 0; i < t->rows; i++) scale[i] = q->scale[0];
+            t->row_scale = scale;
+        }
+        t->row_bias = q->ep.bias ? q->ep.bias + oc : NULL;
+        if (q->y_i32)
+            t->out_i32 = q->y_i32 + at;
+        else if (q->y_f32)
+            t->out_f32 = q->y_f32 + at;
+        else if (!via_rows)
+            t->out_q = (uint8_t *)q->y_q + at;
+        t->residual = q->y_f32 && q->ep.residual ? q->ep.residual + at : NULL;
+        j->tile->i8(t);
+        if (q->y_i32 || q->ep.act == HONE__ACT_NONE || t->clip) continue;
+        for (size_t i = 0; i < t->rows; i++) {
+            float *row = t->out_f32 + i * t->out_rs;
+            hone__act_apply(&q->ep, q->ep.slope ? q->ep.slope[oc + i] : 0, row, it->kept);
+            if (via_rows) quantize_row(t, row, it->kept, (uint8_t *)q->y_q + at + i * p->out_size);
+        }
+    }
+}
+
+static void item(const struct job *j, size_t index, char *panel)
+{
+    const hone__conv_plan *p = &j->p;
+    hone__conv_item it = hone__conv_plan_item(p, index);
+    if (!it.keep) return;
+    int32_t *lane_sum = (int32_t *)(panel + panel_size(p));
+    float *rows = (float *)(panel + panel_size(p) + align(HONE__TILE_MAX_LANES * 4));
+    size_t width = (it.lanes + p->step - 1) / p->step * p->step;
+    hone__tile_pack_args pack = {j->source + it.group * p->group_in * p->channel + it.from,
+                                 p->channel,
+                                 j->tap,
+                                 p->group_in,
+                                 p->taps,
+                                 it.lanes,
+                                 width,
+                                 j->flip,
+                                 (uint8_t *)panel};
+    j->tile->pack_i8(&pack);
+    hone__tile_i8_args t = {.lanes = it.lanes,
+                            .k = p->k,
+                            .a_rs = p->k,
+                            .a_unsigned = !j->q.w_signed,
+                            .panel = (uint8_t *)panel,
+                            .width = width,
+                            .lane_sum = lane_sum,
+                            .keep = it.keep,
+                            .out_rs = p->out_size};
+    if (j->q.w_zp) { /* a row of ones gives the lanes' sums */
+        hone__tile_i8_args ones = t;
+        ones.rows = 1;
+        ones.a = j->ones;
+        ones.out_i32 = lane_sum;
+        ones.keep = it.lanes == 64 ? ~(uint64_t)0 : ((uint64_t)1 << it.lanes) - 1;
+        memset(lane_sum, 0, HONE__TILE_MAX_LANES * 4);
+        j->tile->i8(&ones);
+    }
+    set_output(j, &t, rows);
+    run_rows(j, &it, &t, rows);
+}
+
+static void items(void *ctx, size_t begin, size_t end, int thread)
+{
+    struct job *j = ctx;
+    for (size_t i = begin; i < end; i++) item(j, i, j->panels + (size_t)thread * j->panel_bytes);
+}
+
+void hone__conv_i8(const hone__conv_shape *s, const hone__conv_i8_args *args, void *scratch, hone__pool *pool)
+{
+    struct job j = {.tile = hone__tile(), .p = plan(s), .q = *args, .w = args->w, .fill = (uint8_t)args->x_zp};
+    lay_out(&j, scratch, hone__pool_threads(pool));
+    hone__conv_plan_taps(&j.p, j.tap);
+    /* The packed bytes must have the other signedness than the weights. */
+    bool flip = (args->x_signed != 0) == (args->w_signed != 0);
+    j.flip = flip ? 0x80 : 0;
+    j.x_zp = args->x_zp + (!flip ? 0 : args->x_signed ? 128 : -128);
+    bool sums = j.x_zp != 0 || args->w_zp;
+    if (args->w_zp) memset(j.ones, 1, j.p.k);
+    if (!sums) j.row_add = NULL;
+    size_t copies = j.p.direct ? 0 : j.p.in_c, blocks = sums ? (j.p.out_c + SUM_ROWS - 1) / SUM_ROWS : 0;
+    size_t per_item = j.p.channel >= 16384 ? 1 : 16384 / j.p.channel + 1;
+    for (size_t n = 0; n < j.p.batch; n++) {
+        j.x = (const uint8_t *)args->x + n * j.p.in_c * j.p.in_size;
+        j.y = n * j.p.out_c * j.p.out_size;
+        j.source = j.p.direct ? j.x : j.copy;
+        if (n > 0) blocks = 0; /* row sums serve every image */
+        if (copies + blocks) hone__pool_run(pool, copies + blocks, per_item, prepare, &j);
+        hone__pool_run(pool, j.p.items, j.p.grain, items, &j);
+    }
+}

@@ -1,0 +1,97 @@
+/* tile.h: the register tiles under gemm and conv. A tile is a few rows of A (read in place, k contiguous) times a strip
+ * of lanes of B. Conv: rows are output channels, lanes are pixels; gemm: rows are rows of a, lanes columns of b. */
+#ifndef HONE_KERNELS_TILE_H
+#define HONE_KERNELS_TILE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cpu.h"
+
+/* What both tiles store and where: kept lanes of a row lie side by side from the row's start.
+ * keep: bit i set = lane i is stored (lanes >= the tile's lane count have bit 0). */
+
+/* v[r, i] = alpha * sum_{c, t} a[r * a_rs + c * taps + t] * b[c * b_rs + tap[t] + i]
+ *           (+ out when accumulate) + row_bias[r] + lane_bias[i] + residual, then clipped to [lo, hi] when clip. */
+typedef struct hone__tile_f32_args {
+    size_t rows, lanes; /* 1..mr(lanes), 1..nr */
+    size_t channels, taps;
+    const float *a;
+    size_t a_rs;
+    const float *b;
+    size_t b_rs;
+    const size_t *tap; /* [taps] */
+    float *out;        /* the first kept lane of row 0 */
+    size_t out_rs;
+    uint64_t keep;
+    float alpha;
+    int accumulate;
+    const float *row_bias;  /* NULL = none */
+    const float *lane_bias; /* NULL = none; indexed by lane, all lanes kept */
+    const float *residual;  /* like out; NULL = none */
+    int clip;
+    float lo, hi;
+} hone__tile_f32_args;
+
+/* acc[r, i] = sum_k a[r, k] * panel[k / 4, i, k % 4] + row_add[r] + row_mul[r] * lane_sum[i], modulo 2^32.
+ * One operand is unsigned, the other signed. a is never read beyond k bytes per row. */
+typedef struct hone__tile_i8_args {
+    size_t rows, lanes;
+    size_t k;
+    const uint8_t *a;
+    size_t a_rs;
+    int a_unsigned;          /* then the panel is signed */
+    const uint8_t *panel;    /* [ceil(k / 4), width, 4], zero where k or the lane is beyond the end */
+    size_t width;            /* lanes rounded up to hone__tile.step */
+    const int32_t *row_add;  /* NULL = 0 */
+    const int32_t *row_mul;  /* NULL = 0 */
+    const int32_t *lane_sum; /* [width] */
+    uint64_t keep;
+    size_t out_rs;
+    /* one of the three; each points at the first kept lane of row 0 */
+    int32_t *out_i32;
+    float *out_f32;
+    uint8_t *out_q;
+    const float *row_scale;  /* v = acc * row_scale[r] * lane_scale[i]; NULL = 1 */
+    const float *lane_scale; /* by lane; with this or lane_bias all lanes are kept */
+    const float *row_bias;
+    const float *lane_bias;
+    const float *residual; /* out_f32 only */
+    int clip;
+    float lo, hi;
+    float q_inv;      /* out_q = round(v * q_inv) clipped to [q_lo, q_hi] + q_zp; NaN gives q_zp */
+    float q_lo, q_hi; /* type's range minus q_zp */
+    int32_t q_zp;
+} hone__tile_i8_args;
+
+/* Packs rows of bytes: panel[g, i, j] = src[rows_at(4 g + j) + i] ^ flip for i < lanes, 0 beyond lanes and k, where
+ * k = channels * taps and rows_at(c * taps + t) = c * src_rs + tap[t]. Reads nothing beyond `lanes` of a row. */
+typedef struct hone__tile_pack_args {
+    const uint8_t *src;
+    size_t src_rs;
+    const size_t *tap;
+    size_t channels, taps;
+    size_t lanes, width;
+    uint8_t flip; /* 0 or 0x80 */
+    uint8_t *panel;
+} hone__tile_pack_args;
+
+typedef struct hone__tile_table {
+    size_t f32_step, f32_nr;    /* lanes per vector, most lanes of a tile (<= 64) */
+    size_t f32_mr, f32_mr_thin; /* most rows of a tile; with lanes <= f32_step */
+    void (*f32)(const hone__tile_f32_args *t);
+    size_t i8_step, i8_nr;
+    size_t i8_mr, i8_mr_thin;
+    void (*i8)(const hone__tile_i8_args *t);
+    void (*pack_i8)(const hone__tile_pack_args *p);
+    /* sums[r] = sum of k bytes of row r */
+    void (*sums_i8)(const uint8_t *a, size_t a_rs, size_t rows, size_t k, int is_signed, int32_t *sums);
+} hone__tile_table;
+
+/* The table of a tier (clipped to what is compiled in); the CPU must have it. */
+const hone__tile_table *hone__tile_table_of(hone__tier tier);
+const hone__tile_table *hone__tile(void); /* of this CPU */
+
+#define HONE__TILE_MAX_LANES 64
+
+#endif

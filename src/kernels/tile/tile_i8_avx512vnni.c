@@ -1,0 +1,197 @@
+/* tile_i8_avx512vnni.c: int8 tiles of up to 6 rows x 64 lanes, or 12 x 16: VPDPBUSD over groups of four k. */
+#include <immintrin.h>
+#include <string.h>
+
+#include "kernels/tile/tile_tiers.h"
+
+#define INLINE static inline __attribute__((always_inline))
+enum { MAX_ROWS = 12 };
+
+INLINE __m512i word(const uint8_t *p)
+{
+    int32_t w;
+    memcpy(&w, p, 4);
+    return _mm512_set1_epi32(w);
+}
+
+INLINE __m512i last_word(const uint8_t *p, size_t n)
+{
+    uint8_t bytes[4] = {0};
+    for (size_t i = 0; i < n; i++) bytes[i] = p[i];
+    return word(bytes);
+}
+
+INLINE __m512i dot(__m512i acc, __m512i w, __m512i x, int a_unsigned)
+{
+    return a_unsigned ? _mm512_dpbusd_epi32(acc, w, x) : _mm512_dpbusd_epi32(acc, x, w);
+}
+
+INLINE __m512 scaled(const hone__tile_i8_args *t, __m512i acc, size_t r, size_t lane, __mmask16 in)
+{
+    __m512 v = _mm512_cvtepi32_ps(acc);
+    if (t->row_scale) v = _mm512_mul_ps(v, _mm512_set1_ps(t->row_scale[r]));
+    if (t->lane_scale) v = _mm512_mul_ps(v, _mm512_maskz_loadu_ps(in, t->lane_scale + lane));
+    if (t->row_bias) v = _mm512_add_ps(v, _mm512_set1_ps(t->row_bias[r]));
+    if (t->lane_bias) v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(in, t->lane_bias + lane));
+    return v;
+}
+
+/* The second operand of min and max is the result when either is NaN. */
+INLINE __m512 clipped(const hone__tile_i8_args *t, __m512 v)
+{
+    return t->clip ? _mm512_min_ps(_mm512_set1_ps(t->hi), _mm512_max_ps(_mm512_set1_ps(t->lo), v)) : v;
+}
+
+INLINE __m128i quantized(const hone__tile_i8_args *t, __m512 v)
+{
+    v = _mm512_mul_ps(v, _mm512_set1_ps(t->q_inv));
+    v = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(v, v, _CMP_ORD_Q), v);
+    v = _mm512_min_ps(_mm512_max_ps(v, _mm512_set1_ps(t->q_lo)), _mm512_set1_ps(t->q_hi));
+    return _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(v), _mm512_set1_epi32(t->q_zp)));
+}
+
+INLINE void store(const hone__tile_i8_args *t, __m512i acc, size_t r, size_t lane, size_t at, __mmask16 in,
+                  __mmask16 out)
+{
+    if (t->row_add) acc = _mm512_add_epi32(acc, _mm512_set1_epi32(t->row_add[r]));
+    if (t->row_mul)
+        acc = _mm512_add_epi32(
+            acc, _mm512_mullo_epi32(_mm512_set1_epi32(t->row_mul[r]), _mm512_loadu_si512(t->lane_sum + lane)));
+    if (t->out_i32) {
+        _mm512_mask_storeu_epi32(t->out_i32 + at, out, _mm512_maskz_compress_epi32(in, acc));
+        return;
+    }
+    __m512 v = _mm512_maskz_compress_ps(in, scaled(t, acc, r, lane, in));
+    if (t->residual) v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(out, t->residual + at));
+    v = clipped(t, v);
+    if (t->out_f32)
+        _mm512_mask_storeu_ps(t->out_f32 + at, out, v);
+    else
+        _mm_mask_storeu_epi8(t->out_q + at, out, quantized(t, v));
+}
+
+static __attribute__((noinline)) void store_all(const hone__tile_i8_args *t, int rows, int vectors, const __m512i *acc)
+{
+    for (int r = 0; r < rows; r++) {
+        size_t at = (size_t)r * t->out_rs;
+        for (int v = 0; v < vectors; v++) {
+            __mmask16 in = (__mmask16)(t->keep >> (16 * v));
+            unsigned count = (unsigned)__builtin_popcount(in);
+            store(t, acc[r * vectors + v], (size_t)r, (size_t)v * 16, at, in, (__mmask16)((1u << count) - 1));
+            at += count;
+        }
+    }
+}
+
+/* R rows x V vectors; U: a is the unsigned operand. */
+#define TILE(R, V, U)                                                                                            \
+    static void tile_##R##x##V##_##U(const hone__tile_i8_args *t)                                                \
+    {                                                                                                            \
+        __m512i acc[R][V];                                                                                       \
+        _Pragma("GCC unroll 12") for (int r = 0; r < R; r++) _Pragma("GCC unroll 4") for (int v = 0; v < V; v++) \
+            acc[r][v] = _mm512_setzero_si512();                                                                  \
+        const uint8_t *a[R], *b = t->panel;                                                                      \
+        _Pragma("GCC unroll 12") for (int r = 0; r < R; r++) a[r] = t->a + (size_t)r * t->a_rs;                  \
+        size_t step = t->width * 4, whole = t->k & ~(size_t)3, k = 0;                                            \
+        for (; k < whole; k += 4, b += step) {                                                                   \
+            __m512i x[V];                                                                                        \
+            _Pragma("GCC unroll 4") for (int v = 0; v < V; v++) x[v] = _mm512_loadu_si512(b + 64 * v);           \
+            _Pragma("GCC unroll 12") for (int r = 0; r < R; r++)                                                 \
+            {                                                                                                    \
+                __m512i w = word(a[r] + k);                                                                      \
+                _Pragma("GCC unroll 4") for (int v = 0; v < V; v++) acc[r][v] = dot(acc[r][v], w, x[v], U);      \
+            }                                                                                                    \
+        }                                                                                                        \
+        if (k < t->k) {                                                                                          \
+            __m512i x[V];                                                                                        \
+            _Pragma("GCC unroll 4") for (int v = 0; v < V; v++) x[v] = _mm512_loadu_si512(b + 64 * v);           \
+            _Pragma("GCC unroll 12") for (int r = 0; r < R; r++)                                                 \
+            {                                                                                                    \
+                __m512i w = last_word(a[r] + k, t->k - k);                                                       \
+                _Pragma("GCC unroll 4") for (int v = 0; v < V; v++) acc[r][v] = dot(acc[r][v], w, x[v], U);      \
+            }                                                                                                    \
+        }                                                                                                        \
+        store_all(t, R, V, &acc[0][0]);                                                                          \
+    }
+
+#define TILES(R) \
+    TILE(R, 1, 0) TILE(R, 2, 0) TILE(R, 3, 0) TILE(R, 4, 0) TILE(R, 1, 1) TILE(R, 2, 1) TILE(R, 3, 1) TILE(R, 4, 1)
+#define THIN(R) TILE(R, 1, 0) TILE(R, 1, 1)
+TILES(1)
+TILES(2)
+TILES(3)
+TILES(4)
+TILES(5)
+TILES(6)
+THIN(7)
+THIN(8)
+THIN(9)
+THIN(10)
+THIN(11)
+THIN(12)
+
+typedef void (*tile_fn)(const hone__tile_i8_args *);
+#define ROW(R, U) {tile_##R##x1_##U, tile_##R##x2_##U, tile_##R##x3_##U, tile_##R##x4_##U}
+#define TABLE(U)                                                                                           \
+    {                                                                                                      \
+        ROW(1, U),      ROW(2, U),      ROW(3, U),      ROW(4, U),       ROW(5, U),       ROW(6, U),       \
+        {tile_7x1_##U}, {tile_8x1_##U}, {tile_9x1_##U}, {tile_10x1_##U}, {tile_11x1_##U}, {tile_12x1_##U}, \
+    }
+static const tile_fn tiles[2][MAX_ROWS][4] = {TABLE(0), TABLE(1)};
+
+void hone__tile_i8_avx512vnni(const hone__tile_i8_args *t)
+{
+    tiles[t->a_unsigned != 0][t->rows - 1][(t->lanes + 15) / 16 - 1](t);
+}
+
+/* Four rows of bytes become dwords of four bytes, lane after lane: VPERMD puts dword 4 j + l of a row at 4 l + j, so
+ * that the unpacks, which work inside 128-bit lanes, give 16 successive lanes in each result. */
+INLINE void interleave(const __m512i *row, size_t vectors, uint8_t *to)
+{
+    __m512i lo01 = _mm512_unpacklo_epi8(row[0], row[1]), hi01 = _mm512_unpackhi_epi8(row[0], row[1]);
+    __m512i lo23 = _mm512_unpacklo_epi8(row[2], row[3]), hi23 = _mm512_unpackhi_epi8(row[2], row[3]);
+    _mm512_storeu_si512(to, _mm512_unpacklo_epi16(lo01, lo23));
+    if (vectors > 1) _mm512_storeu_si512(to + 64, _mm512_unpackhi_epi16(lo01, lo23));
+    if (vectors > 2) _mm512_storeu_si512(to + 128, _mm512_unpacklo_epi16(hi01, hi23));
+    if (vectors > 3) _mm512_storeu_si512(to + 192, _mm512_unpackhi_epi16(hi01, hi23));
+}
+
+void hone__tile_pack_i8_avx512vnni(const hone__tile_pack_args *p)
+{
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i flip = _mm512_set1_epi8((char)p->flip);
+    __mmask64 lanes = p->lanes >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << p->lanes) - 1;
+    size_t k = p->channels * p->taps, vectors = p->width / 16, tap = 0;
+    const uint8_t *base = p->src;
+    uint8_t *to = p->panel;
+    for (size_t at = 0; at < k; at += 4, to += p->width * 4) {
+        __m512i row[4];
+        size_t count = k - at < 4 ? k - at : 4;
+#pragma GCC unroll 4
+        for (size_t j = 0; j < 4; j++) {
+            if (j >= count) {
+                row[j] = _mm512_setzero_si512();
+                continue;
+            }
+            row[j] = _mm512_maskz_loadu_epi8(lanes, base + p->tap[tap]);
+            row[j] = _mm512_permutexvar_epi32(order, _mm512_maskz_mov_epi8(lanes, _mm512_xor_si512(row[j], flip)));
+            if (++tap == p->taps) tap = 0, base += p->src_rs;
+        }
+        interleave(row, vectors, to);
+    }
+}
+
+void hone__tile_sums_i8_avx512vnni(const uint8_t *a, size_t a_rs, size_t rows, size_t k, int is_signed, int32_t *sums)
+{
+    const __m512i ones = _mm512_set1_epi8(1);
+    for (size_t r = 0; r < rows; r++) {
+        const uint8_t *row = a + r * a_rs;
+        __m512i acc = _mm512_setzero_si512();
+        for (size_t i = 0; i < k; i += 64) {
+            __mmask64 in = k - i >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << (k - i)) - 1;
+            __m512i v = _mm512_maskz_loadu_epi8(in, row + i);
+            acc = is_signed ? _mm512_dpbusd_epi32(acc, ones, v) : _mm512_dpbusd_epi32(acc, v, ones);
+        }
+        sums[r] = _mm512_reduce_add_epi32(acc);
+    }
+}

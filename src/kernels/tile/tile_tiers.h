@@ -1,0 +1,24 @@
+/* tile_tiers.h: the tiles of each tier. */
+#ifndef HONE_KERNELS_TILE_TIERS_H
+#define HONE_KERNELS_TILE_TIERS_H
+
+#include "kernels/tile/tile.h"
+
+void hone__tile_f32_scalar(const hone__tile_f32_args *t);
+void hone__tile_i8_scalar(const hone__tile_i8_args *t);
+void hone__tile_pack_i8_scalar(const hone__tile_pack_args *p);
+void hone__tile_sums_i8_scalar(const uint8_t *a, size_t a_rs, size_t rows, size_t k, int is_signed, int32_t *sums);
+
+void hone__tile_f32_avx2(const hone__tile_f32_args *t);
+void hone__tile_i8_avx2(const hone__tile_i8_args *t);
+void hone__tile_pack_i8_avx2(const hone__tile_pack_args *p);
+void hone__tile_sums_i8_avx2(const uint8_t *a, size_t a_rs, size_t rows, size_t k, int is_signed, int32_t *sums);
+
+void hone__tile_i8_avxvnni(const hone__tile_i8_args *t);
+
+void hone__tile_f32_avx512vnni(const hone__tile_f32_args *t);
+void hone__tile_i8_avx512vnni(const hone__tile_i8_args *t);
+void hone__tile_pack_i8_avx512vnni(const hone__tile_pack_args *p);
+void hone__tile_sums_i8_avx512vnni(const uint8_t *a, size_t a_rs, size_t rows, size_t k, int is_signed, int32_t *sums);
+
+#endif
