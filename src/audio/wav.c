@@ -7,7 +7,8 @@
 #include "base/checked.h"
 
 enum { CODE_PCM = 1, CODE_FLOAT = 3, CODE_ALAW = 6, CODE_MULAW = 7, CODE_EXTENSIBLE = 0xfffe };
-enum { UNKNOWN_SIZE = 0xffffffff };
+static const uint32_t UNKNOWN_SIZE = 0xffffffff;
+static const uint32_t PIPE_SIZE = 0x7ffff000; /* what writers to pipes claim at least */
 
 static uint32_t u16(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8; }
 static uint32_t u32(const uint8_t *p) { return u16(p) | u16(p + 2) << 16; }
@@ -69,11 +70,14 @@ static hone_status read_format(const uint8_t *f, size_t n, hone__wav *w)
 }
 
 /* At the data chunk: how long is it really? */
-static hone_status settle_length(hone__wav *w, uint64_t offset, uint64_t declared, bool wide, uint64_t size)
+static hone_status settle_length(hone__wav *w, uint64_t offset, uint64_t declared, bool wide, uint64_t size,
+                                 uint32_t riff)
 {
     w->data_offset = offset;
     w->streaming = false;
-    bool open_end = declared == 0 ? size == UINT64_MAX || size > offset + 8 : !wide && declared == UNKNOWN_SIZE;
+    bool unknown_file = size == UINT64_MAX, early = riff < offset - 8; /* RIFF's own size was never filled in, either */
+    bool open_end = declared == 0 ? early || riff == UNKNOWN_SIZE : !wide && declared == UNKNOWN_SIZE;
+    if (unknown_file && !wide && declared >= PIPE_SIZE) open_end = true;
     if (open_end) {
         w->streaming = true;
         w->frames = 0;
@@ -124,7 +128,7 @@ hone_status hone__wav_header(const uint8_t *data, size_t n, uint64_t size, hone_
                 return hone__fail(HONE_E_FORMAT, "the data chunk at byte %llu comes before any fmt chunk",
                                   (unsigned long long)at);
             bool wide = length == UNKNOWN_SIZE && wide_size;
-            HONE__TRY(settle_length(&w, body, wide ? wide_size : length, wide, size));
+            HONE__TRY(settle_length(&w, body, wide ? wide_size : length, wide, size, u32(data + 4)));
             *out = w;
             return HONE_OK;
         }

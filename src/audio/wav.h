@@ -9,7 +9,7 @@
 
 #include "base/status.h"
 
-enum { HONE__WAV_CHANNELS_MAX = 256, HONE__WAV_HEADER_MAX = 1 << 20 };
+enum { HONE__WAV_CHANNELS_MAX = 256, HONE__WAV_HEADER_MAX = 1 << 26 };
 
 typedef enum hone__wav_kind {
     HONE__WAV_U8,
@@ -37,7 +37,8 @@ bool hone__wav_sniff(const uint8_t *data, size_t n);
 /* Reads the header from the first n bytes of a file of `size` bytes (UINT64_MAX: not known). *need is 0 on return, or,
  * where the header goes on beyond n < size bytes, how many bytes to call again with; nothing else is set then.
  * Broken: HONE_E_FORMAT; a coding other than those above: HONE_E_UNSUPPORTED; a data chunk that ends after the file:
- * HONE_E_FORMAT. A size of 0 or 0xFFFFFFFF with bytes after it means streaming. */
+ * HONE_E_FORMAT. A data size of 0xFFFFFFFF, or of 0 where RIFF's own size is unset too, means streaming; so does, where
+ * the file's size is not known, any near 2^31 or above. */
 hone_status hone__wav_header(const uint8_t *data, size_t n, uint64_t size, hone__wav *out, size_t *need);
 
 /* bytes: [frames][frame_bytes].  mono: [frames], the mean over the channels, full scale 1. `first`: the number of the
