@@ -206,7 +206,7 @@ static double work(const layer *l)
 static void run_net(const net *n, int int8, hone__pool *pool, int repeat)
 {
     struct run runs[40];
-    double *times = buffer(sizeof(double) * (size_t)repeat * 41), sum = 0;
+    double *times = buffer(sizeof(double) * (size_t)repeat * 41);
     memset(runs, 0, sizeof runs);
     for (int i = 0; i < n->count; i++) {
         runs[i].l = &n->layers[i], runs[i].int8 = int8, runs[i].pool = pool;
@@ -245,7 +245,6 @@ static void run_net(const net *n, int int8, hone__pool *pool, int repeat)
                l->kind == POOL ? "elements"
                : int8          ? "OP"
                                : "FLOP");
-        sum += median;
     }
     for (int i = 0; i < n->count; i++) {
         hone__aligned_free(runs[i].x), hone__aligned_free(runs[i].w), hone__aligned_free(runs[i].y);

@@ -26,61 +26,90 @@ INLINE __m512i dot(__m512i acc, __m512i w, __m512i x, int a_unsigned)
     return a_unsigned ? _mm512_dpbusd_epi32(acc, w, x) : _mm512_dpbusd_epi32(acc, x, w);
 }
 
-INLINE __m512 scaled(const hone__tile_i8_args *t, __m512i acc, size_t r, size_t lane, __mmask16 in)
+enum output { OUT_I32, OUT_F32, OUT_Q };
+
+/* What a tile's stores need, with what is absent made harmless: + -0, * 1, clip to infinities. */
+typedef struct sink {
+    __m512 lo, hi, q_inv, q_lo, q_hi;
+    __m512i q_zp;
+} sink;
+
+INLINE sink sink_of(const hone__tile_i8_args *t)
 {
-    __m512 v = _mm512_cvtepi32_ps(acc);
-    if (t->row_scale) v = _mm512_mul_ps(v, _mm512_set1_ps(t->row_scale[r]));
-    if (t->lane_scale) v = _mm512_mul_ps(v, _mm512_maskz_loadu_ps(in, t->lane_scale + lane));
-    if (t->row_bias) v = _mm512_add_ps(v, _mm512_set1_ps(t->row_bias[r]));
-    if (t->lane_bias) v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(in, t->lane_bias + lane));
-    return v;
+    float inf = __builtin_inff();
+    return (sink){_mm512_set1_ps(t->clip ? t->lo : -inf),
+                  _mm512_set1_ps(t->clip ? t->hi : inf),
+                  _mm512_set1_ps(t->q_inv),
+                  _mm512_set1_ps(t->q_lo),
+                  _mm512_set1_ps(t->q_hi),
+                  _mm512_set1_epi32(t->q_zp)};
 }
 
-/* The second operand of min and max is the result when either is NaN. */
-INLINE __m512 clipped(const hone__tile_i8_args *t, __m512 v)
+INLINE __m128i quantized(const sink *k, __m512 v)
 {
-    return t->clip ? _mm512_min_ps(_mm512_set1_ps(t->hi), _mm512_max_ps(_mm512_set1_ps(t->lo), v)) : v;
-}
-
-INLINE __m128i quantized(const hone__tile_i8_args *t, __m512 v)
-{
-    v = _mm512_mul_ps(v, _mm512_set1_ps(t->q_inv));
+    v = _mm512_mul_ps(v, k->q_inv);
     v = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(v, v, _CMP_ORD_Q), v);
-    v = _mm512_min_ps(_mm512_max_ps(v, _mm512_set1_ps(t->q_lo)), _mm512_set1_ps(t->q_hi));
-    return _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(v), _mm512_set1_epi32(t->q_zp)));
+    v = _mm512_min_ps(_mm512_max_ps(v, k->q_lo), k->q_hi);
+    return _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(v), k->q_zp));
 }
 
-INLINE void store(const hone__tile_i8_args *t, __m512i acc, size_t r, size_t lane, size_t at, __mmask16 in,
-                  __mmask16 out)
+/* One vector. lane_terms: lane_scale, lane_bias, row_mul and residual may be there. */
+INLINE void store(const hone__tile_i8_args *t, const sink *k, enum output kind, int lane_terms, __m512i acc, size_t r,
+                  size_t lane, size_t at, __mmask16 in, __mmask16 out, __m512 scale, __m512 bias)
 {
-    if (t->row_add) acc = _mm512_add_epi32(acc, _mm512_set1_epi32(t->row_add[r]));
-    if (t->row_mul)
-        acc = _mm512_add_epi32(
-            acc, _mm512_mullo_epi32(_mm512_set1_epi32(t->row_mul[r]), _mm512_loadu_si512(t->lane_sum + lane)));
-    if (t->out_i32) {
-        _mm512_mask_storeu_epi32(t->out_i32 + at, out, _mm512_maskz_compress_epi32(in, acc));
+    if (lane_terms && t->row_mul) {
+        __m512i sums = _mm512_loadu_si512(t->lane_sum + lane);
+        acc = _mm512_add_epi32(acc, _mm512_mullo_epi32(_mm512_set1_epi32(t->row_mul[r]), sums));
+    }
+    if (in != 0xffff) acc = _mm512_maskz_compress_epi32(in, acc);
+    if (kind == OUT_I32) {
+        _mm512_mask_storeu_epi32(t->out_i32 + at, out, acc);
         return;
     }
-    __m512 v = _mm512_maskz_compress_ps(in, scaled(t, acc, r, lane, in));
-    if (t->residual) v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(out, t->residual + at));
-    v = clipped(t, v);
-    if (t->out_f32)
+    __m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(acc), scale);
+    if (lane_terms && t->lane_scale) v = _mm512_mul_ps(v, _mm512_maskz_loadu_ps(in, t->lane_scale + lane));
+    v = _mm512_add_ps(v, bias);
+    if (lane_terms && t->lane_bias) v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(in, t->lane_bias + lane));
+    if (lane_terms && t->residual) v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(out, t->residual + at));
+    v = _mm512_min_ps(k->hi, _mm512_max_ps(k->lo, v)); /* the second operand is the result when either is NaN */
+    if (kind == OUT_F32)
         _mm512_mask_storeu_ps(t->out_f32 + at, out, v);
     else
-        _mm_mask_storeu_epi8(t->out_q + at, out, quantized(t, v));
+        _mm_mask_storeu_epi8(t->out_q + at, out, quantized(k, v));
+}
+
+INLINE void store_rows(const hone__tile_i8_args *t, enum output kind, int lane_terms, int rows, int vectors,
+                       const __m512i *acc)
+{
+    sink k = sink_of(t);
+    for (int r = 0; r < rows; r++) {
+        size_t at = (size_t)r * t->out_rs;
+        __m512i add = _mm512_set1_epi32(t->row_add ? t->row_add[r] : 0);
+        __m512 scale = _mm512_set1_ps(t->row_scale ? t->row_scale[r] : 1.0f);
+        __m512 bias = _mm512_set1_ps(t->row_bias ? t->row_bias[r] : -0.0f);
+        for (int v = 0; v < vectors; v++) {
+            __mmask16 in = (__mmask16)(t->keep >> (16 * v));
+            unsigned count = (unsigned)__builtin_popcount(in);
+            store(t, &k, kind, lane_terms, _mm512_add_epi32(acc[r * vectors + v], add), (size_t)r, (size_t)v * 16, at,
+                  in, (__mmask16)((1u << count) - 1), scale, bias);
+            at += count;
+        }
+    }
 }
 
 static __attribute__((noinline)) void store_all(const hone__tile_i8_args *t, int rows, int vectors, const __m512i *acc)
 {
-    for (int r = 0; r < rows; r++) {
-        size_t at = (size_t)r * t->out_rs;
-        for (int v = 0; v < vectors; v++) {
-            __mmask16 in = (__mmask16)(t->keep >> (16 * v));
-            unsigned count = (unsigned)__builtin_popcount(in);
-            store(t, acc[r * vectors + v], (size_t)r, (size_t)v * 16, at, in, (__mmask16)((1u << count) - 1));
-            at += count;
-        }
-    }
+    int lane_terms = t->row_mul || t->lane_scale || t->lane_bias || t->residual;
+    if (t->out_q && !lane_terms)
+        store_rows(t, OUT_Q, 0, rows, vectors, acc);
+    else if (t->out_f32 && !lane_terms)
+        store_rows(t, OUT_F32, 0, rows, vectors, acc);
+    else if (t->out_i32)
+        store_rows(t, OUT_I32, 1, rows, vectors, acc);
+    else if (t->out_f32)
+        store_rows(t, OUT_F32, 1, rows, vectors, acc);
+    else
+        store_rows(t, OUT_Q, 1, rows, vectors, acc);
 }
 
 /* R rows x V vectors; U: a is the unsigned operand. */
@@ -111,7 +140,10 @@ static __attribute__((noinline)) void store_all(const hone__tile_i8_args *t, int
                 _Pragma("GCC unroll 4") for (int v = 0; v < V; v++) acc[r][v] = dot(acc[r][v], w, x[v], U);      \
             }                                                                                                    \
         }                                                                                                        \
-        store_all(t, R, V, &acc[0][0]);                                                                          \
+        __m512i copy[R * V]; /* so that acc itself never needs an address */                                     \
+        _Pragma("GCC unroll 12") for (int r = 0; r < R; r++) _Pragma("GCC unroll 4") for (int v = 0; v < V; v++) \
+            copy[r * V + v] = acc[r][v];                                                                         \
+        store_all(t, R, V, copy);                                                                                \
     }
 
 #define TILES(R) \
