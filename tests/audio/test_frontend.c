@@ -1,4 +1,5 @@
-/* test_frontend.c: features against librosa, Keras, TensorFlow and openai-whisper's recipe, and hostile descriptions. */
+/* test_frontend.c: features against librosa, Keras, TensorFlow and openai-whisper's recipe, and hostile descriptions.
+ */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +13,7 @@
 
 #include "audio/frontend.h"
 #include "base/alloc.h"
-#include "signal.h"
+#include "audio_signal.h"
 
 enum { SAMPLES = 4000, CASES = 11 };
 

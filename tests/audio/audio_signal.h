@@ -1,6 +1,6 @@
-/* signal.h: the test signal, made from integers exactly as reference/make_reference.py makes it. */
-#ifndef HONE_TESTS_AUDIO_SIGNAL_H
-#define HONE_TESTS_AUDIO_SIGNAL_H
+/* audio_signal.h: the test signal, made from integers exactly as reference/make_audio_reference.py makes it. */
+#ifndef HONE_TESTS_AUDIO_AUDIO_SIGNAL_H
+#define HONE_TESTS_AUDIO_AUDIO_SIGNAL_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -18,7 +18,7 @@ N = 4000
 
 
 def signal(n):
-    """A rising triangle wave under a sawtooth envelope, and noise; tests/audio/signal.h is its twin."""
+    """A rising triangle wave under a sawtooth envelope, and noise; tests/audio/audio_signal.h is its twin."""
     out, seed, phase, step = np.empty(n), 12345, 0, 300
     for i in range(n):
         seed = (seed * 1664525 + 1013904223) & 0xFFFFFFFF
