@@ -92,6 +92,7 @@ static void pieces_do_not_matter(void **state)
     free(in);
 }
 
+/* soxr's own distance from these sines is 8.2e-5; keeps_and_removes measures ours, below 1e-5 */
 static void equals_soxr(void **state)
 {
     (void)state;
@@ -106,7 +107,7 @@ static void equals_soxr(void **state)
     fclose(f);
     assert_int_equal(resample(44100, 16000, in, IN, IN, OUT, &out), OUT);
     for (int i = EDGE; i < OUT - EDGE; i++)
-        if (!(fabsf(out[i] - want[i]) < 1e-5f)) fail_msg("sample %d: %g, soxr has %g", i, out[i], want[i]);
+        if (!(fabsf(out[i] - want[i]) < 1.2e-4f)) fail_msg("sample %d: %g, soxr has %g", i, out[i], want[i]);
     free(out);
     free(in);
 }
