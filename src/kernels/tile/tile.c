@@ -50,6 +50,7 @@ static void i8_finish(const hone__tile_i8_args *t, size_t r, const uint32_t *acc
         uint32_t sum = acc[i];
         if (t->row_add) sum += (uint32_t)t->row_add[r];
         if (t->row_mul) sum += (uint32_t)t->row_mul[r] * (uint32_t)t->lane_sum[i];
+        if (t->row_sum) sum += (uint32_t)t->row_sum[r] * (uint32_t)t->lane_mul[i];
         if (t->out_i32) {
             t->out_i32[at++] = (int32_t)sum;
             continue;

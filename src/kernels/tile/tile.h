@@ -33,8 +33,8 @@ typedef struct hone__tile_f32_args {
     float lo, hi;
 } hone__tile_f32_args;
 
-/* acc[r, i] = sum_k a[r, k] * panel[k / 4, i, k % 4] + row_add[r] + row_mul[r] * lane_sum[i], modulo 2^32.
- * One operand is unsigned, the other signed. a is never read beyond k bytes per row. */
+/* acc[r, i] = sum_k a[r, k] * panel[k / 4, i, k % 4] + row_add[r] + row_mul[r] * lane_sum[i] + row_sum[r] *
+ * lane_mul[i], modulo 2^32. One operand is unsigned, the other signed. a is never read beyond k bytes per row. */
 typedef struct hone__tile_i8_args {
     size_t rows, lanes;
     size_t k;
@@ -46,6 +46,8 @@ typedef struct hone__tile_i8_args {
     const int32_t *row_add;  /* NULL = 0 */
     const int32_t *row_mul;  /* NULL = 0 */
     const int32_t *lane_sum; /* [width] */
+    const int32_t *row_sum;  /* NULL = 0 */
+    const int32_t *lane_mul; /* [width] */
     uint64_t keep;
     size_t out_rs;
     /* one of the three; each points at the first kept lane of row 0 */

@@ -61,6 +61,10 @@ INLINE void store(const hone__tile_i8_args *t, const sink *k, enum output kind, 
         __m512i sums = _mm512_loadu_si512(t->lane_sum + lane);
         acc = _mm512_add_epi32(acc, _mm512_mullo_epi32(_mm512_set1_epi32(t->row_mul[r]), sums));
     }
+    if (lane_terms && t->row_sum) {
+        __m512i mul = _mm512_loadu_si512(t->lane_mul + lane);
+        acc = _mm512_add_epi32(acc, _mm512_mullo_epi32(_mm512_set1_epi32(t->row_sum[r]), mul));
+    }
     if (in != 0xffff) acc = _mm512_maskz_compress_epi32(in, acc);
     if (kind == OUT_I32) {
         _mm512_mask_storeu_epi32(t->out_i32 + at, out, acc);
@@ -99,7 +103,7 @@ INLINE void store_rows(const hone__tile_i8_args *t, enum output kind, int lane_t
 
 static __attribute__((noinline)) void store_all(const hone__tile_i8_args *t, int rows, int vectors, const __m512i *acc)
 {
-    int lane_terms = t->row_mul || t->lane_scale || t->lane_bias || t->residual;
+    int lane_terms = t->row_mul || t->row_sum || t->lane_scale || t->lane_bias || t->residual;
     if (t->out_q && !lane_terms)
         store_rows(t, OUT_Q, 0, rows, vectors, acc);
     else if (t->out_f32 && !lane_terms)

@@ -1,0 +1,181 @@
+/* gemm_avx512vnni.c: matrix-vector parts in AVX-512. */
+#include <immintrin.h>
+#include <string.h>
+
+#include "kernels/gemm/gemm_parts.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+INLINE __mmask16 tail16(size_t n) { return (__mmask16)((1u << n) - 1); }
+
+/* R rows of b at once; y stays in the first-level cache. */
+INLINE void axpy_rows(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t n, float *y, int rows)
+{
+    __m512 w[8];
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++) w[r] = _mm512_set1_ps(a[(size_t)r * a_cs]);
+    size_t j = 0;
+    for (; j + 16 <= n; j += 16) {
+        __m512 v = _mm512_loadu_ps(y + j), u = _mm512_setzero_ps();
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++) {
+            const float *p = b + (size_t)r * b_rs + j;
+            _mm_prefetch((const char *)(p + 8 * b_rs), _MM_HINT_T0);
+            if (r % 2)
+                u = _mm512_fmadd_ps(w[r], _mm512_loadu_ps(p), u);
+            else
+                v = _mm512_fmadd_ps(w[r], _mm512_loadu_ps(p), v);
+        }
+        _mm512_storeu_ps(y + j, _mm512_add_ps(v, u));
+    }
+    if (j < n) {
+        __mmask16 m = tail16(n - j);
+        __m512 v = _mm512_maskz_loadu_ps(m, y + j), u = _mm512_setzero_ps();
+#pragma GCC unroll 8
+        for (int r = 0; r < rows; r++) {
+            __m512 x = _mm512_maskz_loadu_ps(m, b + (size_t)r * b_rs + j);
+            if (r % 2)
+                u = _mm512_fmadd_ps(w[r], x, u);
+            else
+                v = _mm512_fmadd_ps(w[r], x, v);
+        }
+        _mm512_mask_storeu_ps(y + j, m, _mm512_add_ps(v, u));
+    }
+}
+
+void hone__axpy_f32_avx512vnni(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, float *y)
+{
+    size_t i = 0;
+    for (; i + 8 <= k; i += 8) axpy_rows(a + i * a_cs, a_cs, b + i * b_rs, b_rs, n, y, 8);
+    for (; i < k; i++) axpy_rows(a + i * a_cs, a_cs, b + i * b_rs, b_rs, n, y, 1);
+}
+
+INLINE void dot_rows(const float *a, const float *b, size_t b_rs, size_t k, float *out, int rows)
+{
+    __m512 acc[4][2];
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++) acc[r][0] = acc[r][1] = _mm512_setzero_ps();
+    size_t i = 0;
+    for (; i + 32 <= k; i += 32) {
+        __m512 x = _mm512_loadu_ps(a + i), z = _mm512_loadu_ps(a + i + 16);
+#pragma GCC unroll 4
+        for (int r = 0; r < rows; r++) {
+            const float *p = b + (size_t)r * b_rs + i;
+            acc[r][0] = _mm512_fmadd_ps(x, _mm512_loadu_ps(p), acc[r][0]);
+            acc[r][1] = _mm512_fmadd_ps(z, _mm512_loadu_ps(p + 16), acc[r][1]);
+        }
+    }
+    for (; i < k; i += 16) {
+        __mmask16 m = k - i >= 16 ? 0xffff : tail16(k - i);
+        __m512 x = _mm512_maskz_loadu_ps(m, a + i);
+#pragma GCC unroll 4
+        for (int r = 0; r < rows; r++)
+            acc[r][0] = _mm512_fmadd_ps(x, _mm512_maskz_loadu_ps(m, b + (size_t)r * b_rs + i), acc[r][0]);
+    }
+#pragma GCC unroll 4
+    for (int r = 0; r < rows; r++) out[r] = _mm512_reduce_add_ps(_mm512_add_ps(acc[r][0], acc[r][1]));
+}
+
+/* The same sum for a row whichever rows stand beside it. */
+void hone__dot_f32_avx512vnni(const float *a, const float *b, size_t b_rs, size_t k, size_t rows, float *out)
+{
+    if (rows == 4) {
+        dot_rows(a, b, b_rs, k, out, 4);
+        return;
+    }
+    for (size_t r = 0; r < rows; r++) dot_rows(a, b + r * b_rs, 0, k, out + r, 1);
+}
+
+INLINE __m512i dot(__m512i acc, __m512i w, __m512i x, int a_unsigned)
+{
+    return a_unsigned ? _mm512_dpbusd_epi32(acc, w, x) : _mm512_dpbusd_epi32(acc, x, w);
+}
+
+/* Four rows of 64 bytes become four vectors of dwords; VPERMD first, so that results come in lane order. */
+INLINE void interleave(const __m512i *row, __m512i *out)
+{
+    __m512i lo01 = _mm512_unpacklo_epi8(row[0], row[1]), hi01 = _mm512_unpackhi_epi8(row[0], row[1]);
+    __m512i lo23 = _mm512_unpacklo_epi8(row[2], row[3]), hi23 = _mm512_unpackhi_epi8(row[2], row[3]);
+    out[0] = _mm512_unpacklo_epi16(lo01, lo23);
+    out[1] = _mm512_unpackhi_epi16(lo01, lo23);
+    out[2] = _mm512_unpacklo_epi16(hi01, hi23);
+    out[3] = _mm512_unpackhi_epi16(hi01, hi23);
+}
+
+INLINE __m512i word(const uint8_t *a, size_t count)
+{
+    uint8_t bytes[4] = {0};
+    for (size_t i = 0; i < count; i++) bytes[i] = a[i];
+    int32_t w;
+    memcpy(&w, bytes, 4);
+    return _mm512_set1_epi32(w);
+}
+
+/* k <= 16 rows of at most 64 columns. */
+INLINE void block_i8(const __m512i *w, const uint8_t *b, size_t b_rs, __m512i flip, size_t k, size_t n, int32_t *y,
+                     int32_t *sums, int a_unsigned)
+{
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    const __m512i ones = _mm512_set1_epi8(1);
+    __mmask64 in = n >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << n) - 1;
+    __m512i acc[4], sum[4];
+    __mmask16 part[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++) {
+        part[v] = (__mmask16)(in >> (16 * v));
+        acc[v] = _mm512_maskz_loadu_epi32(part[v], y + 16 * v);
+        sum[v] = sums ? _mm512_maskz_loadu_epi32(part[v], sums + 16 * v) : _mm512_setzero_si512();
+    }
+    for (size_t g = 0; g * 4 < k; g++) {
+        __m512i row[4], x[4];
+#pragma GCC unroll 4
+        for (size_t r = 0; r < 4; r++) {
+            const uint8_t *p = b + (g * 4 + r) * b_rs;
+            if (g * 4 + r < k) {
+                _mm_prefetch((const char *)p + 16 * b_rs, _MM_HINT_T0);
+                row[r] = _mm512_maskz_mov_epi8(in, _mm512_xor_si512(_mm512_maskz_loadu_epi8(in, p), flip));
+                row[r] = _mm512_permutexvar_epi32(order, row[r]);
+            } else {
+                row[r] = _mm512_setzero_si512();
+            }
+        }
+        interleave(row, x);
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; v++) acc[v] = dot(acc[v], w[g], x[v], a_unsigned);
+        if (!sums) continue;
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; v++) sum[v] = dot(sum[v], ones, x[v], a_unsigned);
+    }
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++) {
+        _mm512_mask_storeu_epi32(y + 16 * v, part[v], acc[v]);
+        if (sums) _mm512_mask_storeu_epi32(sums + 16 * v, part[v], sum[v]);
+    }
+}
+
+void hone__axpy_i8_avx512vnni(const uint8_t *a, int a_unsigned, const uint8_t *b, size_t b_rs, uint8_t flip, size_t k,
+                              size_t n, int32_t *y, int32_t *sums)
+{
+    const __m512i flips = _mm512_set1_epi8((char)flip);
+    for (size_t i = 0; i < k; i += 16) {
+        size_t rows = k - i < 16 ? k - i : 16;
+        __m512i w[4];
+        for (size_t g = 0; g < 4; g++) {
+            size_t at = g * 4;
+            w[g] = at >= rows ? _mm512_setzero_si512() : word(a + i + at, rows - at < 4 ? rows - at : 4);
+        }
+        const uint8_t *base = b + i * b_rs;
+        for (size_t j = 0; j < n; j += 64) {
+            size_t cols = n - j < 64 ? n - j : 64;
+            int32_t *s = sums ? sums + j : NULL;
+            if (rows == 16 && a_unsigned && s)
+                block_i8(w, base + j, b_rs, flips, 16, cols, y + j, s, 1);
+            else if (rows == 16 && a_unsigned)
+                block_i8(w, base + j, b_rs, flips, 16, cols, y + j, NULL, 1);
+            else if (a_unsigned)
+                block_i8(w, base + j, b_rs, flips, rows, cols, y + j, s, 1);
+            else
+                block_i8(w, base + j, b_rs, flips, rows, cols, y + j, s, 0);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+/* gemm_parts.c: the parts in plain C, and the choice of the tier's. */
+#include "kernels/gemm/gemm_parts.h"
+
+#include "kernels/dispatch.h"
+
+void hone__axpy_f32_scalar(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, float *y)
+{
+    for (size_t i = 0; i < k; i++)
+        for (size_t j = 0; j < n; j++) y[j] += a[i * a_cs] * b[i * b_rs + j];
+}
+
+void hone__dot_f32_scalar(const float *a, const float *b, size_t b_rs, size_t k, size_t rows, float *out)
+{
+    for (size_t r = 0; r < rows; r++) {
+        float sum = 0;
+        for (size_t i = 0; i < k; i++) sum += a[i] * b[r * b_rs + i];
+        out[r] = sum;
+    }
+}
+
+void hone__transpose_32_scalar(const uint32_t *src, size_t src_rs, size_t rows, size_t cols, uint32_t *dst,
+                               size_t dst_rs)
+{
+    for (size_t r = 0; r < rows; r++)
+        for (size_t c = 0; c < cols; c++) dst[c * dst_rs + r] = src[r * src_rs + c];
+}
+
+void hone__axpy_i8_scalar(const uint8_t *a, int a_unsigned, const uint8_t *b, size_t b_rs, uint8_t flip, size_t k,
+                          size_t n, int32_t *y, int32_t *sums)
+{
+    for (size_t i = 0; i < k; i++)
+        for (size_t j = 0; j < n; j++) {
+            uint8_t v = b[i * b_rs + j] ^ flip;
+            int32_t p = a_unsigned ? a[i] * (int8_t)v : (int8_t)a[i] * v;
+            y[j] = (int32_t)((uint32_t)y[j] + (uint32_t)p);
+            if (sums) sums[j] = (int32_t)((uint32_t)sums[j] + (uint32_t)(a_unsigned ? (int8_t)v : v));
+        }
+}
+
+static const hone__gemm_table scalar = {
+    .axpy_f32 = hone__axpy_f32_scalar,
+    .dot_f32 = hone__dot_f32_scalar,
+    .transpose_32 = hone__transpose_32_scalar,
+    .axpy_i8 = hone__axpy_i8_scalar,
+};
+
+static hone__gemm_table tables[HONE__TIERS];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void build(void)
+{
+    for (int tier = 0; tier < HONE__TIERS; tier++) {
+        hone__gemm_table *t = &tables[tier];
+        *t = scalar;
+#if defined(__x86_64__)
+#define HONE_VARIANT(from, slot, value) \
+    if (tier >= (from)) t->slot = (value);
+#include "kernels/gemm/variants_x86.def"
+#undef HONE_VARIANT
+#endif
+    }
+}
+
+const hone__gemm_table *hone__gemm_table_of(hone__tier tier)
+{
+    pthread_once(&once, build);
+    return &tables[hone__tier_slot(tier)];
+}
+
+const hone__gemm_table *hone__gemm_parts(void) { return hone__gemm_table_of(hone__cpu_tier()); }

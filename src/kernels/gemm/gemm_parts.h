@@ -1,0 +1,45 @@
+/* gemm_parts.h: the pieces of gemm that tiers speed up, besides the tiles. */
+#ifndef HONE_KERNELS_GEMM_PARTS_H
+#define HONE_KERNELS_GEMM_PARTS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/cpu.h"
+
+typedef struct hone__gemm_table {
+    /* y[j] += sum_i a[i * a_cs] * b[i * b_rs + j] for j < n: b is read once, row after row */
+    void (*axpy_f32)(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, float *y);
+    /* out[r] = sum_i a[i] * b[r * b_rs + i] for r < rows <= 4 */
+    void (*dot_f32)(const float *a, const float *b, size_t b_rs, size_t k, size_t rows, float *out);
+    /* dst[c * dst_rs + r] = src[r * src_rs + c] for 32-bit elements */
+    void (*transpose_32)(const uint32_t *src, size_t src_rs, size_t rows, size_t cols, uint32_t *dst, size_t dst_rs);
+    /* y[j] += sum_i a[i] * b'[i, j], sums[j] += sum_i b'[i, j] (NULL = not wanted) with b' = b[i * b_rs + j] ^ flip; a
+     * is unsigned and b' signed, or the other way round */
+    void (*axpy_i8)(const uint8_t *a, int a_unsigned, const uint8_t *b, size_t b_rs, uint8_t flip, size_t k, size_t n,
+                    int32_t *y, int32_t *sums);
+} hone__gemm_table;
+
+const hone__gemm_table *hone__gemm_table_of(hone__tier tier);
+const hone__gemm_table *hone__gemm_parts(void);
+
+void hone__axpy_f32_scalar(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, float *y);
+void hone__dot_f32_scalar(const float *a, const float *b, size_t b_rs, size_t k, size_t rows, float *out);
+void hone__transpose_32_scalar(const uint32_t *src, size_t src_rs, size_t rows, size_t cols, uint32_t *dst,
+                               size_t dst_rs);
+void hone__axpy_i8_scalar(const uint8_t *a, int a_unsigned, const uint8_t *b, size_t b_rs, uint8_t flip, size_t k,
+                          size_t n, int32_t *y, int32_t *sums);
+
+void hone__axpy_f32_avx2(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, float *y);
+void hone__dot_f32_avx2(const float *a, const float *b, size_t b_rs, size_t k, size_t rows, float *out);
+void hone__transpose_32_avx2(const uint32_t *src, size_t src_rs, size_t rows, size_t cols, uint32_t *dst,
+                             size_t dst_rs);
+void hone__axpy_i8_avx2(const uint8_t *a, int a_unsigned, const uint8_t *b, size_t b_rs, uint8_t flip, size_t k,
+                        size_t n, int32_t *y, int32_t *sums);
+
+void hone__axpy_f32_avx512vnni(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, float *y);
+void hone__dot_f32_avx512vnni(const float *a, const float *b, size_t b_rs, size_t k, size_t rows, float *out);
+void hone__axpy_i8_avx512vnni(const uint8_t *a, int a_unsigned, const uint8_t *b, size_t b_rs, uint8_t flip, size_t k,
+                              size_t n, int32_t *y, int32_t *sums);
+
+#endif
