@@ -10,7 +10,10 @@
 #include "base/checked.h"
 #include "tools/media/media_ffmpeg.h"
 
-enum { BLOCK = 1024 }; /* frames of WAV at a time */
+enum {
+    BLOCK = 1024,              /* frames of WAV at a time */
+    PIPE_IN_MEMORY = 32 << 20, /* bytes of compressed sound from a pipe that are taken in before decoding starts */
+};
 
 struct hone__media {
     char *name;
@@ -80,6 +83,7 @@ static hone_status open_any(hone__media *m)
         if (s != HONE_E_UNSUPPORTED) return s;
         m->in.position = 0;
     }
+    HONE__TRY(hone__media_input_complete(&m->in, PIPE_IN_MEMORY));
     HONE__TRY(hone__media_ffmpeg_open(&m->in, m->limits.max_channels, &m->ffmpeg, &m->facts));
     if (m->facts.rate < 1 || m->facts.rate > HONE__RATE_MAX)
         return hone__fail(HONE_E_FORMAT, "a sample rate of %d Hz: expected 1 to %d", m->facts.rate, HONE__RATE_MAX);

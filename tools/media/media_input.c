@@ -76,6 +76,20 @@ hone_status hone__media_input_head(media_input *in, size_t want)
     return HONE_OK;
 }
 
+hone_status hone__media_input_complete(media_input *in, size_t limit)
+{
+    if (in->seekable) return HONE_OK;
+    for (size_t want = 1 << 16;; want *= 2) {
+        if (want > limit) want = limit;
+        HONE__TRY(hone__media_input_head(in, want));
+        if (in->head_size < want) break;
+        if (want == limit) return HONE_OK;
+    }
+    in->complete = in->seekable = true;
+    in->size = in->head_size;
+    return HONE_OK;
+}
+
 hone_status hone__media_input_read(media_input *in, void *out, size_t n, size_t *got)
 {
     size_t kept = 0;
@@ -85,7 +99,7 @@ hone_status hone__media_input_read(media_input *in, void *out, size_t n, size_t 
         if (kept > n) kept = n;
         memcpy(out, in->head + in->position, kept);
     }
-    if (kept < n) HONE__TRY(read_fully(in, (uint8_t *)out + kept, n - kept, in->position + kept, got));
+    if (kept < n && !in->complete) HONE__TRY(read_fully(in, (uint8_t *)out + kept, n - kept, in->position + kept, got));
     *got += kept;
     in->position += *got;
     return HONE_OK;

@@ -11,7 +11,8 @@
 typedef struct media_input {
     int fd;
     bool owned;    /* the descriptor is closed with it */
-    bool seekable; /* a regular file */
+    bool seekable; /* a regular file, or a pipe that is complete */
+    bool complete; /* all of it is in `head` */
     uint64_t size; /* UINT64_MAX: not known */
     uint64_t position;
     uint8_t *head; /* the first head_size bytes */
@@ -24,6 +25,11 @@ void hone__media_input_close(media_input *in);
 
 /* Keeps at least the first `want` bytes, or all where the file is shorter. */
 hone_status hone__media_input_head(media_input *in, size_t want);
+
+/* Takes a pipe of at most `limit` bytes into memory as a whole, so that it can be read as a file is: containers with
+ * their index at the end, exact lengths. A longer one stays a pipe, with `limit` bytes kept. A file is left as it is.
+ */
+hone_status hone__media_input_complete(media_input *in, size_t limit);
 
 /* Up to n bytes at the position; fewer only at the end. A failed read is HONE_E_IO. */
 hone_status hone__media_input_read(media_input *in, void *out, size_t n, size_t *got);
