@@ -1,6 +1,7 @@
 /* frontend.c: raw, log-mel and MFCC features of one clip; nothing is allocated after create. */
 #include "audio/frontend.h"
 
+#include <float.h>
 #include <math.h>
 #include <string.h>
 
@@ -105,6 +106,7 @@ static hone_status take_clip(hone__frontend *f, const float *pcm, size_t n)
         if (!isfinite(pcm[i])) return hone__fail(HONE_E_FORMAT, "sample %zu is not a finite number", i);
         double v = pcm[i] * c->sample_scale;
         f->clip[i] = (float)(v - c->preemphasis * before);
+        if (!isfinite(f->clip[i])) return hone__fail(HONE_E_FORMAT, "sample %zu is too large: %g", i, pcm[i]);
         before = v;
     }
     memset(f->clip + n, 0, ((size_t)c->clip_samples - n) * sizeof(float));
@@ -130,8 +132,8 @@ static void take_log(const hone__frontend_config *c, double *values, size_t n)
     for (size_t i = 0; i < n; i++) values[i] = fmax(values[i], lowest) - shift;
 }
 
-/* One frame's features: v: [bands] written to its place in out. */
-static void put_frame(const hone__frontend *f, size_t t, const double *mels, float *out)
+/* One frame's features, [bands], written to their places in out. Loud beyond reason: what a float cannot hold. */
+static hone_status put_frame(const hone__frontend *f, size_t t, const double *mels, float *out)
 {
     const hone__frontend_config *c = &f->config;
     int columns = c->layout == HONE__LAYOUT_MELS_FRAMES;
@@ -139,8 +141,13 @@ static void put_frame(const hone__frontend *f, size_t t, const double *mels, flo
         double v = f->dct ? 0 : mels[b];
         for (size_t m = 0; f->dct && m < (size_t)c->mels; m++) v += f->dct[b * (size_t)c->mels + m] * mels[m];
         double mean = c->mean[c->mean_count > 1 ? b : 0], std = c->std[c->std_count > 1 ? b : 0];
-        out[columns ? b * f->frames + t : t * f->bands + b] = (float)((v - mean) / std);
+        v = (v - mean) / std;
+        if (!(fabs(v) <= FLT_MAX))
+            return hone__fail(HONE_E_FORMAT, "band %zu of frame %zu is %g, beyond a float: the samples are too large",
+                              b, t, v);
+        out[columns ? b * f->frames + t : t * f->bands + b] = (float)v;
     }
+    return HONE_OK;
 }
 
 hone_status hone__frontend_run(hone__frontend *f, const float *pcm, size_t n, float *out)
@@ -157,6 +164,6 @@ hone_status hone__frontend_run(hone__frontend *f, const float *pcm, size_t n, fl
         hone__mel_apply(f->mel, f->spectrum, f->mels + t * mels);
     }
     take_log(c, f->mels, f->frames * mels);
-    for (size_t t = 0; t < f->frames; t++) put_frame(f, t, f->mels + t * mels, out);
+    for (size_t t = 0; t < f->frames; t++) HONE__TRY(put_frame(f, t, f->mels + t * mels, out));
     return HONE_OK;
 }

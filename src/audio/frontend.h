@@ -73,7 +73,7 @@ const hone__frontend_config *hone__frontend_config_of(const hone__frontend *fron
 size_t hone__frontend_values(const hone__frontend *frontend); /* floats of one clip's output */
 
 /* pcm: [n] mono at sample_rate, 1 <= n <= clip_samples.  out: hone__frontend_values floats.  Allocates nothing.
- * A sample that is not finite is HONE_E_FORMAT naming its index. */
+ * A sample that is not finite, or so large that a feature is not, is HONE_E_FORMAT naming its index. */
 hone_status hone__frontend_run(hone__frontend *frontend, const float *pcm, size_t n, float *out);
 
 #endif

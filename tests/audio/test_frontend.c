@@ -169,6 +169,12 @@ static void clips_are_checked(void **state)
     assert_non_null(strstr(hone_error_message(), "sample 123"));
     pcm[123] = -INFINITY;
     assert_int_equal(hone__frontend_run(f, pcm, 4000, out), HONE_E_FORMAT);
+    hone__frontend_destroy(f);
+    config.log = HONE__LOG_NONE;
+    assert_int_equal(hone__frontend_create(&config, &f), HONE_OK);
+    for (size_t i = 0; i < 4000; i++) pcm[i] = i % 2 ? 3e38f : -3e38f;
+    assert_int_equal(hone__frontend_run(f, pcm, 4000, out), HONE_E_FORMAT);
+    assert_non_null(strstr(hone_error_message(), "too large"));
     free(pcm);
     free(out);
     hone__frontend_destroy(f);
