@@ -7,13 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <libavcodec/avcodec.h>
-#include <libavformat/avformat.h>
-#include <libavutil/mem.h>
-#include <libavutil/opt.h>
-#include <libswresample/swresample.h>
-
 #include "base/alloc.h"
+#include "tools/media/media_libav.h"
 
 /* Containers that hold their own sound. No playlists, no network, no files made of files. */
 static const char FORMATS[] =
@@ -29,6 +24,7 @@ static const char CODECS[] =
 enum { BUFFER = 1 << 15, SLACK_MS = 250 };
 
 struct media_ffmpeg {
+    const media_libav *av;
     media_input *in;
     AVIOContext *io;
     AVFormatContext *format;
@@ -74,18 +70,19 @@ static hone_status failure(const media_ffmpeg *f, int code, const char *what)
     char text[AV_ERROR_MAX_STRING_SIZE] = "";
     if (code == AVERROR(ENOMEM)) return hone__fail(HONE_E_MEMORY, "out of memory while the sound is decoded");
     if (f->in->error) return hone__fail(HONE_E_IO, "cannot read: %s", strerror(f->in->error));
-    av_strerror(code, text, sizeof text);
+    f->av->av_strerror(code, text, sizeof text);
     return hone__fail(HONE_E_FORMAT, "%s (%s)", what, text);
 }
 
 static hone_status open_container(media_ffmpeg *f)
 {
-    uint8_t *buffer = av_malloc(BUFFER);
-    f->io = buffer ? avio_alloc_context(buffer, BUFFER, 0, f->in, read_bytes, NULL, f->in->seekable ? seek_bytes : NULL)
+    uint8_t *buffer = f->av->av_malloc(BUFFER);
+    f->io = buffer ? f->av->avio_alloc_context(buffer, BUFFER, 0, f->in, read_bytes, NULL,
+                                               f->in->seekable ? seek_bytes : NULL)
                    : NULL;
-    f->format = avformat_alloc_context();
+    f->format = f->av->avformat_alloc_context();
     if (!f->io || !f->format) {
-        if (!f->io) av_free(buffer);
+        if (!f->io) f->av->av_free(buffer);
         return hone__out_of_memory(BUFFER);
     }
     f->io->seekable = f->in->seekable ? AVIO_SEEKABLE_NORMAL : 0;
@@ -94,46 +91,46 @@ static hone_status open_container(media_ffmpeg *f)
     f->format->io_open = refuse_open;
     f->format->max_streams = 64;
     AVDictionary *options = NULL;
-    av_dict_set(&options, "format_whitelist", FORMATS, 0);
-    av_dict_set(&options, "codec_whitelist", CODECS, 0);
-    av_dict_set(&options, "protocol_whitelist", "file,pipe", 0);
-    int e = avformat_open_input(&f->format, NULL, NULL, &options); /* frees f->format on failure */
-    av_dict_free(&options);
+    f->av->av_dict_set(&options, "format_whitelist", FORMATS, 0);
+    f->av->av_dict_set(&options, "codec_whitelist", CODECS, 0);
+    f->av->av_dict_set(&options, "protocol_whitelist", "file,pipe", 0);
+    int e = f->av->avformat_open_input(&f->format, NULL, NULL, &options); /* frees f->format on failure */
+    f->av->av_dict_free(&options);
     if (e < 0) return failure(f, e, "is no sound file of a known kind");
-    e = avformat_find_stream_info(f->format, NULL);
+    e = f->av->avformat_find_stream_info(f->format, NULL);
     return e < 0 ? failure(f, e, "the sound in it cannot be recognised") : HONE_OK;
 }
 
 static hone_status open_codec(media_ffmpeg *f)
 {
-    f->stream = av_find_best_stream(f->format, AVMEDIA_TYPE_AUDIO, -1, -1, NULL, 0);
+    f->stream = f->av->av_find_best_stream(f->format, AVMEDIA_TYPE_AUDIO, -1, -1, NULL, 0);
     if (f->stream < 0) return hone__fail(HONE_E_UNSUPPORTED, "holds no sound");
     const AVStream *stream = f->format->streams[f->stream];
-    const AVCodec *codec = avcodec_find_decoder(stream->codecpar->codec_id);
+    const AVCodec *codec = f->av->avcodec_find_decoder(stream->codecpar->codec_id);
     if (!codec)
         return hone__fail(HONE_E_UNSUPPORTED, "its sound is coded as %s, for which there is no decoder",
-                          avcodec_get_name(stream->codecpar->codec_id));
+                          f->av->avcodec_get_name(stream->codecpar->codec_id));
     for (unsigned i = 0; i < f->format->nb_streams; i++)
         if ((int)i != f->stream) f->format->streams[i]->discard = AVDISCARD_ALL;
-    f->codec = avcodec_alloc_context3(codec);
-    f->packet = av_packet_alloc();
-    f->frame = av_frame_alloc();
-    if (!f->codec || !f->packet || !f->frame || avcodec_parameters_to_context(f->codec, stream->codecpar) < 0)
+    f->codec = f->av->avcodec_alloc_context3(codec);
+    f->packet = f->av->av_packet_alloc();
+    f->frame = f->av->av_frame_alloc();
+    if (!f->codec || !f->packet || !f->frame || f->av->avcodec_parameters_to_context(f->codec, stream->codecpar) < 0)
         return hone__out_of_memory(sizeof(AVCodecContext));
     f->codec->pkt_timebase = stream->time_base;
     f->codec->thread_count = 1;
     f->codec->err_recognition = AV_EF_CRCCHECK;
     AVDictionary *options = NULL;
-    av_dict_set(&options, "codec_whitelist", CODECS, 0);
-    int e = avcodec_open2(f->codec, codec, &options);
-    av_dict_free(&options);
+    f->av->av_dict_set(&options, "codec_whitelist", CODECS, 0);
+    int e = f->av->avcodec_open2(f->codec, codec, &options);
+    f->av->av_dict_free(&options);
     if (e < 0) return hone__fail(HONE_E_UNSUPPORTED, "its sound is coded as %s, which is not read", codec->name);
     return HONE_OK;
 }
 
 static int channels_of_codec(const AVCodecContext *c)
 {
-#if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(57, 24, 100)
+#if MEDIA_LIBAV_LAYOUTS
     return c->ch_layout.nb_channels;
 #else
     return c->channels;
@@ -142,7 +139,7 @@ static int channels_of_codec(const AVCodecContext *c)
 
 static int channels_of_frame(const AVFrame *frame)
 {
-#if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(57, 24, 100)
+#if MEDIA_LIBAV_LAYOUTS
     return frame->ch_layout.nb_channels;
 #else
     return frame->channels;
@@ -175,10 +172,13 @@ static void read_facts(media_ffmpeg *f, media_facts *facts)
 hone_status hone__media_ffmpeg_open(media_input *in, int max_channels, media_ffmpeg **out, media_facts *facts)
 {
     *out = NULL;
-    av_log_set_level(AV_LOG_QUIET);
-    av_max_alloc((size_t)1 << 28);
+    const media_libav *av;
+    HONE__TRY(hone__media_libav(&av));
+    av->av_log_set_level(AV_LOG_QUIET);
+    av->av_max_alloc((size_t)1 << 28);
     media_ffmpeg *f = hone__calloc(1, sizeof *f);
     if (!f) return hone__out_of_memory(sizeof *f);
+    f->av = av;
     f->in = in;
     f->max_channels = max_channels;
     hone_status s = open_container(f);
@@ -197,14 +197,14 @@ hone_status hone__media_ffmpeg_open(media_input *in, int max_channels, media_ffm
 void hone__media_ffmpeg_close(media_ffmpeg *f)
 {
     if (!f) return;
-    swr_free(&f->resampler);
-    av_frame_free(&f->frame);
-    av_packet_free(&f->packet);
-    avcodec_free_context(&f->codec);
-    avformat_close_input(&f->format);
+    f->av->swr_free(&f->resampler);
+    f->av->av_frame_free(&f->frame);
+    f->av->av_packet_free(&f->packet);
+    f->av->avcodec_free_context(&f->codec);
+    f->av->avformat_close_input(&f->format);
     if (f->io) {
-        av_freep(&f->io->buffer);
-        avio_context_free(&f->io);
+        f->av->av_freep(&f->io->buffer);
+        f->av->avio_context_free(&f->io);
     }
     hone__free(f->mono);
     hone__free(f->out);
@@ -251,9 +251,9 @@ static hone_status mix_down(media_ffmpeg *f)
                           frame->sample_rate, seconds_of(f));
     size_t n = (size_t)frame->nb_samples, count = (size_t)channels;
     HONE__TRY(ensure(&f->mono, &f->mono_capacity, n + 1));
-    enum AVSampleFormat packed = av_get_packed_sample_fmt(frame->format);
-    size_t bytes = (size_t)av_get_bytes_per_sample(packed);
-    bool planar = av_sample_fmt_is_planar(frame->format);
+    enum AVSampleFormat packed = f->av->av_get_packed_sample_fmt(frame->format);
+    size_t bytes = (size_t)f->av->av_get_bytes_per_sample(packed);
+    bool planar = f->av->av_sample_fmt_is_planar(frame->format);
     for (size_t i = 0; i < n; i++) {
         double sum = 0;
         for (size_t c = 0; c < count; c++)
@@ -271,15 +271,15 @@ static hone_status mix_down(media_ffmpeg *f)
 /* The next packet of the stream into the decoder, or the end of them. */
 static hone_status feed(media_ffmpeg *f)
 {
-    int e = av_read_frame(f->format, f->packet);
+    int e = f->av->av_read_frame(f->format, f->packet);
     if (e == AVERROR_EOF && f->in->error == 0) {
         f->drained = true;
-        e = avcodec_send_packet(f->codec, NULL);
+        e = f->av->avcodec_send_packet(f->codec, NULL);
         return e < 0 && e != AVERROR_EOF ? failure(f, e, "cannot be decoded to its end") : HONE_OK;
     }
     if (e >= 0) {
-        if (f->packet->stream_index == f->stream) e = avcodec_send_packet(f->codec, f->packet);
-        av_packet_unref(f->packet);
+        if (f->packet->stream_index == f->stream) e = f->av->avcodec_send_packet(f->codec, f->packet);
+        f->av->av_packet_unref(f->packet);
     }
     if (e >= 0) return HONE_OK;
     char what[64];
@@ -297,7 +297,7 @@ static hone_status check_length(const media_ffmpeg *f)
 static hone_status decode(media_ffmpeg *f, size_t *n)
 {
     for (*n = 0; *n == 0;) {
-        int e = avcodec_receive_frame(f->codec, f->frame);
+        int e = f->av->avcodec_receive_frame(f->codec, f->frame);
         if (e == AVERROR_EOF) return check_length(f);
         if (e == AVERROR(EAGAIN)) {
             if (f->drained) return check_length(f);
@@ -311,7 +311,7 @@ static hone_status decode(media_ffmpeg *f, size_t *n)
         }
         hone_status s = mix_down(f);
         *n = s == HONE_OK ? (size_t)f->frame->nb_samples : 0;
-        av_frame_unref(f->frame);
+        f->av->av_frame_unref(f->frame);
         HONE__TRY(s);
     }
     return HONE_OK;
@@ -320,16 +320,16 @@ static hone_status decode(media_ffmpeg *f, size_t *n)
 static hone_status open_resampler(media_ffmpeg *f, int target_rate)
 {
     int e;
-#if LIBAVUTIL_VERSION_INT >= AV_VERSION_INT(57, 24, 100)
+#if MEDIA_LIBAV_LAYOUTS
     AVChannelLayout mono = AV_CHANNEL_LAYOUT_MONO;
-    e = swr_alloc_set_opts2(&f->resampler, &mono, AV_SAMPLE_FMT_FLT, target_rate, &mono, AV_SAMPLE_FMT_FLT, f->rate, 0,
-                            NULL);
+    e = f->av->swr_alloc_set_opts2(&f->resampler, &mono, AV_SAMPLE_FMT_FLT, target_rate, &mono, AV_SAMPLE_FMT_FLT,
+                                   f->rate, 0, NULL);
 #else
-    f->resampler = swr_alloc_set_opts(NULL, AV_CH_LAYOUT_MONO, AV_SAMPLE_FMT_FLT, target_rate, AV_CH_LAYOUT_MONO,
-                                      AV_SAMPLE_FMT_FLT, f->rate, 0, NULL);
+    f->resampler = f->av->swr_alloc_set_opts(NULL, AV_CH_LAYOUT_MONO, AV_SAMPLE_FMT_FLT, target_rate, AV_CH_LAYOUT_MONO,
+                                             AV_SAMPLE_FMT_FLT, f->rate, 0, NULL);
     e = f->resampler ? 0 : AVERROR(ENOMEM);
 #endif
-    if (e >= 0) e = swr_init(f->resampler);
+    if (e >= 0) e = f->av->swr_init(f->resampler);
     return e < 0 ? failure(f, e, "its sample rate cannot be changed") : HONE_OK;
 }
 
@@ -345,12 +345,12 @@ hone_status hone__media_ffmpeg_next(media_ffmpeg *f, int target_rate, const floa
         size_t in;
         HONE__TRY(decode(f, &in));
         f->flushed = in == 0;
-        int want = swr_get_out_samples(f->resampler, (int)in);
+        int want = f->av->swr_get_out_samples(f->resampler, (int)in);
         if (want < 0) return failure(f, want, "its sample rate cannot be changed");
         HONE__TRY(ensure(&f->out, &f->out_capacity, (size_t)want + 64));
         const uint8_t *source = (const uint8_t *)f->mono;
         uint8_t *target = (uint8_t *)f->out;
-        int made = swr_convert(f->resampler, &target, (int)f->out_capacity, in ? &source : NULL, (int)in);
+        int made = f->av->swr_convert(f->resampler, &target, (int)f->out_capacity, in ? &source : NULL, (int)in);
         if (made < 0) return failure(f, made, "its sample rate cannot be changed");
         *n = (size_t)made;
     }
