@@ -56,6 +56,30 @@ static const key keys[] = {
 enum { KEYS = sizeof keys / sizeof *keys, VALUE_MAX = 64 };
 _Static_assert(sizeof(hone__feature_kind) == sizeof(int), "choices are read and written as int");
 
+/* Fields by their offset; a choice is an int. */
+static int get_int(const hone__frontend_config *c, size_t offset)
+{
+    int v;
+    memcpy(&v, (const char *)c + offset, sizeof v);
+    return v;
+}
+
+static double get_real(const hone__frontend_config *c, size_t offset)
+{
+    double v;
+    memcpy(&v, (const char *)c + offset, sizeof v);
+    return v;
+}
+
+static void set_int(hone__frontend_config *c, size_t offset, int v) { memcpy((char *)c + offset, &v, sizeof v); }
+static void set_real(hone__frontend_config *c, size_t offset, double v) { memcpy((char *)c + offset, &v, sizeof v); }
+
+static const float *get_list(const hone__frontend_config *c, const key *k, int *count)
+{
+    *count = get_int(c, k->count_offset);
+    return k->offset == AT(mean) ? c->mean : c->std;
+}
+
 void hone__frontend_default(hone__frontend_config *c)
 {
     *c = (hone__frontend_config){
@@ -105,42 +129,45 @@ static hone_status parse_choice(const char *choices, const char *s, size_t n, in
     return hone__fail(HONE_E_FORMAT, "'%.*s' is none of %s", (int)(n < VALUE_MAX ? n : VALUE_MAX), s, choices);
 }
 
-static hone_status parse_list(const key *k, const char *s, size_t n, float *values, int *count)
+static hone_status parse_list(const key *k, const char *s, size_t n, hone__frontend_config *c)
 {
-    *count = 0;
+    float *values = k->offset == AT(mean) ? c->mean : c->std;
+    int count = 0;
     for (const char *end = s + n;; s++) {
         const char *comma = memchr(s, ',', (size_t)(end - s));
         const char *stop = comma ? comma : end;
-        double v;
-        if (*count == HONE__FRONTEND_BANDS_MAX)
+        double v = 0;
+        if (count == HONE__FRONTEND_BANDS_MAX)
             return hone__fail(HONE_E_FORMAT, "has more than %d values", HONE__FRONTEND_BANDS_MAX);
         HONE__TRY(parse_number(s, (size_t)(stop - s), k->low, k->high, 0, &v));
-        values[(*count)++] = (float)v;
-        if (!comma) return HONE_OK;
+        values[count++] = (float)v;
+        if (!comma) break;
         s = comma;
     }
+    set_int(c, k->count_offset, count);
+    return HONE_OK;
 }
 
 static hone_status parse_value(const key *k, const char *s, size_t n, hone__frontend_config *c)
 {
-    char *field = (char *)c + k->offset;
     double v = 0;
+    int choice = 0;
     switch (k->type) {
     case KEY_INT:
         HONE__TRY(parse_number(s, n, k->low, k->high, 1, &v));
-        *(int *)(void *)field = (int)v;
+        set_int(c, k->offset, (int)v);
         break;
-    case KEY_CHOICE: return parse_choice(k->choices, s, n, (int *)(void *)field);
+    case KEY_CHOICE:
+        HONE__TRY(parse_choice(k->choices, s, n, &choice));
+        set_int(c, k->offset, choice);
+        break;
     case KEY_REF:
-        if (n == 3 && !memcmp(s, "max", 3)) {
-            *(double *)(void *)field = 0;
-            break;
-        } /* fall through */
     case KEY_REAL:
-        HONE__TRY(parse_number(s, n, k->low, k->high, 0, &v));
-        *(double *)(void *)field = v;
+        if (k->type == KEY_REAL || n != 3 || memcmp(s, "max", 3) != 0)
+            HONE__TRY(parse_number(s, n, k->low, k->high, 0, &v));
+        set_real(c, k->offset, v);
         break;
-    case KEY_LIST: return parse_list(k, s, n, (float *)(void *)field, (int *)(void *)((char *)c + k->count_offset));
+    case KEY_LIST: return parse_list(k, s, n, c);
     }
     return HONE_OK;
 }
@@ -152,7 +179,7 @@ static hone_status parse_line(const char *line, size_t n, unsigned char *seen, h
     int shown = (int)(name < VALUE_MAX ? name : VALUE_MAX);
     if (!equals) return hone__fail(HONE_E_FORMAT, "'%.*s' is no key=value", shown, line);
     for (int i = 0; i < KEYS; i++) {
-        if (strlen(keys[i].name) != name || memcmp(keys[i].name, line, name)) continue;
+        if (strlen(keys[i].name) != name || memcmp(keys[i].name, line, name) != 0) continue;
         if (seen[i]++) return hone__fail(HONE_E_FORMAT, "%s is given twice", keys[i].name);
         hone_status s = parse_value(keys + i, equals + 1, n - name - 1, c);
         return s == HONE_OK ? s : hone__at(s, "%s", keys[i].name);
@@ -180,22 +207,18 @@ hone_status hone__frontend_parse(const char *text, size_t n, hone__frontend_conf
 
 static hone_status check_key(const key *k, const hone__frontend_config *c)
 {
-    const char *field = (const char *)c + k->offset;
     double v = 0, low = k->low, high = k->high;
     if (k->type == KEY_LIST) {
-        int count = *(const int *)(const void *)((const char *)c + k->count_offset);
-        int bands = c->kind == HONE__FEATURE_MFCC ? c->n_mfcc : c->kind == HONE__FEATURE_LOG_MEL ? c->mels : 1;
+        int count, bands = c->kind == HONE__FEATURE_MFCC ? c->n_mfcc : c->kind == HONE__FEATURE_LOG_MEL ? c->mels : 1;
+        const float *values = get_list(c, k, &count);
         if (count != 1 && count != bands)
             return hone__fail(HONE_E_ARGUMENT, "%s has %d values: expected 1 or %d", k->name, count, bands);
         for (int i = 0; i < count; i++)
-            if (v = ((const float *)(const void *)field)[i], !(v >= low && v <= high))
-                return hone__fail(HONE_E_ARGUMENT, "%s is %g: expected %g to %g", k->name, v, low, high);
+            if (!(values[i] >= low && values[i] <= high))
+                return hone__fail(HONE_E_ARGUMENT, "%s is %g: expected %g to %g", k->name, values[i], low, high);
         return HONE_OK;
     }
-    if (k->type == KEY_INT || k->type == KEY_CHOICE)
-        v = *(const int *)(const void *)field;
-    else
-        v = *(const double *)(const void *)field;
+    v = k->type == KEY_INT || k->type == KEY_CHOICE ? get_int(c, k->offset) : get_real(c, k->offset);
     if (k->type == KEY_CHOICE)
         for (const char *s = k->choices; *s; s++) high += *s == '|';
     if (k->type == KEY_REF && v == 0) return HONE_OK;
@@ -257,21 +280,23 @@ void hone__frontend_print(const hone__frontend_config *c, char *text, size_t cap
     size_t used = 0;
     for (int i = 0; i < KEYS; i++) {
         const key *k = keys + i;
-        const void *field = (const char *)c + k->offset;
+        int count = 0;
+        const float *values = k->type == KEY_LIST ? get_list(c, k, &count) : NULL;
         PUT(snprintf(ROOM, "%s=", k->name));
         switch (k->type) {
-        case KEY_INT: PUT(snprintf(ROOM, "%d", *(const int *)field)); break;
-        case KEY_CHOICE: PUT(print_choice(ROOM, k->choices, *(const int *)field)); break;
+        case KEY_INT: PUT(snprintf(ROOM, "%d", get_int(c, k->offset))); break;
+        case KEY_CHOICE: PUT(print_choice(ROOM, k->choices, get_int(c, k->offset))); break;
         case KEY_REF:
-            if (*(const double *)field == 0) {
+        case KEY_REAL:
+            if (k->type == KEY_REF && get_real(c, k->offset) == 0)
                 PUT(snprintf(ROOM, "max"));
-                break;
-            } /* fall through */
-        case KEY_REAL: PUT(print_real(ROOM, *(const double *)field, 0)); break;
+            else
+                PUT(print_real(ROOM, get_real(c, k->offset), 0));
+            break;
         case KEY_LIST:
-            for (int j = 0, n = *(const int *)(const void *)((const char *)c + k->count_offset); j < n; j++) {
+            for (int j = 0; j < count; j++) {
                 if (j) PUT(snprintf(ROOM, ","));
-                PUT(print_real(ROOM, ((const float *)field)[j], 1));
+                PUT(print_real(ROOM, values[j], 1));
             }
             break;
         }

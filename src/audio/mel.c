@@ -68,7 +68,7 @@ static void fill_band(const hone__mel_config *c, int i, band *b, double *weights
     double high = c->triangle == HONE__MEL_TRIANGLE_MEL ? hz_of(c->scale, e[2]) : e[2];
     double scale = c->norm == HONE__MEL_NORM_SLANEY ? 2 / (high - low) : 1,
            bins_per_hz = (double)c->fft_length / c->sample_rate;
-    double last = fmin(c->fft_length / 2, ceil(high * bins_per_hz) + 1);
+    double last = fmin(floor(c->fft_length / 2.0), ceil(high * bins_per_hz) + 1);
     b->first = b->count = 0;
     for (int bin = (int)fmin(last, fmax(0, floor(low * bins_per_hz) - 1)); bin <= (int)last; bin++) {
         double h = height(c, bin, e);

@@ -50,7 +50,7 @@ static hone_status read_format(const uint8_t *f, size_t n, hone__wav *w)
     uint32_t code = u16(f), channels = u16(f + 2), rate = u32(f + 4), align = u16(f + 12), bits = u16(f + 14);
     if (code == CODE_EXTENSIBLE) {
         if (n < 40) return hone__fail(HONE_E_FORMAT, "the extensible fmt chunk has %zu bytes: expected 40", n);
-        if (memcmp(f + 26, guid_end, sizeof guid_end))
+        if (memcmp(f + 26, guid_end, sizeof guid_end) != 0)
             return hone__fail(HONE_E_UNSUPPORTED, "a WAV coding that is named by a foreign GUID");
         code = u16(f + 24);
     }
@@ -107,7 +107,7 @@ static hone_status ask(uint64_t end, uint64_t size, size_t *need)
 
 hone_status hone__wav_header(const uint8_t *data, size_t n, uint64_t size, hone__wav *out, size_t *need)
 {
-    hone__wav w = {0};
+    hone__wav w = {.frame_bytes = 1};
     bool have_format = false;
     uint64_t wide_size = 0, at = 12;
     *need = 0;
@@ -151,6 +151,7 @@ hone_status hone__wav_header(const uint8_t *data, size_t n, uint64_t size, hone_
 hone_status hone__wav_open(const uint8_t *data, size_t size, hone__wav *out)
 {
     size_t need;
+    *out = (hone__wav){.frame_bytes = 1};
     HONE__TRY(hone__wav_header(data, size, size, out, &need));
     if (!out->streaming) return HONE_OK;
     uint64_t left = size - out->data_offset;
@@ -203,12 +204,12 @@ static double sample_of(hone__wav_kind kind, const uint8_t *p)
 hone_status hone__wav_convert(const hone__wav *w, const uint8_t *bytes, size_t frames, uint64_t first, float *mono)
 {
     size_t channels = (size_t)w->channels, step = w->frame_bytes / channels;
-    for (size_t i = 0; i < frames; i++, bytes += w->frame_bytes) {
+    for (uint64_t i = 0; i < frames; i++, bytes += w->frame_bytes) {
         double sum = 0;
         for (size_t c = 0; c < channels; c++) sum += sample_of(w->kind, bytes + c * step);
         mono[i] = (float)(sum / (double)channels);
         if (!isfinite(mono[i]))
-            return hone__fail(HONE_E_FORMAT, "sample %llu is not a finite number", (unsigned long long)(first + i));
+            return hone__fail(HONE_E_FORMAT, "sample %llu is not a finite number", (unsigned long long)first + i);
     }
     return HONE_OK;
 }

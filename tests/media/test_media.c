@@ -13,7 +13,6 @@
 #include <cmocka.h>
 
 #include "audio/frontend.h"
-#include "base/alloc.h"
 #include "tools/media/media.h"
 
 #define ZOO TEST_SOURCE_DIR "/zoo/keywords/"
@@ -82,7 +81,7 @@ static void decodes_as_libsndfile(void **state)
         assert_int_equal(n, samples);
         for (size_t i = 0; i < 64; i++)
             if (!(fabsf(got[i * n / 64] - want[i]) < 1e-5f)) fail_msg("%s, sample %zu", path, i * n / 64);
-        hone__free(got);
+        hone__media_free(got);
     }
     assert_int_equal(clips, 5);
     free(data);
@@ -115,7 +114,7 @@ static void features_of_held_out_clips(void **state)
         for (int i = 0; i < 49 * 40; i++)
             if (!(fabsf(got[i] - want[i]) < 1e-5f))
                 fail_msg("%s: value %d is %g, NumPy has %g", path, i, got[i], want[i]);
-        hone__free(pcm);
+        hone__media_free(pcm);
     }
     assert_int_equal(clips, 3);
     free(data);
@@ -170,8 +169,8 @@ static void reads_standard_input(void **state)
         assert_int_equal(hone__media_read_all(names[i], 16000, NULL, &want, &n), HONE_OK);
         assert_int_equal(n, piped);
         assert_memory_equal(want, got, n * sizeof *want);
-        hone__free(want);
-        hone__free(got);
+        hone__media_free(want);
+        hone__media_free(got);
         free(data);
     }
     close(kept);
@@ -218,10 +217,10 @@ static void wav_edges(void **state)
     data[40] = 2, data[41] = data[42] = data[43] = 0; /* one sample */
     assert_int_equal(hone__media_read_all(write_file(data, 46), 16000, NULL, &mono, &n), HONE_OK);
     assert_int_equal(n, 1);
-    hone__free(mono);
+    hone__media_free(mono);
     assert_int_equal(hone__media_read_all(write_file(data, 46), 44100, NULL, &mono, &n), HONE_OK);
     assert_int_equal(n, 3);
-    hone__free(mono);
+    hone__media_free(mono);
     data[40] = 0;
     refuse(write_file(data, 44), "no samples", HONE_E_FORMAT);
     free(data);
@@ -254,14 +253,14 @@ static void cut_and_damaged_files(void **state)
             float *mono;
             if (hone__media_read_all(write_file(data, cut), 16000, NULL, &mono, &n) == HONE_OK) {
                 assert_true(n > 0 && n < 40000);
-                hone__free(mono);
+                hone__media_free(mono);
             } else
                 assert_non_null(strstr(hone_error_message(), scratch));
         }
         for (size_t at = 0; at < size; at += 61 * 8) {
             float *mono;
             data[at] ^= 0xff;
-            if (hone__media_read_all(write_file(data, size), 16000, NULL, &mono, &n) == HONE_OK) hone__free(mono);
+            if (hone__media_read_all(write_file(data, size), 16000, NULL, &mono, &n) == HONE_OK) hone__media_free(mono);
             data[at] ^= 0xff;
         }
         free(data);

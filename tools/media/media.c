@@ -45,7 +45,11 @@ int hone__media_rate(const hone__media *m) { return m->facts.rate; }
 const char *hone__media_format(const hone__media *m) { return m->facts.format; }
 
 /* Puts the file's name before the message. */
-static hone_status named(const hone__media *m, hone_status s) { return s == HONE_OK ? s : hone__at(s, "%s", m->name); }
+static hone_status named(const hone__media *m, hone_status s)
+{
+    if (s != HONE_OK) (void)hone__at(s, "%s", m->name);
+    return s;
+}
 
 static hone_status too_long(const hone__media *m)
 {
@@ -138,7 +142,7 @@ static hone_status read_wav_block(hone__media *m)
     double at = (double)m->frames / w->rate;
     if (got % w->frame_bytes || (!w->streaming && got < want * w->frame_bytes))
         return hone__fail(HONE_E_FORMAT, "is cut short: it ends within a frame after %.2f s",
-                          at + (double)(got / w->frame_bytes) / w->rate);
+                          at + floor((double)got / (double)w->frame_bytes) / w->rate);
     m->pending_count = got / w->frame_bytes;
     m->pending = m->block;
     hone_status s = hone__wav_convert(w, m->bytes, m->pending_count, m->frames, m->block);
@@ -218,8 +222,9 @@ hone_status hone__media_read_all(const char *path, int target_rate, const hone__
     hone__media *m;
     *mono = NULL;
     *n = 0;
-    HONE__TRY(hone__media_open(path, target_rate, limits, &m));
-    hone_status s = gather(m, mono, n);
+    hone_status s = hone__media_open(path, target_rate, limits, &m);
+    if (s != HONE_OK || !m) return s;
+    s = gather(m, mono, n);
     hone__media_close(m);
     if (s != HONE_OK) {
         hone__free(*mono);
@@ -228,3 +233,5 @@ hone_status hone__media_read_all(const char *path, int target_rate, const hone__
     }
     return s;
 }
+
+void hone__media_free(float *mono) { hone__free(mono); }

@@ -5,7 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/status.h"
+#include "hone/status.h"
 
 typedef struct hone__media hone__media;
 
@@ -23,7 +23,9 @@ hone_status hone__media_open(const char *path, int target_rate, const hone__medi
 void hone__media_close(hone__media *m); /* NULL is fine */
 
 /* mono: up to n samples, the mean over the channels, full scale 1, all finite. *got < n only at the end, 0 after it.
- * A file without a single sample is HONE_E_FORMAT. After an error the next call fails, too. */
+ * A file without a single sample is HONE_E_FORMAT, and so is one that ends before the length that it states (WAV, FLAC,
+ * MP3 with a Xing header); Ogg and Matroska state none, so what is there counts. After an error the next call fails,
+ * too. */
 hone_status hone__media_read(hone__media *m, float *mono, size_t n, size_t *got);
 
 /* What the file says about itself. Duration in seconds, below 0 where it does not say. */
@@ -32,8 +34,9 @@ int hone__media_channels(const hone__media *m);
 int hone__media_rate(const hone__media *m);           /* before resampling */
 const char *hone__media_format(const hone__media *m); /* "wav", "flac", "mp3", ...: lives as long as m */
 
-/* The whole sound at once; *mono is freed by hone__free. */
+/* The whole sound at once; *mono is freed by hone__media_free. */
 hone_status hone__media_read_all(const char *path, int target_rate, const hone__media_limits *limits, float **mono,
                                  size_t *n);
+void hone__media_free(float *mono); /* NULL is fine */
 
 #endif

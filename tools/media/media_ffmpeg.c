@@ -215,13 +215,18 @@ static double seconds_of(const media_ffmpeg *f) { return f->rate > 0 ? (double)f
 
 static double sample_of(enum AVSampleFormat format, const uint8_t *p)
 {
+    int16_t s16;
+    int32_t s32;
+    int64_t s64;
+    float f32;
+    double f64;
     switch (format) {
     case AV_SAMPLE_FMT_U8: return (*p - 128) / 128.0;
-    case AV_SAMPLE_FMT_S16: return *(const int16_t *)(const void *)p / 32768.0;
-    case AV_SAMPLE_FMT_S32: return *(const int32_t *)(const void *)p / 2147483648.0;
-    case AV_SAMPLE_FMT_S64: return (double)*(const int64_t *)(const void *)p / 9223372036854775808.0;
-    case AV_SAMPLE_FMT_FLT: return *(const float *)(const void *)p;
-    case AV_SAMPLE_FMT_DBL: return *(const double *)(const void *)p;
+    case AV_SAMPLE_FMT_S16: memcpy(&s16, p, sizeof s16); return s16 / 32768.0;
+    case AV_SAMPLE_FMT_S32: memcpy(&s32, p, sizeof s32); return s32 / 2147483648.0;
+    case AV_SAMPLE_FMT_S64: memcpy(&s64, p, sizeof s64); return (double)s64 / 9223372036854775808.0;
+    case AV_SAMPLE_FMT_FLT: memcpy(&f32, p, sizeof f32); return f32;
+    case AV_SAMPLE_FMT_DBL: memcpy(&f64, p, sizeof f64); return f64;
     default: return NAN;
     }
 }
@@ -262,7 +267,7 @@ static hone_status mix_down(media_ffmpeg *f)
         f->mono[i] = (float)(sum / channels);
         if (!isfinite(f->mono[i]))
             return hone__fail(HONE_E_FORMAT, "sample %llu (%.2f s) is not a finite number",
-                              (unsigned long long)(f->decoded + i), seconds_of(f));
+                              (unsigned long long)f->decoded + i, seconds_of(f));
     }
     f->decoded += n;
     return HONE_OK;

@@ -55,7 +55,7 @@ static hone_status read_fully(media_input *in, uint8_t *out, size_t n, uint64_t 
         if (r < 0 && errno == EINTR) continue;
         if (r < 0) {
             in->error = errno;
-            return hone__fail(HONE_E_IO, "cannot read at byte %llu: %s", (unsigned long long)(at + *got),
+            return hone__fail(HONE_E_IO, "cannot read at byte %llu: %s", (unsigned long long)at + *got,
                               strerror(errno));
         }
         if (r == 0) return HONE_OK;
