@@ -1,0 +1,35 @@
+/* import.h: trained models as their authors publish them, turned into graphs. Nothing from a file is ever executed. */
+#ifndef HONE_IMPORT_IMPORT_H
+#define HONE_IMPORT_IMPORT_H
+
+#include "graph/graph.h"
+
+typedef struct hone__import_options {
+    int64_t batch; /* fixed batch size of every input; 0: symbolic "batch_size" */
+} hone__import_options;
+
+typedef struct hone__import_report {
+    char format[16];        /* "keras-h5", "keras-zip", "keras-folder", "onnx" */
+    char keras_version[32]; /* as the file says; "" where it does not */
+    char backend[16];
+    uint64_t file_bytes;      /* of the whole source */
+    uint64_t kept_bytes;      /* of weights that the graph uses */
+    uint64_t optimizer_bytes; /* of optimiser state, dropped */
+    uint64_t other_bytes;     /* of other data in the file that inference does not need, dropped */
+    size_t layers;            /* layers of the model and of models inside it */
+    size_t identities;        /* of these, layers that do nothing at inference, such as Dropout */
+} hone__import_report;
+
+/* Reads `path` by what it contains: HDF5 or zip (Keras), anything else ONNX. `options` and `report` may be NULL. */
+hone_status hone__import_open(const char *path, const hone__import_options *options, hone__model **out,
+                              hone__import_report *report);
+
+/* A Keras .h5 (Keras 1.2 to 3), .keras archive, or unpacked .keras folder. Inputs and outputs keep Keras's names, order
+ * and shapes. Errors name `path`, the layer and what would work. */
+hone_status hone__import_keras(const char *path, const hone__import_options *options, hone__model **out,
+                               hone__import_report *report);
+
+/* True where the file or folder looks like one that hone__import_keras reads. */
+bool hone__import_is_keras(const char *path);
+
+#endif

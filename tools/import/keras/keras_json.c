@@ -1,0 +1,49 @@
+/* keras_json.c: jansson behind a scan that bounds depth and the number of values before anything is allocated. */
+#include "keras_json.h"
+
+#include <stdbool.h>
+
+enum { MAX_DEPTH = 256 };
+
+/* Counts separators outside strings: an upper bound of the values. */
+static hone_status scan(const char *text, size_t size, const char *name, size_t max_values)
+{
+    size_t depth = 0, values = 1;
+    bool quoted = false;
+    for (size_t i = 0; i < size; i++) {
+        char ch = text[i];
+        if (quoted) {
+            if (ch == '\\')
+                i++;
+            else if (ch == '"')
+                quoted = false;
+            continue;
+        }
+        if (ch == '"')
+            quoted = true;
+        else if (ch == '[' || ch == '{') {
+            values++;
+            if (++depth > MAX_DEPTH) return hone__fail(HONE_E_LIMIT, "%s: JSON is nested deeper than 256 levels", name);
+        } else if ((ch == ']' || ch == '}') && depth)
+            depth--;
+        else if (ch == ',' || ch == ':')
+            values++;
+        if (values > max_values) return hone__fail(HONE_E_LIMIT, "%s: JSON has more than %zu values", name, max_values);
+    }
+    return HONE_OK;
+}
+
+hone_status hone__json_parse(const char *text, size_t size, const char *name, size_t max_values, json_t **out)
+{
+    json_error_t error;
+    *out = NULL;
+    HONE__TRY(scan(text, size, name, max_values));
+    *out = json_loadb(text, size, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+    if (!*out) return hone__fail(HONE_E_FORMAT, "%s: JSON: %s (byte %d)", name, error.text, error.position);
+    return HONE_OK;
+}
+
+const char *hone__json_text(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}

@@ -1,0 +1,117 @@
+/* keras_zip.c: libzip finds and inflates members; a stored member's place is taken from its local header instead, so
+ * that its bytes are used where they lie. */
+#include "keras_zip.h"
+
+#include <string.h>
+#include <zip.h>
+
+#include "base/checked.h"
+
+enum { EOCD_SIZE = 22, ENTRY_SIZE = 46, LOCAL_SIZE = 30 };
+
+static uint32_t u16_at(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8; }
+static uint32_t u32_at(const uint8_t *p) { return u16_at(p) | u16_at(p + 2) << 16; }
+
+/* The central directory's offset; false where there is none in 32-bit form. */
+static bool find_directory(const uint8_t *p, size_t size, size_t *at, size_t *entries)
+{
+    if (size < EOCD_SIZE) return false;
+    size_t first = size - EOCD_SIZE, last = first > 65535 ? first - 65535 : 0;
+    for (size_t i = first + 1; i-- > last;) {
+        if (u32_at(p + i) != 0x06054b50) continue;
+        *entries = u16_at(p + i + 10);
+        *at = u32_at(p + i + 16);
+        return *at < size;
+    }
+    return false;
+}
+
+/* Where a stored member's bytes lie; false: not stored, or nothing that this simple reader understands. */
+static bool find_stored(const uint8_t *p, size_t size, const char *member, size_t length, size_t *offset)
+{
+    size_t at, entries, name_length = strlen(member);
+    if (!find_directory(p, size, &at, &entries)) return false;
+    for (size_t i = 0; i < entries; i++) {
+        if (!hone__range_ok(at, ENTRY_SIZE, size) || u32_at(p + at) != 0x02014b50) return false;
+        size_t n = u16_at(p + at + 28), extra = u16_at(p + at + 30), comment = u16_at(p + at + 32);
+        if (!hone__range_ok(at + ENTRY_SIZE, n, size)) return false;
+        if (n == name_length && memcmp(p + at + ENTRY_SIZE, member, n) == 0) {
+            size_t local = u32_at(p + at + 42);
+            if (u16_at(p + at + 10) != 0 || u32_at(p + at + 20) != length) return false;
+            if (!hone__range_ok(local, LOCAL_SIZE, size) || u32_at(p + local) != 0x04034b50) return false;
+            *offset = local + LOCAL_SIZE + u16_at(p + local + 26) + u16_at(p + local + 28);
+            return hone__range_ok(*offset, length, size);
+        }
+        at += ENTRY_SIZE + n + extra + comment;
+    }
+    return false;
+}
+
+static hone_status inflate_member(zip_t *zip, const char *path, const char *member, const zip_stat_t *stat,
+                                  hone__zip_member *out)
+{
+    out->owned = hone__malloc(stat->size + 1);
+    if (!out->owned) return hone__out_of_memory(stat->size + 1);
+    zip_file_t *file = zip_fopen_index(zip, stat->index, 0);
+    zip_int64_t n = file ? zip_fread(file, out->owned, stat->size) : -1;
+    bool ok = file && n == (zip_int64_t)stat->size && zip_fread(file, out->owned + n, 1) == 0;
+    if (file) zip_fclose(file);
+    if (!ok) return hone__fail(HONE_E_FORMAT, "%s: member '%s' is damaged", path, member);
+    out->data = out->owned;
+    out->size = (size_t)stat->size;
+    return HONE_OK;
+}
+
+static hone_status read_from(zip_t *zip, const hone__map *map, const char *path, const char *member, size_t limit,
+                             hone__zip_member *out)
+{
+    zip_stat_t stat;
+    zip_stat_init(&stat);
+    if (zip_stat(zip, member, 0, &stat) != 0)
+        return hone__fail(HONE_E_ARGUMENT, "%s: the archive has no '%s'", path, member);
+    zip_uint64_t need = ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE | ZIP_STAT_COMP_METHOD;
+    if ((stat.valid & need) != need) return hone__fail(HONE_E_FORMAT, "%s: member '%s' has no size", path, member);
+    if (stat.encryption_method != ZIP_EM_NONE)
+        return hone__fail(HONE_E_UNSUPPORTED, "%s: member '%s' is encrypted", path, member);
+    bool bomb = stat.size > (256u << 20) && stat.size / 100 > stat.comp_size;
+    if (stat.size > limit || bomb || stat.comp_size > map->size)
+        return hone__fail(HONE_E_LIMIT, "%s: member '%s' declares %llu bytes in an archive of %zu", path, member,
+                          (unsigned long long)stat.size, map->size);
+    if (stat.size / 1100 > stat.comp_size) /* more than deflate can make */
+        return hone__fail(HONE_E_LIMIT, "%s: member '%s' declares %llu bytes but stores %llu", path, member,
+                          (unsigned long long)stat.size, (unsigned long long)stat.comp_size);
+    size_t offset;
+    if (stat.comp_method == ZIP_CM_STORE && find_stored(map->data, map->size, member, (size_t)stat.size, &offset)) {
+        *out = (hone__zip_member){map->data + offset, (size_t)stat.size, true, NULL};
+        return HONE_OK;
+    }
+    return inflate_member(zip, path, member, &stat, out);
+}
+
+hone_status hone__zip_read(const hone__map *map, const char *path, const char *member, size_t limit,
+                           hone__zip_member *out)
+{
+    zip_error_t error;
+    memset(out, 0, sizeof *out);
+    zip_error_init(&error);
+    zip_source_t *source = zip_source_buffer_create(map->data, map->size, 0, &error);
+    zip_t *zip = source ? zip_open_from_source(source, ZIP_RDONLY, &error) : NULL;
+    if (!zip) {
+        hone_status status =
+            hone__fail(HONE_E_FORMAT, "%s: not a readable zip archive: %s", path, zip_error_strerror(&error));
+        if (source) zip_source_free(source);
+        zip_error_fini(&error);
+        return status;
+    }
+    hone_status status = read_from(zip, map, path, member, limit, out);
+    zip_discard(zip);
+    zip_error_fini(&error);
+    if (status != HONE_OK) hone__zip_release(out);
+    return status;
+}
+
+void hone__zip_release(hone__zip_member *member)
+{
+    hone__free(member->owned);
+    memset(member, 0, sizeof *member);
+}
