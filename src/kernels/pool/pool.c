@@ -1,7 +1,10 @@
-/* pool.c: pooling windows. */
+/* pool.c: pooling: rows of a window are merged into one line first, then the line is reduced along the width. */
 #include "kernels/pool/pool.h"
 
 #include <math.h>
+#include <string.h>
+
+#include "kernels/pool/pool_parts.h"
 
 /* A pooling shape with exactly three spatial axes. */
 typedef struct window {
@@ -43,6 +46,8 @@ struct job {
     void *y;
     int64_t *indices;
     int column_major, include_pad;
+    uint8_t flip; /* int8: bytes are compared unsigned after this */
+    const hone__pool_table *parts;
 };
 
 /* Visits every element of the window of output position o. */
@@ -73,7 +78,8 @@ static int64_t index_of(const struct job *j, size_t plane, size_t i)
     return (int64_t)(plane * w->in_size + i);
 }
 
-static void max_f32(void *ctx, size_t begin, size_t end, int thread)
+/* Every element looked at on its own: for indices, and for windows wider than a line. */
+static void max_each_f32(void *ctx, size_t begin, size_t end, int thread)
 {
     struct job *j = ctx;
     const window *w = &j->w;
@@ -93,7 +99,156 @@ static void max_f32(void *ctx, size_t begin, size_t end, int thread)
     }
 }
 
-static void max_u8(void *ctx, size_t begin, size_t end, int thread)
+enum { LINE = 2048 /* elements of the merged line */ };
+
+/* A run of outputs of one output row: [first, first + count), reading line elements that stand for input columns
+ * column + i, of which [inside, inside_end) exist. */
+typedef struct piece {
+    size_t first, count, length, inside, inside_end;
+    size_t column; /* input column of line element `inside` */
+} piece;
+
+static size_t line_extent(const window *w) { return (w->kernel[2] - 1) * w->dilation[2] + 1; }
+
+/* Whether windows fit a line. */
+static int fits(const window *w) { return line_extent(w) + w->stride[2] <= LINE; }
+
+static piece piece_at(const window *w, size_t first)
+{
+    size_t extent = line_extent(w), start = first * w->stride[2], pad = w->pad[2];
+    piece p = {.first = first, .count = (LINE - extent) / w->stride[2] + 1};
+    if (p.count > w->out[2] - first) p.count = w->out[2] - first;
+    p.length = (p.count - 1) * w->stride[2] + extent;
+    p.inside = start >= pad ? 0 : pad - start;
+    if (p.inside > p.length) p.inside = p.length;
+    size_t room = w->in[2] + pad > start ? w->in[2] + pad - start : 0;
+    p.inside_end = room < p.length ? room : p.length;
+    if (p.inside_end < p.inside) p.inside_end = p.inside;
+    p.column = start + p.inside - pad;
+    return p;
+}
+
+/* Calls body with `row` = offset in the plane of each input row of the window of output row `o` (depth and height). */
+#define EACH_ROW(w, o, row, ...)                                                                                 \
+    do {                                                                                                         \
+        size_t f_[2], l_[2], a_[2];                                                                              \
+        taps((w), 0, (o) / (w)->out[1], &f_[0], &l_[0], &a_[0]);                                                 \
+        taps((w), 1, (o) % (w)->out[1], &f_[1], &l_[1], &a_[1]);                                                 \
+        for (size_t d_ = f_[0]; d_ < l_[0]; d_++)                                                                \
+            for (size_t h_ = f_[1]; h_ < l_[1]; h_++) {                                                          \
+                size_t row =                                                                                     \
+                    ((a_[0] + d_ * (w)->dilation[0]) * (w)->in[1] + a_[1] + h_ * (w)->dilation[1]) * (w)->in[2]; \
+                __VA_ARGS__                                                                                      \
+            }                                                                                                    \
+    } while (0)
+
+/* How often elements are merged in pairs: log2 of the kernel where windows just touch, else 0. */
+static int pairings(const window *w)
+{
+    size_t k = w->kernel[2];
+    if (k != w->stride[2] || (k > 1 && w->dilation[2] != 1) || (k & (k - 1))) return 0;
+    int n = 0;
+    while (k > 1) k /= 2, n++;
+    return n;
+}
+
+static void line_max_f32(const struct job *j, const piece *p, float *line, float *y)
+{
+    const window *w = &j->w;
+    int pairs = pairings(w);
+    if (w->stride[2] == 1) {
+        memcpy(y, line, p->count * sizeof *y);
+        for (size_t k = 1; k < w->kernel[2]; k++) j->parts->max_into_f32(line + k * w->dilation[2], y, p->count);
+    } else if (pairs) {
+        for (int i = pairs; i > 0; i--) j->parts->pair_max_f32(line, i > 1 ? line : y, p->count << (i - 1));
+    } else {
+        for (size_t o = 0; o < p->count; o++) {
+            const float *at = line + o * w->stride[2];
+            float best = at[0];
+            for (size_t k = 1; k < w->kernel[2]; k++) {
+                float v = at[k * w->dilation[2]];
+                if (v > best || isnan(v)) best = isnan(best) ? best : v;
+            }
+            y[o] = best;
+        }
+    }
+}
+
+static void max_lines_f32(void *ctx, size_t begin, size_t end, int thread)
+{
+    struct job *j = ctx;
+    const window *w = &j->w;
+    float line[LINE];
+    (void)thread;
+    for (size_t p = begin; p < end; p++) {
+        const float *x = (const float *)j->x + p * w->in_size;
+        float *y = (float *)j->y + p * w->out_size;
+        for (size_t o = 0; o < w->out[0] * w->out[1]; o++)
+            for (size_t first = 0; first < w->out[2];) {
+                piece q = piece_at(w, first);
+                size_t n = q.inside_end - q.inside, rows = 0;
+                for (size_t i = 0; i < q.inside; i++) line[i] = -INFINITY;
+                for (size_t i = q.inside_end; i < q.length; i++) line[i] = -INFINITY;
+                EACH_ROW(w, o, row, {
+                    const float *from = x + row + q.column;
+                    if (rows++ == 0)
+                        memcpy(line + q.inside, from, n * sizeof *line);
+                    else
+                        j->parts->max_into_f32(from, line + q.inside, n);
+                });
+                if (!rows)
+                    for (size_t i = q.inside; i < q.inside_end; i++) line[i] = -INFINITY;
+                line_max_f32(j, &q, line, y + o * w->out[2] + first);
+                first += q.count;
+            }
+    }
+}
+
+static void line_max_u8(const struct job *j, const piece *p, uint8_t *line, uint8_t *y)
+{
+    const window *w = &j->w;
+    int pairs = pairings(w);
+    if (w->stride[2] == 1) {
+        memcpy(y, line, p->count);
+        for (size_t k = 1; k < w->kernel[2]; k++) j->parts->max_into_u8(line + k * w->dilation[2], 0, y, p->count);
+    } else if (pairs) {
+        for (int i = pairs; i > 0; i--) j->parts->pair_max_u8(line, i > 1 ? line : y, p->count << (i - 1));
+    } else {
+        for (size_t o = 0; o < p->count; o++) {
+            const uint8_t *at = line + o * w->stride[2];
+            uint8_t best = at[0];
+            for (size_t k = 1; k < w->kernel[2]; k++)
+                if (at[k * w->dilation[2]] > best) best = at[k * w->dilation[2]];
+            y[o] = best;
+        }
+    }
+    if (j->flip)
+        for (size_t o = 0; o < p->count; o++) y[o] ^= j->flip;
+}
+
+static void max_lines_u8(void *ctx, size_t begin, size_t end, int thread)
+{
+    struct job *j = ctx;
+    const window *w = &j->w;
+    uint8_t line[LINE];
+    (void)thread;
+    for (size_t p = begin; p < end; p++) {
+        const uint8_t *x = (const uint8_t *)j->x + p * w->in_size;
+        uint8_t *y = (uint8_t *)j->y + p * w->out_size;
+        for (size_t o = 0; o < w->out[0] * w->out[1]; o++)
+            for (size_t first = 0; first < w->out[2];) {
+                piece q = piece_at(w, first);
+                memset(line, 0, q.length);
+                EACH_ROW(w, o, row, {
+                    j->parts->max_into_u8(x + row + q.column, j->flip, line + q.inside, q.inside_end - q.inside);
+                });
+                line_max_u8(j, &q, line, y + o * w->out[2] + first);
+                first += q.count;
+            }
+    }
+}
+
+static void max_each_u8(void *ctx, size_t begin, size_t end, int thread)
 {
     struct job *j = ctx;
     const window *w = &j->w;
@@ -104,27 +259,9 @@ static void max_u8(void *ctx, size_t begin, size_t end, int thread)
         for (size_t o = 0; o < w->out_size; o++) {
             uint8_t best = 0;
             EACH_TAP(w, o, i, {
-                if (x[i] > best) best = x[i];
+                if ((x[i] ^ j->flip) > best) best = x[i] ^ j->flip;
             });
-            y[o] = best;
-        }
-    }
-}
-
-static void max_s8(void *ctx, size_t begin, size_t end, int thread)
-{
-    struct job *j = ctx;
-    const window *w = &j->w;
-    (void)thread;
-    for (size_t p = begin; p < end; p++) {
-        const int8_t *x = (const int8_t *)j->x + p * w->in_size;
-        int8_t *y = (int8_t *)j->y + p * w->out_size;
-        for (size_t o = 0; o < w->out_size; o++) {
-            int8_t best = -128;
-            EACH_TAP(w, o, i, {
-                if (x[i] > best) best = x[i];
-            });
-            y[o] = best;
+            y[o] = best ^ j->flip;
         }
     }
 }
@@ -137,7 +274,22 @@ static size_t padded_taps(const window *w, int d, size_t o)
     return room < w->kernel[d] ? room : w->kernel[d];
 }
 
-static void average_f32(void *ctx, size_t begin, size_t end, int thread)
+/* Elements of the window at (depth and height) row o and column c. */
+static size_t divisor(const struct job *j, size_t o, size_t c)
+{
+    const window *w = &j->w;
+    if (j->include_pad)
+        return padded_taps(w, 0, o / w->out[1]) * padded_taps(w, 1, o % w->out[1]) * padded_taps(w, 2, c);
+    size_t n = 1, first, last, at;
+    taps(w, 0, o / w->out[1], &first, &last, &at);
+    n *= last - first;
+    taps(w, 1, o % w->out[1], &first, &last, &at);
+    n *= last - first;
+    taps(w, 2, c, &first, &last, &at);
+    return n * (last - first);
+}
+
+static void average_each(void *ctx, size_t begin, size_t end, int thread)
 {
     struct job *j = ctx;
     const window *w = &j->w;
@@ -146,45 +298,71 @@ static void average_f32(void *ctx, size_t begin, size_t end, int thread)
         const float *x = (const float *)j->x + p * w->in_size;
         float *y = (float *)j->y + p * w->out_size;
         for (size_t o = 0; o < w->out_size; o++) {
-            float sum = 0;
-            size_t count = 0;
-            EACH_TAP(w, o, i, { sum += x[i], count++; });
-            if (j->include_pad)
-                count = padded_taps(w, 0, o / w->out[2] / w->out[1]) * padded_taps(w, 1, o / w->out[2] % w->out[1]) *
-                        padded_taps(w, 2, o % w->out[2]);
-            y[o] = count ? sum / (float)count : 0;
+            double sum = 0;
+            EACH_TAP(w, o, i, { sum += x[i]; });
+            size_t count = divisor(j, o / w->out[2], o % w->out[2]);
+            y[o] = count ? (float)(sum / (double)count) : 0;
         }
     }
 }
 
+static void average_lines(void *ctx, size_t begin, size_t end, int thread)
+{
+    struct job *j = ctx;
+    const window *w = &j->w;
+    float line[LINE];
+    (void)thread;
+    for (size_t p = begin; p < end; p++) {
+        const float *x = (const float *)j->x + p * w->in_size;
+        float *y = (float *)j->y + p * w->out_size;
+        for (size_t o = 0; o < w->out[0] * w->out[1]; o++)
+            for (size_t first = 0; first < w->out[2];) {
+                piece q = piece_at(w, first);
+                memset(line, 0, q.length * sizeof *line);
+                EACH_ROW(w, o, row,
+                         { j->parts->add_into_f32(x + row + q.column, line + q.inside, q.inside_end - q.inside); });
+                for (size_t c = 0; c < q.count; c++) {
+                    float sum = 0;
+                    for (size_t k = 0; k < w->kernel[2]; k++) sum += line[c * w->stride[2] + k * w->dilation[2]];
+                    size_t count = divisor(j, o, first + c);
+                    y[o * w->out[2] + first + c] = count ? sum / (float)count : 0;
+                }
+                first += q.count;
+            }
+    }
+}
+
+/* Planes per piece of the loop. */
 static size_t grain(const window *w)
 {
-    size_t cost = w->out_size * w->kernel[0] * w->kernel[1] * w->kernel[2];
-    return cost >= 8192 ? 1 : 8192 / (cost + 1) + 1;
+    size_t cost = w->in_size + w->out_size;
+    return cost >= 16384 ? 1 : 16384 / (cost + 1) + 1;
 }
 
 void hone__max_pool_f32(const hone__pool_shape *s, const float *x, float *y, int64_t *indices, int column_major,
                         hone__pool *pool)
 {
-    struct job j = {window_of(s), x, y, indices, column_major, 0};
-    hone__pool_run(pool, s->planes, grain(&j.w), max_f32, &j);
+    struct job j = {window_of(s), x, y, indices, column_major, 0, 0, hone__pool_parts()};
+    hone__pool_run(pool, s->planes, grain(&j.w), indices || !fits(&j.w) ? max_each_f32 : max_lines_f32, &j);
 }
 
 void hone__max_pool_u8(const hone__pool_shape *s, const uint8_t *x, uint8_t *y, hone__pool *pool)
 {
-    struct job j = {window_of(s), x, y, NULL, 0, 0};
-    hone__pool_run(pool, s->planes, grain(&j.w), max_u8, &j);
+    struct job j = {window_of(s), x, y, NULL, 0, 0, 0, hone__pool_parts()};
+    hone__pool_run(pool, s->planes, grain(&j.w), fits(&j.w) ? max_lines_u8 : max_each_u8, &j);
 }
 
 void hone__max_pool_s8(const hone__pool_shape *s, const int8_t *x, int8_t *y, hone__pool *pool)
 {
-    struct job j = {window_of(s), x, y, NULL, 0, 0};
-    hone__pool_run(pool, s->planes, grain(&j.w), max_s8, &j);
+    struct job j = {window_of(s), x, y, NULL, 0, 0, 0x80, hone__pool_parts()};
+    hone__pool_run(pool, s->planes, grain(&j.w), fits(&j.w) ? max_lines_u8 : max_each_u8, &j);
 }
 
 void hone__average_pool_f32(const hone__pool_shape *s, const float *x, float *y, int count_include_pad,
                             hone__pool *pool)
 {
-    struct job j = {window_of(s), x, y, NULL, 0, count_include_pad};
-    hone__pool_run(pool, s->planes, grain(&j.w), average_f32, &j);
+    struct job j = {window_of(s), x, y, NULL, 0, count_include_pad, 0, hone__pool_parts()};
+    /* many planes of few windows each: long lines gain nothing there */
+    int lines = fits(&j.w) && j.w.kernel[0] * j.w.kernel[1] * j.w.kernel[2] <= 64;
+    hone__pool_run(pool, s->planes, grain(&j.w), lines ? average_lines : average_each, &j);
 }

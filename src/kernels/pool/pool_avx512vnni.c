@@ -1,0 +1,64 @@
+/* pool_avx512vnni.c: line operations in AVX-512, tails under masks. */
+#include <immintrin.h>
+
+#include "kernels/pool/pool_parts.h"
+
+static inline __mmask16 tail16(size_t n) { return n >= 16 ? 0xffff : (__mmask16)((1u << n) - 1); }
+static inline __mmask64 tail64(size_t n) { return n >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << n) - 1; }
+
+/* NaN of either side: a NaN in b comes through MAXPS, one in a is put back. */
+static inline __m512 larger(__m512 a, __m512 b)
+{
+    return _mm512_mask_mov_ps(_mm512_max_ps(a, b), _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q), a);
+}
+
+void hone__max_into_f32_avx512vnni(const float *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i += 16) {
+        __mmask16 m = tail16(n - i);
+        _mm512_mask_storeu_ps(y + i, m, larger(_mm512_maskz_loadu_ps(m, y + i), _mm512_maskz_loadu_ps(m, x + i)));
+    }
+}
+
+void hone__pair_max_f32_avx512vnni(const float *x, float *y, size_t n)
+{
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    const __m512i odd = _mm512_add_epi32(even, _mm512_set1_epi32(1));
+    for (size_t i = 0; i < n; i += 16) {
+        size_t rest = 2 * (n - i);
+        __m512 a = _mm512_maskz_loadu_ps(tail16(rest), x + 2 * i);
+        __m512 b = _mm512_maskz_loadu_ps(rest > 16 ? tail16(rest - 16) : 0, x + 2 * i + 16);
+        __m512 v = larger(_mm512_permutex2var_ps(a, even, b), _mm512_permutex2var_ps(a, odd, b));
+        _mm512_mask_storeu_ps(y + i, tail16(n - i), v);
+    }
+}
+
+void hone__add_into_f32_avx512vnni(const float *x, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i += 16) {
+        __mmask16 m = tail16(n - i);
+        _mm512_mask_storeu_ps(y + i, m,
+                              _mm512_add_ps(_mm512_maskz_loadu_ps(m, y + i), _mm512_maskz_loadu_ps(m, x + i)));
+    }
+}
+
+void hone__max_into_u8_avx512vnni(const uint8_t *x, uint8_t flip, uint8_t *y, size_t n)
+{
+    const __m512i f = _mm512_set1_epi8((char)flip);
+    for (size_t i = 0; i < n; i += 64) {
+        __mmask64 m = tail64(n - i);
+        __m512i v = _mm512_xor_si512(_mm512_maskz_loadu_epi8(m, x + i), f);
+        _mm512_mask_storeu_epi8(y + i, m, _mm512_max_epu8(v, _mm512_maskz_loadu_epi8(m, y + i)));
+    }
+}
+
+void hone__pair_max_u8_avx512vnni(const uint8_t *x, uint8_t *y, size_t n)
+{
+    const __m512i low = _mm512_set1_epi16(0xff);
+    for (size_t i = 0; i < n; i += 32) {
+        __m512i v = _mm512_maskz_loadu_epi8(tail64(2 * (n - i)), x + 2 * i);
+        v = _mm512_max_epu8(_mm512_and_si512(v, low), _mm512_srli_epi16(v, 8));
+        __mmask32 m = n - i >= 32 ? 0xffffffffu : (1u << (n - i)) - 1;
+        _mm256_mask_storeu_epi8(y + i, m, _mm512_cvtepi16_epi8(v));
+    }
+}
