@@ -170,6 +170,19 @@ void hone__arena_free(hone__arena *a)
     *a = (hone__arena){0};
 }
 
+void hone__arena_rewind(hone__arena *a)
+{
+    chunk *keep = a->chunks;
+    if (!keep) return;
+    for (chunk *c = keep->next, *next; c; c = next) {
+        next = c->next;
+        hone__free(c);
+    }
+    keep->next = NULL;
+    a->used = 0;
+    a->total = a->size + sizeof(chunk);
+}
+
 hone_status hone__grow(void *array, size_t *capacity, size_t count, size_t size)
 {
     if (count < *capacity) return HONE_OK;

@@ -31,6 +31,7 @@ void *hone__arena_zalloc(hone__arena *arena, size_t n); /* zeroed */
 char *hone__arena_strndup(hone__arena *arena, const char *s, size_t n);
 char *hone__arena_printf(hone__arena *arena, const char *format, ...) HONE__PRINTF(2, 3);
 void hone__arena_free(hone__arena *arena);
+void hone__arena_rewind(hone__arena *arena); /* everything in it is dead; its newest chunk is kept for reuse */
 
 /* Grows *array (elements of `size` bytes) so that it holds `count + 1`; capacity doubles. Frees nothing on failure. */
 hone_status hone__grow(void *array, size_t *capacity, size_t count, size_t size);

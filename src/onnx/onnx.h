@@ -10,10 +10,15 @@ hone_status hone__onnx_read(const char *path, hone__model **out);
 /* The same from memory: `data` must outlive the model. `name` is for messages. External data is refused. */
 hone_status hone__onnx_parse(const void *data, size_t size, const char *name, hone__model **out);
 
+/* A TensorProto file (.pb, as ONNX's test data are). *holder owns *name; destroy it after use. */
+hone_status hone__onnx_read_tensor(hone__map *map, const char *path, hone__tensor *out, const char **name,
+                                   hone__model **holder);
+
 /* Writes `path` (temporary name, then rename). Initializers go inside the file, or, when `external` is not NULL, those
  * of at least 1 KB into that file beside it (64-byte aligned offsets). */
 hone_status hone__onnx_write(hone__model *model, const char *path, const char *external);
 
-#define HONE__OPSET 21 /* what imported graphs are written in; operators have the meaning of the newest known opset */
+#define HONE__OPSET 21        /* what imported graphs are written in */
+#define HONE__OPSET_NEWEST 28 /* operators have the meaning of this one */
 
 #endif

@@ -39,6 +39,14 @@ hone_status hone__blob_map(hone__map *map, size_t offset, size_t size, hone__blo
     return HONE_OK;
 }
 
+hone_status hone__blob_borrow(const void *data, size_t size, hone__blob **out)
+{
+    hone__blob *b = *out = hone__calloc(1, sizeof *b);
+    if (!b) return hone__out_of_memory(sizeof *b);
+    *b = (hone__blob){.refs = 1, .borrowed = true, .data = (uint8_t *)(uintptr_t)data, .size = size};
+    return HONE_OK;
+}
+
 hone__blob *hone__blob_ref(hone__blob *b)
 {
     __atomic_fetch_add(&b->refs, 1, __ATOMIC_RELAXED);
@@ -49,7 +57,7 @@ void hone__blob_unref(hone__blob *b)
 {
     if (!b || __atomic_sub_fetch(&b->refs, 1, __ATOMIC_ACQ_REL)) return;
     if (b->map) hone__map_unref(b->map);
-    else hone__aligned_free(b->data);
+    else if (!b->borrowed) hone__aligned_free(b->data);
     hone__free(b);
 }
 
@@ -109,7 +117,7 @@ hone_status hone__tensor_view(hone__blob *blob, size_t offset, hone_dtype dtype,
     return HONE_OK;
 }
 
-void *hone__tensor_write(hone__tensor *t) { return t->blob && !t->blob->map ? (void *)(uintptr_t)t->data : NULL; }
+void *hone__tensor_write(hone__tensor *t) { return t->blob && !t->blob->map && !t->blob->borrowed ? (void *)(uintptr_t)t->data : NULL; }
 
 void hone__tensor_release(hone__tensor *t)
 {

@@ -12,13 +12,15 @@
 /* Counted bytes: owned, or a part of a mapping. Several tensors may share one. */
 typedef struct hone__blob {
     int refs;
-    hone__map *map; /* NULL when owned */
+    hone__map *map; /* NULL when owned or borrowed */
+    bool borrowed;  /* the bytes belong to the caller and outlive the blob */
     uint8_t *data;
     size_t size;
 } hone__blob;
 
 hone_status hone__blob_new(size_t size, hone__blob **out); /* zeroed, 64-byte aligned */
 hone_status hone__blob_map(hone__map *map, size_t offset, size_t size, hone__blob **out); /* takes a reference on map */
+hone_status hone__blob_borrow(const void *data, size_t size, hone__blob **out);
 hone__blob *hone__blob_ref(hone__blob *blob);
 void hone__blob_unref(hone__blob *blob); /* NULL is fine */
 

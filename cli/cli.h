@@ -1,0 +1,76 @@
+/* cli.h: what the verbs share. */
+#ifndef HONE_CLI_CLI_H
+#define HONE_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hone/hone.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+
+typedef enum option_kind {
+    OPTION_FLAG,   /* bool */
+    OPTION_TEXT,   /* const char * */
+    OPTION_INT,    /* int64_t, between low and high */
+    OPTION_FLOAT,  /* double, between low and high */
+    OPTION_CHOICE, /* int: index into `choices`, separated by | */
+    OPTION_SIZE,   /* uint64_t: bytes, with K, M, G */
+    OPTION_LIST    /* text_list: may be given several times */
+} option_kind;
+
+typedef struct text_list {
+    const char **items;
+    size_t count, capacity;
+} text_list;
+
+typedef struct option_row {
+    const char *name;     /* long name */
+    char letter;          /* 0: none */
+    option_kind kind;
+    void *target;
+    const char *argument; /* how --help calls it */
+    const char *help;
+    double low, high;
+    const char *choices;
+} option_row;
+
+typedef struct verb_help {
+    const char *usage;    /* behind "hone " */
+    const char *about;
+    const char *examples; /* lines */
+} verb_help;
+
+/* Reads options anywhere among the arguments; positional ones go to *rest. Adds --help, --threads, --json, -q and -v to
+ * every table. Returns -1 to go on, or the exit code (help was asked for, or something made no sense). */
+int options_read(int argc, char **argv, const option_row *rows, const verb_help *help, text_list *rest);
+
+typedef struct common_options {
+    int64_t threads;
+    bool json, quiet, verbose;
+} common_options;
+extern common_options common;
+
+/* "hone: <message>" on stderr; returns the exit code that fits the status. */
+int report_failure(hone_status status);
+int usage_failure(const char *format, ...)
+#if defined(__GNUC__)
+    __attribute__((format(printf, 1, 2)))
+#endif
+    ;
+/* Progress on stderr, only when it is a terminal and not -q; done == total ends the line. */
+void progress(const char *what, size_t done, size_t total);
+
+/* Opens a model of any kind that hone knows (.onnx, .h5, .keras). */
+hone_status open_model(const char *path, hone_model **out);
+
+/* Prints text with everything that JSON or a terminal cannot take escaped. */
+void print_json_string(const char *text);
+void print_clean(const char *text);
+
+#define HONE_VERB(name, about) int cmd_##name(int argc, char **argv);
+#include "verbs.def"
+#undef HONE_VERB
+
+#endif

@@ -1,0 +1,124 @@
+/* main.c: finds the verb. */
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "cli.h"
+#include "tools/import/import.h"
+
+static const struct {
+    const char *name;
+    int (*run)(int argc, char **argv);
+    const char *about;
+} verbs[] = {
+#define HONE_VERB(name, about) {#name, cmd_##name, about},
+#include "verbs.def"
+#undef HONE_VERB
+};
+enum { VERBS = sizeof verbs / sizeof *verbs };
+
+static void overview(FILE *to)
+{
+    fprintf(to, "hone %s: trained models, small and fast on the device\n\nusage: hone VERB ...\n\n", hone_version());
+    for (int i = 0; i < VERBS; i++) fprintf(to, "  %-12s%s\n", verbs[i].name, verbs[i].about);
+    fprintf(to, "\nhone VERB --help tells more.\n");
+}
+
+int report_failure(hone_status status)
+{
+    fprintf(stderr, "hone: %s\n", hone_error_message());
+    switch (status) {
+    case HONE_OK: return EXIT_DONE;
+    case HONE_E_FORMAT:
+    case HONE_E_UNSUPPORTED:
+    case HONE_E_ARGUMENT:
+    case HONE_E_SHAPE: return EXIT_USAGE;
+    default: return EXIT_FAILED;
+    }
+}
+
+void progress(const char *what, size_t done, size_t total)
+{
+    static int terminal = -1;
+    if (terminal < 0) terminal = isatty(STDERR_FILENO);
+    if (!terminal || common.quiet) return;
+    if (total) fprintf(stderr, "\r%s %zu/%zu (%zu %%)%s", what, done, total, done * 100 / total, done >= total ? "\n" : "");
+    else fprintf(stderr, "\r%s %zu", what, done);
+    fflush(stderr);
+}
+
+hone_status open_model(const char *path, hone_model **out)
+{
+    hone__model *graph;
+    *out = NULL;
+    if (!hone__import_is_keras(path)) return hone_model_open(path, out);
+    hone_status s = hone__import_keras(path, NULL, &graph, NULL);
+    return s == HONE_OK ? hone__api_wrap(graph, out) : s;
+}
+
+void print_json_string(const char *text)
+{
+    putchar('"');
+    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
+        if (*p == '"' || *p == '\\') printf("\\%c", *p);
+        else if (*p < 0x20) printf("\\u%04x", *p);
+        else putchar(*p);
+    }
+    putchar('"');
+}
+
+void print_clean(const char *text)
+{
+    for (; *text; text++) putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
+}
+
+static size_t distance(const char *a, const char *b)
+{
+    size_t row[32], n = strlen(b);
+    if (strlen(a) > 30 || n > 30) return 31;
+    for (size_t j = 0; j <= n; j++) row[j] = j;
+    for (size_t i = 1; *a; a++, i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= n; j++) {
+            size_t up = row[j], best = diagonal + (*a != b[j - 1]);
+            if (up + 1 < best) best = up + 1;
+            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+            diagonal = up;
+            row[j] = best;
+        }
+    }
+    return row[n];
+}
+
+int main(int argc, char **argv)
+{
+    signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write, reported below */
+    if (argc < 2) {
+        overview(stderr);
+        return EXIT_USAGE;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        overview(stdout);
+        return EXIT_DONE;
+    }
+    if (!strcmp(argv[1], "--version")) {
+        printf("hone %s (%s, %s)\n", hone_version(), hone_cpu_name(), hone_cpu_tier());
+        return EXIT_DONE;
+    }
+    int near = 0;
+    for (int i = 0; i < VERBS; i++) {
+        if (strcmp(argv[1], verbs[i].name)) {
+            if (distance(argv[1], verbs[i].name) < distance(argv[1], verbs[near].name)) near = i;
+            continue;
+        }
+        int code = verbs[i].run(argc - 1, argv + 1);
+        if (fflush(stdout) || ferror(stdout)) return code ? code : EXIT_FAILED;
+        return code;
+    }
+    if (distance(argv[1], verbs[near].name) <= 3)
+        return usage_failure("unknown verb '%s'; did you mean '%s'?", argv[1], verbs[near].name);
+    return usage_failure("unknown verb '%s' (hone --help lists them)", argv[1]);
+}

@@ -1,0 +1,193 @@
+/* options.c: one table per verb feeds parsing and --help. */
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cli.h"
+
+common_options common;
+static bool want_help;
+
+static const option_row shared[] = {
+    {"threads", 't', OPTION_INT, &common.threads, "N", "threads (default: physical cores, or HONE_THREADS)", 1, 1024, NULL},
+    {"json", 0, OPTION_FLAG, &common.json, NULL, "machine-readable results on standard output", 0, 0, NULL},
+    {"quiet", 'q', OPTION_FLAG, &common.quiet, NULL, "no progress", 0, 0, NULL},
+    {"verbose", 'v', OPTION_FLAG, &common.verbose, NULL, "say more", 0, 0, NULL},
+    {"help", 'h', OPTION_FLAG, &want_help, NULL, "this text", 0, 0, NULL},
+    {0},
+};
+
+int usage_failure(const char *format, ...)
+{
+    char text[1024];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    fputs("hone: ", stderr);
+    for (const char *p = text; *p; p++) fputc((unsigned char)*p < 0x20 || *p == 0x7f ? '?' : *p, stderr);
+    fputc('\n', stderr);
+    return EXIT_USAGE;
+}
+
+static void print_rows(const option_row *rows)
+{
+    for (; rows->name; rows++) {
+        char left[64];
+        int n = rows->letter ? snprintf(left, sizeof left, "-%c, --%s", rows->letter, rows->name)
+                             : snprintf(left, sizeof left, "    --%s", rows->name);
+        if (rows->choices) snprintf(left + n, sizeof left - (size_t)n, " %s", rows->choices);
+        else if (rows->argument) snprintf(left + n, sizeof left - (size_t)n, " %s", rows->argument);
+        printf(strlen(left) > 30 ? "  %s\n%34s%s\n" : "  %-32s%s%s\n", left, "", rows->help);
+    }
+}
+
+static void print_help(const option_row *rows, const verb_help *help)
+{
+    printf("usage: hone %s\n\n%s\n\noptions:\n", help->usage, help->about);
+    print_rows(rows);
+    print_rows(shared);
+    printf("\nexamples:\n%s", help->examples);
+}
+
+static const option_row *find(const option_row *rows, const char *name, size_t n)
+{
+    for (int pass = 0; pass < 2; pass++)
+        for (const option_row *r = pass ? shared : rows; r->name; r++)
+            if (strlen(r->name) == n && !strncmp(r->name, name, n)) return r;
+    return NULL;
+}
+
+static const option_row *find_letter(const option_row *rows, char c)
+{
+    for (int pass = 0; pass < 2; pass++)
+        for (const option_row *r = pass ? shared : rows; r->name; r++)
+            if (r->letter && r->letter == c) return r;
+    return NULL;
+}
+
+static int set_number(const option_row *r, const char *text)
+{
+    char *end;
+    errno = 0;
+    if (r->kind == OPTION_INT) {
+        long long v = strtoll(text, &end, 10);
+        if (!*text || *end || errno || isspace((unsigned char)*text) || (double)v < r->low || (double)v > r->high)
+            return usage_failure("--%s is '%s', expected a whole number from %.0f to %.0f", r->name, text, r->low, r->high);
+        *(int64_t *)r->target = v;
+        return -1;
+    }
+    double v = strtod(text, &end);
+    if (!*text || *end || !isfinite(v) || isspace((unsigned char)*text) || v < r->low || v > r->high)
+        return usage_failure("--%s is '%s', expected a number from %g to %g", r->name, text, r->low, r->high);
+    *(double *)r->target = v;
+    return -1;
+}
+
+static int set_size(const option_row *r, const char *text)
+{
+    char *end;
+    errno = 0;
+    unsigned long long v = strtoull(text, &end, 10), unit = 1;
+    if (*end == 'k' || *end == 'K') unit = 1ull << 10;
+    else if (*end == 'm' || *end == 'M') unit = 1ull << 20;
+    else if (*end == 'g' || *end == 'G') unit = 1ull << 30;
+    if (unit > 1) end++;
+    if (!isdigit((unsigned char)*text) || *end || errno || !v || v > (1ull << 50) / unit)
+        return usage_failure("--%s is '%s', expected a number of bytes such as 500M", r->name, text);
+    *(uint64_t *)r->target = v * unit;
+    return -1;
+}
+
+static int set_choice(const option_row *r, const char *text)
+{
+    size_t n = strlen(text);
+    int index = 0;
+    for (const char *p = r->choices; p; index++) {
+        const char *bar = strchr(p, '|');
+        size_t len = bar ? (size_t)(bar - p) : strlen(p);
+        if (len == n && !strncmp(p, text, n)) {
+            *(int *)r->target = index;
+            return -1;
+        }
+        p = bar ? bar + 1 : NULL;
+    }
+    return usage_failure("--%s is '%s', expected %s", r->name, text, r->choices);
+}
+
+static int add_text(text_list *l, const char *text)
+{
+    if (l->count == l->capacity) {
+        size_t want = l->capacity ? 2 * l->capacity : 16;
+        const char **grown = realloc(l->items, want * sizeof *grown);
+        if (!grown) return usage_failure("out of memory");
+        l->items = grown;
+        l->capacity = want;
+    }
+    l->items[l->count++] = text;
+    return -1;
+}
+
+static int set(const option_row *r, const char *text)
+{
+    switch (r->kind) {
+    case OPTION_FLAG: *(bool *)r->target = true; return -1;
+    case OPTION_TEXT:
+        if (!*text) return usage_failure("--%s is empty", r->name);
+        *(const char **)r->target = text;
+        return -1;
+    case OPTION_SIZE: return set_size(r, text);
+    case OPTION_CHOICE: return set_choice(r, text);
+    case OPTION_LIST: return add_text(r->target, text);
+    default: return set_number(r, text);
+    }
+}
+
+/* One argument starting with '-'. *i moves on when a value was taken from the next argument. */
+static int one_option(int argc, char **argv, int *i, const option_row *rows)
+{
+    const char *a = argv[*i], *value = NULL;
+    const option_row *r;
+    if (a[1] == '-') {
+        const char *eq = strchr(a, '=');
+        r = find(rows, a + 2, eq ? (size_t)(eq - a - 2) : strlen(a + 2));
+        value = eq ? eq + 1 : NULL;
+    } else {
+        r = find_letter(rows, a[1]);
+        if (r && a[2]) value = a + 2;
+    }
+    if (!r) return usage_failure("unknown option '%s' (hone %s --help lists them)", a, argv[0]);
+    if (r->kind == OPTION_FLAG) {
+        if (value) return usage_failure("--%s takes no value", r->name);
+        return set(r, NULL);
+    }
+    if (!value) {
+        if (*i + 1 >= argc) return usage_failure("--%s needs a value", r->name);
+        value = argv[++*i];
+    }
+    return set(r, value);
+}
+
+int options_read(int argc, char **argv, const option_row *rows, const verb_help *help, text_list *rest)
+{
+    bool only_rest = false;
+    for (int i = 1; i < argc; i++) {
+        int code;
+        if (!only_rest && !strcmp(argv[i], "--")) {
+            only_rest = true;
+            continue;
+        }
+        if (only_rest || argv[i][0] != '-' || !argv[i][1]) code = add_text(rest, argv[i]);
+        else code = one_option(argc, argv, &i, rows);
+        if (code >= 0) return code;
+    }
+    if (want_help) {
+        print_help(rows, help);
+        return EXIT_DONE;
+    }
+    return -1;
+}

@@ -1,0 +1,11 @@
+/* hone.h: everything. */
+#ifndef HONE_HONE_H
+#define HONE_HONE_H
+
+#include "hone/alloc.h"
+#include "hone/model.h"
+#include "hone/session.h"
+#include "hone/status.h"
+#include "hone/tensor.h"
+
+#endif

@@ -1,0 +1,55 @@
+/* session.h: running a model. */
+#ifndef HONE_SESSION_H
+#define HONE_SESSION_H
+
+#include "hone/model.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct hone_session hone_session;
+
+typedef struct hone_session_options {
+    int threads;       /* 0: HONE_THREADS, else the physical cores */
+    size_t max_memory; /* bytes for activations and scratch; 0: no limit */
+    int plain;         /* 1: the graph exactly as it is, without rewrites for this machine */
+    int profile;       /* 1: keep times per node */
+} hone_session_options;
+#define HONE_SESSION_OPTIONS_INIT {0, 0, 0, 0}
+
+/* The model may be destroyed afterwards; its weights stay shared. A session is for one thread at a time; several may
+ * run one model side by side. */
+hone_status hone_session_create(const hone_model *model, const hone_session_options *options, hone_session **out);
+void hone_session_destroy(hone_session *session); /* NULL is fine */
+
+/* inputs[i] is the model's input i; data is read in place. outputs[i] is filled with a view into the session that holds
+ * until its next run. Nothing is allocated after the first run at a shape. */
+hone_status hone_session_run(hone_session *session, const hone_tensor *inputs, size_t input_count, hone_tensor *outputs,
+                             size_t output_count);
+
+/* Makes the current or next run end with HONE_E_CANCELLED; from any thread or signal handler. */
+void hone_session_cancel(hone_session *session);
+
+/* Bytes of activations and scratch held now. */
+size_t hone_session_memory(const hone_session *session);
+
+typedef struct hone_node_time {
+    const char *name, *op, *domain;
+    unsigned long long calls;
+    double seconds;
+    size_t in_bytes, out_bytes;
+} hone_node_time;
+/* With options.profile: entry i, HONE_E_ARGUMENT behind the last. */
+hone_status hone_session_time(const hone_session *session, size_t i, hone_node_time *out);
+
+/* The CPU's name and the instruction tier in use. Static. */
+const char *hone_cpu_name(void);
+const char *hone_cpu_tier(void);
+int hone_cpu_cores(void);
+const char *hone_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

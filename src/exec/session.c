@@ -1,0 +1,222 @@
+/* session.c: runs the steps of a plan. */
+#include "session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/cpu.h"
+#include "frame.h"
+#include "graph/clone.h"
+#include "passes/passes.h"
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* The shape of an input against what the model declares. */
+static hone_status check_input(const hone__value *v, const hone__tensor *t, size_t index)
+{
+    char want[160], got[160];
+    if (v->dtype && v->dtype != t->dtype)
+        return hone__fail(HONE_E_SHAPE, "input %zu '%s' has type %s, expected %s", index, v->name,
+                          hone_dtype_name(t->dtype), hone_dtype_name(v->dtype));
+    bool ok = v->shape.rank < 0 || v->shape.rank == t->rank;
+    for (int i = 0; ok && i < v->shape.rank; i++)
+        if (v->shape.dims[i] >= 0 && v->shape.dims[i] != t->dims[i]) ok = false;
+    if (ok) return HONE_OK;
+    return hone__fail(HONE_E_SHAPE, "input %zu '%s' has shape %s, expected %s", index, v->name,
+                      hone__shape_text(t->rank, t->dims, got, sizeof got),
+                      hone__shape_text(v->shape.rank, v->shape.dims, want, sizeof want));
+}
+
+static bool same_shape(const hone__tensor *a, const hone__tensor *b)
+{
+    return a->dtype == b->dtype && a->rank == b->rank &&
+           !memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims);
+}
+
+static void bind(hone__slot *s, const hone__tensor *t, bool *stale)
+{
+    if (!same_shape(&s->t, t)) *stale = true;
+    s->t = *t;
+    s->t.blob = NULL;
+}
+
+static hone_status run_step(hone__frame *f, hone__step *st)
+{
+    if (st->dynamic) HONE__TRY(hone__frame_step_dynamic(f, st));
+    if (st->op->flags & HONE__OP_ALIAS) {
+        if (!st->dynamic) st->out_t[0]->data = st->in_t[0]->data;
+        else if (st->out_t[0]->bytes) memcpy((void *)(uintptr_t)st->out_t[0]->data, st->in_t[0]->data, st->out_t[0]->bytes);
+        return HONE_OK;
+    }
+    hone__run r = {.node = st->node, .input_count = st->node->input_count, .output_count = st->node->output_count,
+                   .in = st->in_t, .out = st->out_t, .state = st->state, .scratch = f->session->scratch,
+                   .pool = f->session->pool, .subgraph = hone__frame_subgraph, .exec = f};
+    hone_status s = st->op->run(&r);
+    return s == HONE_OK ? s : hone__node_at(s, st->node);
+}
+
+static void note_time(hone__frame *f, int i, double seconds)
+{
+    hone__step_time *t = &f->times[i];
+    const hone__step *st = &f->steps[i];
+    t->node = st->node;
+    t->calls++;
+    t->seconds += seconds;
+    t->in_bytes = t->out_bytes = 0;
+    for (int k = 0; k < st->node->input_count; k++)
+        if (st->in_t[k]) t->in_bytes += st->in_t[k]->bytes;
+    for (int k = 0; k < st->node->output_count; k++)
+        if (st->out_t[k]) t->out_bytes += st->out_t[k]->bytes;
+}
+
+static hone_status run_steps(hone__frame *f)
+{
+    atomic_bool *cancel = f->session->options.cancel;
+    for (int i = 0; i < f->step_count; i++) {
+        hone__step *st = &f->steps[i];
+        if (st->skip) continue;
+        if (cancel && atomic_load_explicit(cancel, memory_order_relaxed)) return hone__fail(HONE_E_CANCELLED, "cancelled");
+        double start = f->times ? now() : 0;
+        HONE__TRY(run_step(f, st));
+        if (f->times) note_time(f, i, now() - start);
+    }
+    return HONE_OK;
+}
+
+static const hone__tensor *output_of(const hone__frame *f, size_t index)
+{
+    const hone__value *v = f->graph->outputs[index];
+    for (int i = 0; i < f->slot_count; i++)
+        if (f->slots[i].value == v) return &f->slots[i].t;
+    return NULL;
+}
+
+hone_status hone__frame_run(hone__frame *f, const hone__tensor *const *inputs, size_t input_count,
+                            const hone__tensor **outputs, size_t output_count)
+{
+    bool stale = !f->planned;
+    if (input_count != f->graph->input_count)
+        return hone__fail(HONE_E_ARGUMENT, "%zu inputs given, expected %zu", input_count, f->graph->input_count);
+    for (int i = 0; i < f->slot_count; i++) {
+        hone__slot *s = &f->slots[i];
+        if (s->kind != HONE__SLOT_INPUT) continue;
+        size_t index = (size_t)s->value->input_index;
+        if (!f->parent) HONE__TRY(check_input(s->value, inputs[index], index));
+        bind(s, inputs[index], &stale);
+    }
+    for (int i = 0; i < f->capture_count; i++)
+        bind(&f->slots[f->captures[2 * i]], &f->parent->slots[f->captures[2 * i + 1]].t, &stale);
+    if (stale) HONE__TRY(hone__frame_plan(f));
+    hone__arena_rewind(&f->run_arena);
+    HONE__TRY(run_steps(f));
+    for (size_t i = 0; i < output_count && i < f->graph->output_count; i++) outputs[i] = output_of(f, i);
+    return HONE_OK;
+}
+
+hone_status hone__frame_subgraph(hone__run *r, hone__graph *graph, const hone__tensor *const *in, size_t in_count,
+                                 const hone__tensor **out, size_t out_count)
+{
+    hone__frame *f = r->exec;
+    for (hone__frame *c = f->children; c; c = c->next_child)
+        if (c->graph == graph) return hone__frame_run(c, in, in_count, out, out_count);
+    return hone__fail(HONE_E_INTERNAL, "a subgraph was not lowered");
+}
+
+hone_status hone__session_scratch(hone__session *s, size_t bytes)
+{
+    if (bytes <= s->scratch_bytes) return HONE_OK;
+    if (s->options.max_memory && bytes > s->options.max_memory)
+        return hone__fail(HONE_E_LIMIT, "scratch of %zu bytes is over the limit of %zu", bytes, s->options.max_memory);
+    hone__aligned_free(s->scratch);
+    s->scratch_bytes = 0;
+    s->scratch = hone__aligned_malloc(bytes);
+    if (!s->scratch) return hone__out_of_memory(bytes);
+    s->scratch_bytes = bytes;
+    return HONE_OK;
+}
+
+int hone__session_threads(const hone__session *s) { return s->threads; }
+
+static hone_status count_threads(int wanted, int *threads)
+{
+    const char *text = getenv("HONE_THREADS");
+    if (!wanted && text && *text) {
+        char *end;
+        long n = strtol(text, &end, 10);
+        if (*end || n < 1 || n > 1024)
+            return hone__fail(HONE_E_ARGUMENT, "HONE_THREADS is '%.40s', expected 1 to 1024", text);
+        wanted = (int)n;
+    }
+    *threads = wanted ? wanted : hone__cpu_cores();
+    return HONE_OK;
+}
+
+static hone_status build(hone__session *s, const hone__model *model)
+{
+    HONE__TRY(hone__cpu_check());
+    HONE__TRY(count_threads(s->options.threads, &s->threads));
+    HONE__TRY(hone__model_clone(model, &s->model));
+    HONE__TRY(hone__graph_infer(s->model->graph));
+    if (!s->options.plain) HONE__TRY(hone__passes_machine(s->model));
+    HONE__TRY(hone__pool_create(s->threads, &s->pool));
+    return hone__frame_create(s, s->model->graph, NULL, &s->frame);
+}
+
+hone_status hone__session_create(const hone__model *model, const hone__session_options *options, hone__session **out)
+{
+    *out = NULL;
+    hone__session *s = hone__calloc(1, sizeof *s);
+    if (!s) return hone__out_of_memory(sizeof *s);
+    if (options) s->options = *options;
+    hone_status status = build(s, model);
+    if (status != HONE_OK) {
+        hone__session_destroy(s);
+        return status;
+    }
+    *out = s;
+    return HONE_OK;
+}
+
+void hone__session_destroy(hone__session *s)
+{
+    if (!s) return;
+    hone__frame_destroy(s->frame);
+    hone__pool_destroy(s->pool);
+    hone__aligned_free(s->scratch);
+    hone__model_destroy(s->model);
+    hone__free(s);
+}
+
+hone_status hone__session_run(hone__session *s, const hone__tensor *const *inputs, size_t input_count,
+                              const hone__tensor **outputs, size_t output_count)
+{
+    hone__pool_enter(s->pool);
+    hone_status status = hone__frame_run(s->frame, inputs, input_count, outputs, output_count);
+    hone__pool_leave(s->pool);
+    return status;
+}
+
+hone__graph *hone__session_graph(hone__session *s) { return s->model->graph; }
+
+size_t hone__session_times(const hone__session *s, const hone__step_time **out)
+{
+    *out = s->frame->times;
+    return s->frame->times ? (size_t)s->frame->step_count : 0;
+}
+
+static size_t frame_memory(const hone__frame *f)
+{
+    size_t bytes = f->slab_room;
+    for (int i = 0; i < f->slot_count; i++) bytes += f->slots[i].own_bytes;
+    for (const hone__frame *c = f->children; c; c = c->next_child) bytes += frame_memory(c);
+    return bytes;
+}
+
+size_t hone__session_memory(const hone__session *s) { return frame_memory(s->frame) + s->scratch_bytes; }

@@ -1,0 +1,39 @@
+/* session.h: a model made ready to run on this machine. */
+#ifndef HONE_EXEC_SESSION_H
+#define HONE_EXEC_SESSION_H
+
+#include <stdatomic.h>
+
+#include "graph/graph.h"
+
+typedef struct hone__session hone__session;
+
+typedef struct hone__session_options {
+    int threads;        /* 0: HONE_THREADS, else the physical cores */
+    size_t max_memory;  /* bytes for activations and scratch; 0: no limit */
+    bool plain;         /* no machine passes: the graph exactly as it is */
+    bool profile;       /* keep times per node */
+    atomic_bool *cancel; /* set from another thread or a signal handler: the run ends with HONE_E_CANCELLED */
+} hone__session_options;
+
+/* Copies the graph; the model may be destroyed afterwards. */
+hone_status hone__session_create(const hone__model *model, const hone__session_options *options, hone__session **out);
+void hone__session_destroy(hone__session *session);
+
+/* inputs[i] belongs to graph input i; their data is read in place and must stay until the run ends. outputs[i] points
+ * into the session until its next run. Types and ranks are checked; new shapes cost a new plan. */
+hone_status hone__session_run(hone__session *session, const hone__tensor *const *inputs, size_t input_count,
+                              const hone__tensor **outputs, size_t output_count);
+
+hone__graph *hone__session_graph(hone__session *session); /* as lowered */
+
+typedef struct hone__step_time {
+    const hone__node *node;
+    unsigned long long calls;
+    double seconds;
+    size_t in_bytes, out_bytes;
+} hone__step_time;
+size_t hone__session_times(const hone__session *session, const hone__step_time **out); /* with options.profile */
+size_t hone__session_memory(const hone__session *session); /* bytes of slab, scratch and dynamic buffers */
+
+#endif

@@ -1,0 +1,40 @@
+/* read.h: what the parts of the reader share. Private to onnx. */
+#ifndef HONE_ONNX_READ_H
+#define HONE_ONNX_READ_H
+
+#include "graph/graph.h"
+#include "onnx.h"
+#include "wire.h"
+
+enum { HONE__DEPTH_MAX = 32, HONE__NODES_MAX = 1 << 20 };
+
+typedef struct hone__reader {
+    hone__model *model;
+    hone__blob *file;       /* the whole file's bytes */
+    const uint8_t *start;   /* of them */
+    const char *path;       /* for external data; NULL: refused */
+    const char *name;       /* for messages */
+    hone__span *functions;  /* FunctionProtos */
+    size_t function_count, function_capacity;
+    struct hone__side {     /* external files opened so far */
+        const char *location;
+        hone__blob *blob;
+    } *sides;
+    size_t side_count, side_capacity;
+    size_t nodes; /* made so far: inlining functions must end */
+    int depth;
+} hone__reader;
+
+/* HONE_E_FORMAT with the byte offset of `at`. */
+hone_status hone__read_bad(const hone__reader *r, const uint8_t *at, const char *what);
+/* Copies text into the model; refuses a NUL byte inside. */
+hone_status hone__read_text(hone__reader *r, hone__span s, const char **out);
+/* TensorProto. *name may be NULL when not wanted. */
+hone_status hone__read_tensor(hone__reader *r, hone__span s, hone__tensor *out, const char **name);
+/* Bytes [offset, offset + length) of a file in the model's folder. */
+hone_status hone__read_external(hone__reader *r, const char *location, uint64_t offset, uint64_t length,
+                                hone__blob **blob);
+/* Lifts every node of the graph from opset `version` of ai.onnx to the newest meaning. */
+hone_status hone__onnx_upgrade(hone__graph *graph, int64_t version);
+
+#endif

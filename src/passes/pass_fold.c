@@ -1,0 +1,97 @@
+/* pass_fold.c: computes nodes on constants, and drops nodes that do nothing at inference. */
+#include <string.h>
+
+#include "ops/eval.h"
+#include "passes.h"
+
+/* A fold may not make the file bigger by more than this over what it replaces. */
+enum { GROWTH = 1 << 10, MAX_OUT = 16 };
+
+static bool no_op(const hone__node *n)
+{
+    const hone__value *in = n->input_count ? n->inputs[0] : NULL;
+    if (!in || !n->output_count || !n->outputs[0]) return false;
+    for (int i = 1; i < n->output_count; i++)
+        if (n->outputs[i] && !hone__value_unused(n->outputs[i])) return false;
+    if (hone__node_is(n, "Identity")) return true;
+    if (hone__node_is(n, "Dropout")) return n->input_count < 3 || !n->inputs[2] || (n->inputs[2]->constant &&
+                                            !hone__element_i64(HONE_BOOL, n->inputs[2]->constant->data, 0));
+    if (hone__node_is(n, "Cast")) return in->dtype && in->dtype == (hone_dtype)hone__node_int(n, "to", 0);
+    if (hone__node_is(n, "Transpose")) {
+        size_t count;
+        const int64_t *perm = hone__node_ints(n, "perm", &count);
+        for (size_t i = 0; i < count; i++)
+            if (perm[i] != (int64_t)i) return false;
+        return perm != NULL;
+    }
+    return false;
+}
+
+/* Names of graph inputs and outputs must both stay: such a no-op is kept. */
+static bool removable(const hone__node *n)
+{
+    const hone__value *in = n->inputs[0], *out = n->outputs[0];
+    if (!out->output_count) return true;
+    return in->graph == out->graph && in->input_index < 0 && !in->constant && !in->output_count;
+}
+
+static bool foldable(const hone__node *n, const hone__op *op)
+{
+    if (op->flags & (HONE__OP_RANDOM | HONE__OP_SUBGRAPH) || n->output_count > MAX_OUT || n->input_count > 64) return false;
+    /* what was made small on purpose stays small */
+    if (hone__node_is(n, "DequantizeLinear") || hone__node_is(n, "QuantizeLinear")) return false;
+    for (int i = 0; i < n->input_count; i++)
+        if (n->inputs[i] && !n->inputs[i]->constant) return false;
+    return true;
+}
+
+static hone_status fold(hone__node *n, const hone__op *op, int *changed)
+{
+    const hone__tensor *in[64];
+    hone__tensor out[MAX_OUT];
+    size_t in_bytes = 0;
+    for (int i = 0; i < n->input_count; i++) {
+        in[i] = n->inputs[i] ? n->inputs[i]->constant : NULL;
+        if (in[i]) in_bytes += in[i]->bytes;
+    }
+    for (int i = 0; i < n->output_count; i++) {
+        const hone__value *v = n->outputs[i];
+        size_t count, bytes;
+        if (!v) continue;
+        if (v->shape.rank < 0 || v->output_count) return HONE_OK;
+        for (int k = 0; k < v->shape.rank; k++)
+            if (v->shape.dims[k] < 0) return HONE_OK;
+        HONE__TRY(hone__shape_bytes(v->dtype, v->shape.rank, v->shape.dims, &count, &bytes));
+        if (bytes > in_bytes + GROWTH) return HONE_OK;
+    }
+    hone_status s = hone__node_eval(n, op, in, out, HONE__ELEMENT_LIMIT);
+    if (s == HONE_E_UNSUPPORTED) return HONE_OK; /* it will be reported if it is ever run */
+    HONE__TRY(hone__node_at(s, n));
+    for (int i = 0; i < n->output_count; i++) {
+        hone__value *v = n->outputs[i];
+        if (v && s == HONE_OK) s = hone__value_set_constant(v, &out[i]);
+        else hone__tensor_release(&out[i]);
+    }
+    ++*changed;
+    hone__node_remove(n);
+    return s;
+}
+
+static hone_status visit(hone__graph *g, int *changed)
+{
+    for (hone__node *n = g->first, *next; n; n = next) {
+        next = n->next;
+        for (int i = 0; i < n->attr_count; i++)
+            if (n->attrs[i].kind == HONE__ATTR_GRAPH) HONE__TRY(visit(n->attrs[i].g, changed));
+        const hone__op *op = hone__op_find(n->domain, n->op);
+        if (op && foldable(n, op)) HONE__TRY(fold(n, op, changed));
+        else if (no_op(n) && removable(n)) {
+            HONE__TRY(hone__value_replace_uses(n->outputs[0], n->inputs[0]));
+            hone__node_remove(n);
+            ++*changed;
+        }
+    }
+    return HONE_OK;
+}
+
+hone_status hone__pass_fold(hone__model *m, int *changed) { return visit(m->graph, changed); }
