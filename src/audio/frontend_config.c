@@ -1,5 +1,5 @@
 /* frontend_config.c: front end parameters as text: one table of keys serves parsing, printing and their errors. */
-#include <errno.h>
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -100,6 +100,19 @@ void hone__frontend_default(hone__frontend_config *c)
     };
 }
 
+/* The host program's locale may write numbers with a comma; the text never does. */
+static char decimal_point(void)
+{
+    const char *point = localeconv()->decimal_point;
+    return point && *point ? *point : '.';
+}
+
+static void swap_point(char *text, char from, char to)
+{
+    char *at = strchr(text, from);
+    if (at) *at = to;
+}
+
 static hone_status parse_number(const char *s, size_t n, double low, double high, int whole, double *out)
 {
     char text[VALUE_MAX], *end;
@@ -107,7 +120,9 @@ static hone_status parse_number(const char *s, size_t n, double low, double high
     memcpy(text, s, n);
     text[n] = 0;
     if (strspn(text, "0123456789+-.eE") != n) return hone__fail(HONE_E_FORMAT, "'%s' is not a number", text);
+    swap_point(text, '.', decimal_point());
     double v = strtod(text, &end);
+    swap_point(text, decimal_point(), '.');
     if (*end) return hone__fail(HONE_E_FORMAT, "'%s' is not a number", text);
     if (!(v >= low && v <= high)) return hone__fail(HONE_E_FORMAT, "%s is outside %g to %g", text, low, high);
     if (whole && v != floor(v)) return hone__fail(HONE_E_FORMAT, "%s is not a whole number", text);
@@ -261,6 +276,7 @@ static int print_real(char *text, size_t capacity, double v, int single)
         double back = strtod(tried, NULL);
         if (single ? (float)back == (float)v : back == v) break;
     }
+    swap_point(tried, decimal_point(), '.');
     return snprintf(text, capacity, "%s", tried);
 }
 

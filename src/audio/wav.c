@@ -7,6 +7,7 @@
 #include "base/checked.h"
 
 enum { CODE_PCM = 1, CODE_FLOAT = 3, CODE_ALAW = 6, CODE_MULAW = 7, CODE_EXTENSIBLE = 0xfffe };
+enum { FMT_USEFUL = 40 }; /* bytes of a fmt or ds64 chunk that matter */
 static const uint32_t UNKNOWN_SIZE = 0xffffffff;
 static const uint32_t PIPE_SIZE = 0x7ffff000; /* what writers to pipes claim at least */
 
@@ -133,9 +134,10 @@ hone_status hone__wav_header(const uint8_t *data, size_t n, uint64_t size, hone_
             return HONE_OK;
         }
         bool format = !memcmp(chunk, "fmt ", 4), wide = !memcmp(chunk, "ds64", 4);
-        if ((format || wide) && body + length > n) return ask(body + length, size, need);
+        uint64_t useful = length < FMT_USEFUL ? length : FMT_USEFUL;
+        if ((format || wide) && body + useful > n) return ask(body + useful, size, need);
         if (format) {
-            HONE__TRY(read_format(data + body, (size_t)length, &w));
+            HONE__TRY(read_format(data + body, (size_t)useful, &w));
             have_format = true;
         }
         if (wide) {

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <math.h>
+#include <locale.h>
 
 #include <cmocka.h>
 
@@ -143,6 +144,29 @@ static void nonsense_is_named(void **state)
     }
 }
 
+/* A program whose locale writes 0,5 reads and writes the same text. */
+static void locale_does_not_matter(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "fr_FR.UTF-8", "es_ES.UTF-8", "it_IT.UTF-8"};
+    const char *found = NULL;
+    for (int i = 0; i < 5 && !found; i++) found = setlocale(LC_NUMERIC, names[i]);
+    if (!found) {
+        print_message("skipped: no locale with a decimal comma is installed\n");
+        skip();
+    }
+    hone__frontend_config config;
+    char printed[8192];
+    size_t needed;
+    static const char text[] = "preemphasis=0.97\nmean=1.5";
+    hone_status s = hone__frontend_parse(text, sizeof text - 1, &config);
+    hone__frontend_print(&config, printed, sizeof printed, &needed);
+    setlocale(LC_NUMERIC, "C");
+    assert_int_equal(s, HONE_OK);
+    assert_true(config.preemphasis == 0.97 && config.mean[0] == 1.5f);
+    assert_non_null(strstr(printed, "preemphasis=0.97\n"));
+}
+
 static void clips_are_checked(void **state)
 {
     (void)state;
@@ -216,9 +240,8 @@ static void survives_lack_of_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(equals_other_implementations),
-        cmocka_unit_test(nonsense_is_named),
-        cmocka_unit_test(clips_are_checked),
+        cmocka_unit_test(equals_other_implementations), cmocka_unit_test(nonsense_is_named),
+        cmocka_unit_test(locale_does_not_matter),       cmocka_unit_test(clips_are_checked),
         cmocka_unit_test(survives_lack_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,7 +21,7 @@ static const char CODECS[] =
     "pcm_s24le,pcm_s24be,pcm_s32le,pcm_s32be,pcm_f32le,pcm_f32be,pcm_f64le,pcm_f64be,pcm_alaw,pcm_mulaw,pcm_dvd,"
     "pcm_bluray,adpcm_ms,adpcm_ima_wav,adpcm_ima_qt,adpcm_yamaha,adpcm_swf,adpcm_g722,adpcm_g726";
 
-enum { BUFFER = 1 << 15, SLACK_MS = 250 };
+enum { BUFFER = 1 << 15, SLACK_MS = 250, LEAST_BLOCK = 1 << 25, MOST_BLOCK = 1 << 30 };
 
 struct media_ffmpeg {
     const media_libav *av;
@@ -175,7 +175,9 @@ hone_status hone__media_ffmpeg_open(media_input *in, int max_channels, media_ffm
     const media_libav *av;
     HONE__TRY(hone__media_libav(&av));
     av->av_log_set_level(AV_LOG_QUIET);
-    av->av_max_alloc((size_t)1 << 28);
+    /* no single block beyond what a long file's index takes: a small file cannot ask for much */
+    uint64_t most = in->seekable && in->size > LEAST_BLOCK ? in->size : LEAST_BLOCK;
+    av->av_max_alloc(most < MOST_BLOCK ? (size_t)most : MOST_BLOCK);
     media_ffmpeg *f = hone__calloc(1, sizeof *f);
     if (!f) return hone__out_of_memory(sizeof *f);
     f->av = av;

@@ -10,6 +10,8 @@
 
 #include "base/alloc.h"
 
+enum { FIRST_HEAD = 1 << 16 };
+
 hone_status hone__media_input_open(const char *path, media_input *in)
 {
     struct stat st;
@@ -66,25 +68,25 @@ static hone_status read_fully(media_input *in, uint8_t *out, size_t n, uint64_t 
 
 hone_status hone__media_input_head(media_input *in, size_t want)
 {
-    if (want <= in->head_size) return HONE_OK;
-    uint8_t *grown = hone__realloc(in->head, want);
-    size_t got;
-    if (!grown) return hone__out_of_memory(want);
-    in->head = grown;
-    HONE__TRY(read_fully(in, grown + in->head_size, want - in->head_size, in->head_size, &got));
-    in->head_size += got;
+    while (in->head_size < want && !in->complete) { /* grows with what arrives, not with what a header claims */
+        size_t next = in->head_size < FIRST_HEAD ? FIRST_HEAD : 2 * in->head_size, got;
+        if (next > want) next = want;
+        uint8_t *grown = hone__realloc(in->head, next);
+        if (!grown) return hone__out_of_memory(next);
+        in->head = grown;
+        size_t room = next - in->head_size;
+        HONE__TRY(read_fully(in, grown + in->head_size, room, in->head_size, &got));
+        in->head_size += got;
+        if (got < room) break;
+    }
     return HONE_OK;
 }
 
 hone_status hone__media_input_complete(media_input *in, size_t limit)
 {
     if (in->seekable) return HONE_OK;
-    for (size_t want = 1 << 16;; want *= 2) {
-        if (want > limit) want = limit;
-        HONE__TRY(hone__media_input_head(in, want));
-        if (in->head_size < want) break;
-        if (want == limit) return HONE_OK;
-    }
+    HONE__TRY(hone__media_input_head(in, limit));
+    if (in->head_size >= limit) return HONE_OK;
     in->complete = in->seekable = true;
     in->size = in->head_size;
     return HONE_OK;
