@@ -3,6 +3,9 @@
 
 #include <math.h>
 
+#include "kernels/dispatch.h"
+#include "kernels/vec/vec_parts.h"
+
 static float sign(float x) { return isnan(x) ? x : (float)((x > 0) - (x < 0)); }
 
 static float softplus(float x) { return x > 0 ? x + log1pf(expf(-x)) : log1pf(expf(x)); }
@@ -115,17 +118,64 @@ float hone__binary_scalar(hone__binary op, float a, float b)
     return a;
 }
 
-void hone__vec_unary(hone__unary op, const float *x, float *y, size_t n, float a, float b)
+void hone__vec_unary_scalar(hone__unary op, const float *x, float *y, size_t n, float a, float b)
 {
     for (size_t i = 0; i < n; i++) y[i] = hone__unary_scalar(op, x[i], a, b);
 }
 
+void hone__vec_binary_scalar(hone__binary op, const float *a, size_t a_step, const float *b, size_t b_step, float *y,
+                             size_t n)
+{
+    if (!n) return;
+    float first_a = a[0], first_b = b[0]; /* y may be what a step of 0 reads */
+    for (size_t i = 0; i < n; i++) y[i] = hone__binary_scalar(op, a_step ? a[i] : first_a, b_step ? b[i] : first_b);
+}
+
+void hone__vec_scale_shift_scalar(const float *x, float scale, float shift, float *y, size_t n)
+{
+    for (size_t i = 0; i < n; i++) y[i] = x[i] * scale + shift;
+}
+
+static const hone__vec_table scalar = {
+    .unary = hone__vec_unary_scalar,
+    .binary = hone__vec_binary_scalar,
+    .scale_shift = hone__vec_scale_shift_scalar,
+};
+
+static hone__vec_table tables[HONE__TIERS];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void build(void)
+{
+    for (int tier = 0; tier < HONE__TIERS; tier++) {
+        hone__vec_table *t = &tables[tier];
+        *t = scalar;
+#if defined(__x86_64__)
+#define HONE_VARIANT(from, slot, value) \
+    if (tier >= (from)) t->slot = (value);
+#include "kernels/vec/variants_x86.def"
+#undef HONE_VARIANT
+#endif
+    }
+}
+
+const hone__vec_table *hone__vec_table_of(hone__tier tier)
+{
+    pthread_once(&once, build);
+    return &tables[hone__tier_slot(tier)];
+}
+
+void hone__vec_unary(hone__unary op, const float *x, float *y, size_t n, float a, float b)
+{
+    hone__vec_table_of(hone__cpu_tier())->unary(op, x, y, n, a, b);
+}
+
 void hone__vec_binary(hone__binary op, const float *a, size_t a_step, const float *b, size_t b_step, float *y, size_t n)
 {
-    for (size_t i = 0; i < n; i++) y[i] = hone__binary_scalar(op, a[i * a_step], b[i * b_step]);
+    hone__vec_table_of(hone__cpu_tier())->binary(op, a, a_step, b, b_step, y, n);
 }
 
 void hone__vec_scale_shift(const float *x, float scale, float shift, float *y, size_t n)
 {
-    for (size_t i = 0; i < n; i++) y[i] = x[i] * scale + shift;
+    hone__vec_table_of(hone__cpu_tier())->scale_shift(x, scale, shift, y, n);
 }
