@@ -1,0 +1,36 @@
+/* half.c: weights as float16 or bfloat16 behind a Cast: half the bytes in the file. */
+#include <math.h>
+
+#include "kernels/convert/convert.h"
+#include "weights.h"
+
+hone_status hone__quant_half(hone__quant *q, hone__node *node, hone__weight *w)
+{
+    bool f16 = q->options->precision == HONE_PRECISION_FP16;
+    const hone__tensor *t = node->inputs[1]->constant;
+    const float *x = t->data;
+    hone__tensor half;
+    double error = 0, norm = 0;
+    for (size_t i = 0; f16 && i < t->count; i++)
+        if (fabsf(x[i]) > 65504) {
+            w->reason = "holds numbers beyond float16";
+            return HONE_OK;
+        }
+    HONE__TRY(hone__tensor_new(f16 ? HONE_F16 : HONE_BF16, t->rank, t->dims, &half));
+    uint16_t *y = hone__tensor_write(&half);
+    if (f16) hone__f32_to_f16(x, y, t->count);
+    else hone__f32_to_bf16(x, y, t->count);
+    for (size_t i = 0; i < t->count; i++) {
+        double d = x[i] - (f16 ? hone__f16_to_f32_one(y[i]) : hone__bf16_to_f32_one(y[i]));
+        error += d * d;
+        norm += (double)x[i] * x[i];
+    }
+    w->after = half.bytes;
+    w->error = norm > 0 ? sqrt(error / norm) : 0;
+    w->to = f16 ? "float16" : "bfloat16";
+    hone__value *v = hone__value_constant(node->graph, w->name, &half);
+    hone__node *cast = v ? hone__node_new(node->graph, node, "", "Cast", "", &v, 1, 1) : NULL;
+    if (!cast) return HONE_E_MEMORY;
+    HONE__TRY(hone__node_set_int(cast, "to", HONE_F32));
+    return hone__node_set_input(node, 1, cast->outputs[0]);
+}

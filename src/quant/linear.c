@@ -1,0 +1,169 @@
+/* linear.c: MatMul with a constant [K, N] matrix into com.microsoft MatMulNBits over [N, K] codes, or, in standard
+ * operators, DequantizeLinear (one scale per row) -> Transpose -> MatMul over the same codes in two's complement. */
+#include <math.h>
+#include <stdio.h>
+
+#include "weights.h"
+
+typedef struct matrix {
+    const float *w; /* [k, n] */
+    size_t k, n;
+} matrix;
+
+static void column(const matrix *m, size_t j, float *out)
+{
+    for (size_t i = 0; i < m->k; i++) out[i] = m->w[i * m->n + j];
+}
+
+/* Codes 0..15 around 8: the scale that loses least, searched around max / 8 and max / 7 on both signs. */
+static float row_u4(const float *x, size_t n, uint8_t *codes, double *error, double *norm)
+{
+    float top = 0, best_scale = 1;
+    double best = INFINITY;
+    for (size_t i = 0; i < n; i++)
+        if (fabsf(x[i]) > fabsf(top)) top = x[i];
+    for (size_t i = 0; i < n; i++) *norm += (double)x[i] * x[i];
+    if (top == 0) {
+        for (size_t i = 0; i < n; i++) codes[i] = 8;
+        return 1;
+    }
+    for (int step = -8; step <= 8; step++) {
+        float scale = -top / (8.0f + 0.1f * (float)step); /* -8 codes the largest magnitude */
+        double e = 0;
+        for (size_t i = 0; i < n; i++) {
+            float v = nearbyintf(x[i] / scale);
+            v = v > 7 ? 7 : v < -8 ? -8 : v;
+            double d = (double)x[i] - (double)v * scale;
+            e += d * d;
+        }
+        if (e < best) best = e, best_scale = scale;
+    }
+    for (size_t i = 0; i < n; i++) {
+        float v = nearbyintf(x[i] / best_scale);
+        codes[i] = (uint8_t)((v > 7 ? 7 : v < -8 ? -8 : v) + 8);
+    }
+    *error += best;
+    return best_scale;
+}
+
+/* One row of K weights into blocks: bytes and scales. */
+static void pack_row(const float *x, size_t k, size_t block, int bits, uint8_t *out, float *scales, double *error,
+                     double *norm)
+{
+    uint8_t codes[256];
+    for (size_t b = 0; b * block < k; b++) {
+        size_t n = k - b * block < block ? k - b * block : block;
+        if (bits == 8) {
+            scales[b] = hone__quant_row_s8(x + b * block, n, (int8_t *)codes, error, norm);
+            for (size_t i = 0; i < block; i++) out[b * block + i] = i < n ? (uint8_t)(codes[i] + 128) : 128;
+        } else {
+            scales[b] = row_u4(x + b * block, n, codes, error, norm);
+            for (size_t i = 0; i < block; i += 2) {
+                unsigned lo = i < n ? codes[i] : 8, hi = i + 1 < n ? codes[i + 1] : 8;
+                out[(b * block + i) / 2] = (uint8_t)(lo | hi << 4);
+            }
+        }
+    }
+}
+
+static size_t pick_block(size_t k, int wish)
+{
+    size_t block = 16;
+    while (block < k && block < (size_t)wish) block *= 2;
+    return block;
+}
+
+/* A bias added behind: MatMulNBits takes it as its input 5. */
+static hone__value *bias_behind(const hone__node *mm, size_t n, hone__node **add)
+{
+    *add = hone__only_reader(mm->outputs[0], "Add");
+    if (!*add || (*add)->inputs[0] == (*add)->inputs[1]) return NULL;
+    hone__value *b = hone__other_input(*add, mm->outputs[0]);
+    return b->constant && b->constant->dtype == HONE_F32 && b->constant->rank == 1 && b->constant->count == n ? b : NULL;
+}
+
+static hone_status to_nbits(hone__quant *q, hone__node *mm, const matrix *m, hone__weight *w)
+{
+    int bits = q->options->precision == HONE_PRECISION_INT4 ? 4 : 8;
+    size_t block = pick_block(m->k, bits == 4 && q->options->block > 32 ? 32 : q->options->block);
+    size_t blocks = (m->k + block - 1) / block, blob = block * (size_t)bits / 8;
+    hone__tensor codes, scales;
+    float *row = hone__malloc(m->k * sizeof *row);
+    if (!row) return hone__out_of_memory(m->k);
+    hone_status s = hone__tensor_new(HONE_U8, 3, (int64_t[]){(int64_t)m->n, (int64_t)blocks, (int64_t)blob}, &codes);
+    if (s == HONE_OK && (s = hone__tensor_new(HONE_F32, 2, (int64_t[]){(int64_t)m->n, (int64_t)blocks}, &scales)) != HONE_OK)
+        hone__tensor_release(&codes);
+    double error = 0, norm = 0;
+    for (size_t j = 0; s == HONE_OK && j < m->n; j++) {
+        column(m, j, row);
+        pack_row(row, m->k, block, bits, (uint8_t *)hone__tensor_write(&codes) + j * blocks * blob,
+                 (float *)hone__tensor_write(&scales) + j * blocks, &error, &norm);
+    }
+    hone__free(row);
+    HONE__TRY(s);
+    w->after = codes.bytes + scales.bytes;
+    w->error = norm > 0 ? sqrt(error / norm) : 0;
+    w->to = bits == 4 ? "int4" : "int8";
+    char name[256];
+    snprintf(name, sizeof name, "%.200s_scales", w->name);
+    hone__value *cv = hone__value_constant(mm->graph, w->name, &codes), *sv = hone__value_constant(mm->graph, name, &scales);
+    hone__node *add;
+    hone__value *bias = bias_behind(mm, m->n, &add);
+    hone__node *n = cv && sv ? hone__node_new(mm->graph, mm, "com.microsoft", "MatMulNBits", mm->name,
+                                              (hone__value *[]){mm->inputs[0], cv, sv, NULL, NULL, bias}, bias ? 6 : 3, 1)
+                             : NULL;
+    if (!n) return HONE_E_MEMORY;
+    HONE__TRY(hone__node_set_int(n, "K", (int64_t)m->k));
+    HONE__TRY(hone__node_set_int(n, "N", (int64_t)m->n));
+    HONE__TRY(hone__node_set_int(n, "bits", bits));
+    HONE__TRY(hone__node_set_int(n, "block_size", (int64_t)block));
+    HONE__TRY(hone__node_set_int(n, "accuracy_level", 4));
+    HONE__TRY(hone__model_set_opset(q->model, "com.microsoft", 1));
+    hone__value *end = bias ? add->outputs[0] : mm->outputs[0];
+    n->outputs[0]->dtype = HONE_F32;
+    n->outputs[0]->shape = end->shape;
+    return hone__value_replace_uses(end, n->outputs[0]);
+}
+
+static hone_status to_rows(hone__node *mm, const matrix *m, hone__weight *w)
+{
+    hone__tensor codes, scales;
+    float *row = hone__malloc(m->k * sizeof *row);
+    if (!row) return hone__out_of_memory(m->k);
+    hone_status s = hone__tensor_new(HONE_I8, 2, (int64_t[]){(int64_t)m->n, (int64_t)m->k}, &codes);
+    if (s == HONE_OK && (s = hone__tensor_new(HONE_F32, 1, (int64_t[]){(int64_t)m->n}, &scales)) != HONE_OK)
+        hone__tensor_release(&codes);
+    double error = 0, norm = 0;
+    for (size_t j = 0; s == HONE_OK && j < m->n; j++) {
+        column(m, j, row);
+        ((float *)hone__tensor_write(&scales))[j] =
+            hone__quant_row_s8(row, m->k, (int8_t *)hone__tensor_write(&codes) + j * m->k, &error, &norm);
+    }
+    hone__free(row);
+    HONE__TRY(s);
+    w->after = codes.bytes + scales.bytes;
+    w->error = norm > 0 ? sqrt(error / norm) : 0;
+    w->to = "int8";
+    char name[256];
+    snprintf(name, sizeof name, "%.200s_scales", w->name);
+    hone__value *cv = hone__value_constant(mm->graph, w->name, &codes), *sv = hone__value_constant(mm->graph, name, &scales);
+    if (!cv || !sv) return HONE_E_MEMORY;
+    hone__node *dq = hone__node_new(mm->graph, mm, "", "DequantizeLinear", "", (hone__value *[]){cv, sv}, 2, 1);
+    hone__node *t = dq ? hone__node_new(mm->graph, mm, "", "Transpose", "", dq->outputs, 1, 1) : NULL;
+    if (!t) return HONE_E_MEMORY;
+    HONE__TRY(hone__node_set_int(dq, "axis", 0));
+    HONE__TRY(hone__node_set_ints(t, "perm", (int64_t[]){1, 0}, 2));
+    return hone__node_set_input(mm, 1, t->outputs[0]);
+}
+
+hone_status hone__quant_linear(hone__quant *q, hone__node *mm, hone__weight *w)
+{
+    const hone__tensor *t = mm->inputs[1]->constant;
+    if (t->rank != 2) {
+        w->reason = "a batch of matrices";
+        return HONE_OK;
+    }
+    matrix m = {t->data, (size_t)t->dims[0], (size_t)t->dims[1]};
+    if (q->options->opset_only || !q->options->block) return to_rows(mm, &m, w);
+    return to_nbits(q, mm, &m, w);
+}

@@ -1,0 +1,37 @@
+/* weights.h: what the parts of weight quantisation share. Private to quant. */
+#ifndef HONE_QUANT_WEIGHTS_H
+#define HONE_QUANT_WEIGHTS_H
+
+#include "passes/match.h"
+#include "quant.h"
+
+typedef struct hone__quant {
+    hone__model *model;
+    const hone_optimize_options *options;
+    hone_change_fn fn;
+    void *ctx;
+} hone__quant;
+
+/* One weight as it is considered: filled by the part that changes it, then told. */
+typedef struct hone__weight {
+    const hone__node *node;
+    const char *name; /* of the weight, before */
+    hone_dtype from;
+    const char *to;
+    size_t before, after;
+    double error;
+    const char *reason; /* not NULL: it stays as it is */
+} hone__weight;
+
+void hone__quant_tell(const hone__quant *q, const hone__weight *w);
+
+/* Each rewrites one node whose weight (input 1) is a float32 constant, or sets w->reason. */
+hone_status hone__quant_linear(hone__quant *q, hone__node *matmul, hone__weight *w);
+hone_status hone__quant_convolution(hone__quant *q, hone__node *conv, hone__weight *w);
+hone_status hone__quant_half(hone__quant *q, hone__node *node, hone__weight *w);
+
+/* Symmetric int8 of n numbers: codes in -127..127, scale = max |x| / 127 (1 for zeros). Adds to the squared error and
+ * the squared norm. */
+float hone__quant_row_s8(const float *x, size_t n, int8_t *codes, double *error, double *norm);
+
+#endif
