@@ -1,4 +1,4 @@
-/* frontend.c: raw, log-mel and MFCC features of one clip; nothing is allocated after create. */
+/* frontend.c: raw, spectrogram, log-mel and MFCC features of one clip; nothing is allocated after create. */
 #include "audio/frontend.h"
 
 #include <float.h>
@@ -12,11 +12,11 @@ struct hone__frontend {
     hone__frontend_config config;
     hone__stft *stft;
     hone__mel *mel;
-    size_t frames, bands, values;
-    float *clip;      /* [clip_samples], scaled, pre-emphasised, followed by zeros */
-    double *spectrum; /* [bins] */
-    double *mels;     /* [frames][mels] */
-    double *dct;      /* [n_mfcc][mels], lifter included */
+    size_t frames, rows, bands, values; /* rows: values of a frame before the DCT */
+    float *clip;                        /* [clip_samples], scaled, pre-emphasised, followed by zeros */
+    double *spectrum;                   /* [bins] */
+    double *mels;                       /* [frames][rows] */
+    double *dct;                        /* [n_mfcc][mels], lifter included */
 };
 
 static const double PI = 3.14159265358979323846264338327950;
@@ -38,9 +38,9 @@ static hone_status create_spectral(hone__frontend *f)
     hone__mel_config mel = {c->sample_rate, c->stft.fft_length, c->mels,     c->fmin,
                             c->fmax,        c->mel_scale,       c->mel_norm, c->mel_triangle};
     HONE__TRY(hone__stft_create(&c->stft, &f->stft));
-    HONE__TRY(hone__mel_create(&mel, &f->mel));
+    if (c->kind != HONE__FEATURE_SPECTROGRAM) HONE__TRY(hone__mel_create(&mel, &f->mel));
     size_t values, bins = (size_t)c->stft.fft_length / 2 + 1;
-    if (!hone__mul_size(f->frames, (size_t)c->mels * sizeof(double), &values)) return hone__out_of_memory(~0ull);
+    if (!hone__mul_size(f->frames, f->rows * sizeof(double), &values)) return hone__out_of_memory(~0ull);
     f->spectrum = hone__malloc(bins * sizeof(double));
     f->mels = hone__malloc(values);
     if (!f->spectrum || !f->mels) return hone__out_of_memory(values);
@@ -66,7 +66,8 @@ hone_status hone__frontend_create(const hone__frontend_config *config, hone__fro
         f->values = samples;
     else {
         f->frames = hone__stft_frames(&config->stft, samples) - (size_t)config->drop_last_frame;
-        f->bands = (size_t)(config->kind == HONE__FEATURE_MFCC ? config->n_mfcc : config->mels);
+        f->bands = (size_t)hone__frontend_bands(config);
+        f->rows = config->kind == HONE__FEATURE_SPECTROGRAM ? f->bands : (size_t)config->mels;
         f->values = f->frames * f->bands;
         s = create_spectral(f);
     }
@@ -153,17 +154,18 @@ static hone_status put_frame(const hone__frontend *f, size_t t, const double *me
 hone_status hone__frontend_run(hone__frontend *f, const float *pcm, size_t n, float *out)
 {
     const hone__frontend_config *c = &f->config;
-    size_t samples = (size_t)c->clip_samples, mels = (size_t)c->mels;
+    size_t samples = (size_t)c->clip_samples, rows = f->rows;
     HONE__TRY(take_clip(f, pcm, n));
     if (c->kind == HONE__FEATURE_RAW) {
         for (size_t i = 0; i < samples; i++) out[i] = (float)(((double)f->clip[i] - c->mean[0]) / c->std[0]);
         return HONE_OK;
     }
     for (size_t t = 0; t < f->frames; t++) {
-        hone__stft_frame(f->stft, f->clip, samples, t, f->spectrum);
-        hone__mel_apply(f->mel, f->spectrum, f->mels + t * mels);
+        double *row = f->mels + t * rows;
+        hone__stft_frame(f->stft, f->clip, samples, t, f->mel ? f->spectrum : row);
+        if (f->mel) hone__mel_apply(f->mel, f->spectrum, row);
     }
-    take_log(c, f->mels, f->frames * mels);
-    for (size_t t = 0; t < f->frames; t++) HONE__TRY(put_frame(f, t, f->mels + t * mels, out));
+    take_log(c, f->mels, f->frames * rows);
+    for (size_t t = 0; t < f->frames; t++) HONE__TRY(put_frame(f, t, f->mels + t * rows, out));
     return HONE_OK;
 }

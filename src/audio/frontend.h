@@ -1,4 +1,5 @@
-/* frontend.h: what stands between PCM and a model's input: raw samples, log-mel or MFCC, described by text.
+/* frontend.h: what stands between PCM and a model's input: raw samples, spectrogram, log-mel or MFCC,
+ * described by text.
  * Order of work: scale, pre-emphasis, framing and window, |X|^power, mel, log and range, DCT, mean and std, layout. */
 #ifndef HONE_AUDIO_FRONTEND_H
 #define HONE_AUDIO_FRONTEND_H
@@ -12,7 +13,12 @@
 
 enum { HONE__FRONTEND_BANDS_MAX = 512 };
 
-typedef enum hone__feature_kind { HONE__FEATURE_RAW, HONE__FEATURE_LOG_MEL, HONE__FEATURE_MFCC } hone__feature_kind;
+typedef enum hone__feature_kind {
+    HONE__FEATURE_RAW,
+    HONE__FEATURE_LOG_MEL,
+    HONE__FEATURE_MFCC,
+    HONE__FEATURE_SPECTROGRAM /* every bin of the transform, no mel bands: fft_length/2 + 1 values a frame */
+} hone__feature_kind;
 typedef enum hone__log_kind { HONE__LOG_NONE, HONE__LOG_NATURAL, HONE__LOG_10, HONE__LOG_DB } hone__log_kind;
 typedef enum hone__dct_norm {
     HONE__DCT_ORTHO, /* sqrt(2/N), the first coefficient by another sqrt(1/2): scipy, librosa, torchaudio */
@@ -61,6 +67,9 @@ hone_status hone__frontend_check(const hone__frontend_config *config);
 /* Writes the text that parses to the same configuration, NUL included, as snprintf does: *needed counts what a complete
  * text takes, NUL included; at most `capacity` bytes are written. */
 void hone__frontend_print(const hone__frontend_config *config, char *text, size_t capacity, size_t *needed);
+
+/* Values of one frame: mels, n_mfcc or bins; 1 for raw. */
+int hone__frontend_bands(const hone__frontend_config *config);
 
 /* Shape of one clip without the batch axis. */
 void hone__frontend_shape(const hone__frontend_config *config, int64_t dims[3], int *rank);

@@ -20,7 +20,7 @@ typedef struct key {
 
 #define AT(field) offsetof(hone__frontend_config, field)
 static const key keys[] = {
-    {"kind", KEY_CHOICE, AT(kind), 0, 0, "raw|log_mel|mfcc"},
+    {"kind", KEY_CHOICE, AT(kind), 0, 0, "raw|log_mel|mfcc|spectrogram"},
     {"sample_rate", KEY_INT, AT(sample_rate), 1, 768000},
     {"clip_samples", KEY_INT, AT(clip_samples), 1, 1 << 28},
     {"sample_scale", KEY_REAL, AT(sample_scale), 1e-9, 1e9},
@@ -220,11 +220,32 @@ hone_status hone__frontend_parse(const char *text, size_t n, hone__frontend_conf
     return s == HONE_OK ? s : hone__at(HONE_E_FORMAT, "features");
 }
 
+int hone__frontend_bands(const hone__frontend_config *c)
+{
+    switch (c->kind) {
+    case HONE__FEATURE_RAW: break;
+    case HONE__FEATURE_LOG_MEL: return c->mels;
+    case HONE__FEATURE_MFCC: return c->n_mfcc;
+    case HONE__FEATURE_SPECTROGRAM: return c->stft.fft_length / 2 + 1;
+    }
+    return 1;
+}
+
+static hone_status check_mel(const hone__frontend_config *c)
+{
+    if (c->fmin >= c->fmax) return hone__fail(HONE_E_ARGUMENT, "fmin is %g, not below fmax = %g", c->fmin, c->fmax);
+    if (c->fmax > c->sample_rate / 2.0)
+        return hone__fail(HONE_E_ARGUMENT, "fmax is %g, above half of sample_rate = %d", c->fmax, c->sample_rate);
+    if (c->kind == HONE__FEATURE_MFCC && c->n_mfcc > c->mels)
+        return hone__fail(HONE_E_ARGUMENT, "n_mfcc is %d, more than mels = %d", c->n_mfcc, c->mels);
+    return HONE_OK;
+}
+
 static hone_status check_key(const key *k, const hone__frontend_config *c)
 {
     double v = 0, low = k->low, high = k->high;
     if (k->type == KEY_LIST) {
-        int count, bands = c->kind == HONE__FEATURE_MFCC ? c->n_mfcc : c->kind == HONE__FEATURE_LOG_MEL ? c->mels : 1;
+        int count, bands = hone__frontend_bands(c);
         const float *values = get_list(c, k, &count);
         if (count != 1 && count != bands)
             return hone__fail(HONE_E_ARGUMENT, "%s has %d values: expected 1 or %d", k->name, count, bands);
@@ -249,11 +270,7 @@ hone_status hone__frontend_check(const hone__frontend_config *c)
     if (c->stft.frame_length > c->stft.fft_length)
         return hone__fail(HONE_E_ARGUMENT, "frame_length is %d, more than fft_length = %d", c->stft.frame_length,
                           c->stft.fft_length);
-    if (c->fmin >= c->fmax) return hone__fail(HONE_E_ARGUMENT, "fmin is %g, not below fmax = %g", c->fmin, c->fmax);
-    if (c->fmax > c->sample_rate / 2.0)
-        return hone__fail(HONE_E_ARGUMENT, "fmax is %g, above half of sample_rate = %d", c->fmax, c->sample_rate);
-    if (c->kind == HONE__FEATURE_MFCC && c->n_mfcc > c->mels)
-        return hone__fail(HONE_E_ARGUMENT, "n_mfcc is %d, more than mels = %d", c->n_mfcc, c->mels);
+    if (c->kind != HONE__FEATURE_SPECTROGRAM) HONE__TRY(check_mel(c));
     if (c->log != HONE__LOG_NONE && c->log_floor <= 0 && c->log_offset <= 0)
         return hone__fail(HONE_E_ARGUMENT, "log_floor and log_offset are both 0: the log of silence has no value");
     size_t frames = hone__stft_frames(&c->stft, (size_t)c->clip_samples);
@@ -261,8 +278,9 @@ hone_status hone__frontend_check(const hone__frontend_config *c)
         return hone__fail(HONE_E_ARGUMENT,
                           "clip_samples is %d, too short for one frame of %d samples (pad, fft_length)",
                           c->clip_samples, c->stft.frame_length);
-    if (frames > ((size_t)1 << 28) / (size_t)c->mels)
-        return hone__fail(HONE_E_ARGUMENT, "%zu frames of %d mels are more than 2^28 values", frames, c->mels);
+    int values = c->kind == HONE__FEATURE_SPECTROGRAM ? hone__frontend_bands(c) : c->mels;
+    if (frames > ((size_t)1 << 28) / (size_t)values)
+        return hone__fail(HONE_E_ARGUMENT, "%zu frames of %d bands are more than 2^28 values", frames, values);
     return HONE_OK;
 }
 
@@ -329,7 +347,7 @@ void hone__frontend_shape(const hone__frontend_config *c, int64_t dims[3], int *
         dims[n++] = c->clip_samples;
     else {
         int64_t frames = (int64_t)hone__stft_frames(&c->stft, (size_t)c->clip_samples) - c->drop_last_frame;
-        int64_t bands = c->kind == HONE__FEATURE_MFCC ? c->n_mfcc : c->mels;
+        int64_t bands = hone__frontend_bands(c);
         dims[n++] = c->layout == HONE__LAYOUT_FRAMES_MELS ? frames : bands;
         dims[n++] = c->layout == HONE__LAYOUT_FRAMES_MELS ? bands : frames;
     }

@@ -25,7 +25,8 @@ typedef enum hone__pad { HONE__PAD_NONE, HONE__PAD_REFLECT, HONE__PAD_ZERO, HONE
 typedef struct hone__stft_config {
     int frame_length, hop_length, fft_length; /* samples; 1 <= frame_length <= fft_length */
     hone__window window;
-    int periodic; /* 1: period frame_length; 0: symmetric, period frame_length - 1 */
+    int periodic; /* 1: period frame_length; 0: symmetric, period frame_length - 1, as TensorFlow always has it for odd
+                     lengths */
     hone__align align;
     hone__pad pad;
     double power; /* exponent of the magnitude: 1, 2 or any other > 0 */

@@ -16,7 +16,7 @@
 #include "base/alloc.h"
 #include "audio_signal.h"
 
-enum { SAMPLES = 4000, CASES = 11 };
+enum { SAMPLES = 4000, CASES = 12 };
 
 static char *read_all(const char *path, size_t *n)
 {
@@ -135,6 +135,8 @@ static void nonsense_is_named(void **state)
         {"colour=red", "colour"},
         {"mels", "key=value"},
         {"=", "unknown key"},
+        {"kind=spectrogram\nmean=1,2", "mean"},
+        {"kind=spectrogram\nfft_length=1048576\nhop_length=1\nclip_samples=268435456\npad=zero", "frames"},
         {"pad=reflect\nclip_samples=200\nmels=4", "clip_samples"},
     };
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {

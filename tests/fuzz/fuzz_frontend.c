@@ -51,7 +51,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     reads_back(&config);
     size_t frames = config.kind == HONE__FEATURE_RAW ? 1 : hone__stft_frames(&config.stft, (size_t)config.clip_samples);
     if (config.clip_samples <= 1 << 16 && config.stft.fft_length <= 1 << 12 &&
-        frames * ((size_t)config.stft.fft_length + (size_t)config.mels * 16) <= 1 << 18)
+        frames * ((size_t)config.stft.fft_length * 2 + (size_t)config.mels * 16) <= 1 << 18)
         run(&config);
     return 0;
 }

@@ -100,6 +100,14 @@ def tensorflow_cases(y):
             log_floor=0, log_offset=1e-6, n_mfcc=10, dct_norm="htk"), m.numpy())
 
 
+def spectrogram_case(y):
+    """The spectrogram of TensorFlow's tutorial on simple audio recognition. Its windows of odd length are symmetric."""
+    s = tf.abs(tf.signal.stft(y, frame_length=255, frame_step=128))
+    yield ("tensorflow spectrogram", text(
+        clip_samples=N, kind="spectrogram", frame_length=255, hop_length=128, fft_length=256, frame_align="left",
+        window_periodic=0, power=1, log="none", channel_axis="last"), s.numpy())
+
+
 def own_cases(y):
     """What has no reference elsewhere, by its definition in NumPy."""
     emphasised = y * 32768 - 0.97 * np.concatenate([[0], y[:-1] * 32768])
@@ -119,7 +127,7 @@ def own_cases(y):
 
 def main():
     y = signal(N)
-    cases = [*librosa_cases(y), *whisper_case(y), *keras_cases(y), *tensorflow_cases(y), *own_cases(y)]
+    cases = [*librosa_cases(y), *whisper_case(y), *keras_cases(y), *tensorflow_cases(y), *spectrogram_case(y), *own_cases(y)]
     with open(os.path.join(HERE, "features.bin"), "wb") as f:
         for name, config, values in cases:
             values = np.ascontiguousarray(values, "<f4")
