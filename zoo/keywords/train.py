@@ -1,7 +1,8 @@
 """Makes everything in this folder: speech, features, the trained model, the held-out clips and their reference.
 
 Needs: espeak-ng's library and data (Debian: libespeak-ng1 espeak-ng-data) and, from PyPI,
-numpy==2.4.* keras==3.15.* tensorflow-cpu==2.21.* soundfile==0.14.*.  Run: python train.py [--seed N] [--words N] [--epochs N]
+numpy==2.4.* keras==3.15.* tensorflow-cpu==2.21.* soundfile==0.14.*.
+Run: python train.py [--seed N] [--words N] [--epochs N]
 """
 import argparse
 import json
@@ -164,7 +165,8 @@ def write_reference(network, mean, std):
     with open(os.path.join(HERE, "reference.json"), "w") as f:
         rows = ",\n".join(json.dumps(clip) for clip in clips)
         f.write(f'{{"model": "keywords.keras", "right": {right}, "clips": [\n{rows}\n]}}\n')
-    wrong = [(c["file"], c["predicted"], round(max(c["probabilities"]), 3)) for c in clips if c["label"] != c["predicted"]]
+    wrong = [(c["file"], c["predicted"], round(max(c["probabilities"]), 3))
+             for c in clips if c["label"] != c["predicted"]]
     tops = np.sort(answers, 1)
     print(f"held out: {right} of {len(clips)} right = {100 * right / len(clips):.2f} %", wrong[:20])
     print("smallest margins:", np.sort(tops[:, -1] - tops[:, -2])[:8].round(3), flush=True)
@@ -176,7 +178,8 @@ def evaluate_fresh(args, synthesiser, network, mean, std):
     words = list(labelled_words(synthesiser, random, args.fresh, True))
     x, labels = feature_set(random, words, TEST_SNR, TEST_PEAK)
     answers = network.predict(((x - np.float32(mean)) / np.float32(std))[..., None], verbose=0)
-    print(f"{args.fresh} fresh clips of held-out voices: {100 * float((answers.argmax(1) == labels).mean()):.2f} % right")
+    right = 100 * float((answers.argmax(1) == labels).mean())
+    print(f"{args.fresh} fresh clips of held-out voices: {right:.2f} % right")
 
 
 def main():

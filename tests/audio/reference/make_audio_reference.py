@@ -1,6 +1,6 @@
 """Writes features.bin and resampled.bin beside this file: what librosa, Keras, TensorFlow and soxr make of one signal.
 
-Needs from PyPI: numpy librosa soxr keras tensorflow-cpu. The signal is made from integers, so that C makes the same one.
+Needs from PyPI: numpy librosa soxr keras tensorflow-cpu. The signal is made of integers, so that C makes the same.
 features.bin holds, per case: u32 length and bytes of the name, of the `hone.features` text, u32 count, float32 values.
 """
 import os
@@ -80,7 +80,8 @@ def keras_cases(y):
         mel_triangle="mel", log="db", log_range=80, layout="mels_frames", channel_axis="last"),
         np.asarray(layer(y[None]))[0])
     layer = keras.layers.MelSpectrogram(fft_length=256, sequence_stride=128, window="hamming", num_mel_bins=16,
-                                        mag_exp=1.5, min_power=1e-6, ref_power=np.float64(0.5), top_db=40, dtype="float64")
+                                        mag_exp=1.5, min_power=1e-6, ref_power=np.float64(0.5), top_db=40,
+                                        dtype="float64")
     yield ("keras MelSpectrogram, odd exponent", text(
         clip_samples=N, frame_length=256, hop_length=128, fft_length=256, window="hamming", pad="reflect", power=1.5,
         mels=16, fmin=20, fmax=8000, mel_triangle="mel", log="db", log_floor=1e-6, log_ref=0.5, log_range=40,
@@ -127,7 +128,8 @@ def own_cases(y):
 
 def main():
     y = signal(N)
-    cases = [*librosa_cases(y), *whisper_case(y), *keras_cases(y), *tensorflow_cases(y), *spectrogram_case(y), *own_cases(y)]
+    cases = [*librosa_cases(y), *whisper_case(y), *keras_cases(y), *tensorflow_cases(y),
+             *spectrogram_case(y), *own_cases(y)]
     with open(os.path.join(HERE, "features.bin"), "wb") as f:
         for name, config, values in cases:
             values = np.ascontiguousarray(values, "<f4")

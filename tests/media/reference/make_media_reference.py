@@ -3,7 +3,7 @@ recipe's features of three held-out clips.
 
 Needs from PyPI: numpy soundfile.
 decoded.bin: per clip u32 length and bytes of the name, u32 samples, 64 float32 values at i * samples / 64.
-keywords_features.bin: per clip u32 length and bytes of the name, u32 count, float32 values, normalised as features.json says.
+keywords_features.bin: per clip u32 length and bytes of the name, u32 count, float32 values, normalised.
 """
 import json
 import os
