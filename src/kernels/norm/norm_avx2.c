@@ -1,0 +1,5 @@
+/* norm_avx2.c: row operations in AVX2. */
+#include "kernels/vec/simd_avx2.h"
+#include "kernels/vec/vec_math.h"
+#define NAME(f) f##_avx2
+#include "kernels/norm/norm_loops.h"

@@ -1,0 +1,5 @@
+/* norm_avx512vnni.c: row operations in AVX-512. */
+#include "kernels/vec/simd_avx512.h"
+#include "kernels/vec/vec_math.h"
+#define NAME(f) f##_avx512vnni
+#include "kernels/norm/norm_loops.h"
