@@ -1,35 +1,164 @@
-/* cmd_optimize.c: a trained model in, a small and fast ONNX file out. */
+/* cmd_optimize.c: a trained model in, a small and fast ONNX file out, with a report of every weight. */
+#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "api/api.h"
+#include "base/file.h"
 #include "cli.h"
+#include "tools/features/features.h"
 #include "tools/import/import.h"
+
+typedef struct settings {
+    const char *out, *report, *features, *labels;
+    int precision, block;
+    bool opset_only;
+} settings;
+
+static const char *const precisions = "fp32|fp16|bf16|int8|int4";
+static const char *const precision_names[] = {"fp32", "fp16", "bf16", "int8", "int4"};
+
+typedef struct tally {
+    json_t *weights;
+    size_t changed, kept, before, after;
+    double worst;
+} tally;
+
+static void on_change(void *ctx, const hone_weight_change *c)
+{
+    tally *t = ctx;
+    bool kept = *c->reason != 0;
+    t->changed += !kept;
+    t->kept += kept;
+    t->before += c->bytes_before;
+    t->after += c->bytes_after;
+    if (c->error > t->worst) t->worst = c->error;
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:f}", "name", c->name, "operator", c->op, "from", c->from, "to",
+                          c->to, "bytes_before", (json_int_t)c->bytes_before, "bytes_after", (json_int_t)c->bytes_after,
+                          "relative_error", c->error);
+    if (!o) return; /* a name that is not UTF-8: it still counts above */
+    if (kept) json_object_set_new(o, "reason", json_string(c->reason));
+    json_array_append_new(t->weights, o);
+    if (!common.verbose) return;
+    fprintf(stderr, "%-40.40s %8s -> %-8s %10zu -> %10zu bytes  error %.2e  %s\n", c->name, c->from, c->to,
+            c->bytes_before, c->bytes_after, c->error, c->reason);
+}
+
+static size_t file_bytes(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) ? 0 : (size_t)st.st_size;
+}
+
+static json_t *make_report(const char *source, const settings *o, const hone__import_report *r,
+                           const hone_model_facts *before, const hone_model_facts *after, const tally *t)
+{
+    return json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:{s:I, s:I, s:I}, s:f, s:O}",
+                     "source", source, "output", o->out, "precision", precision_names[o->precision], "import", "format", r->format,
+                     "keras_version", r->keras_version, "file_bytes", (json_int_t)file_bytes(source), "kept_bytes",
+                     (json_int_t)r->kept_bytes, "optimizer_bytes_dropped", (json_int_t)r->optimizer_bytes,
+                     "other_bytes_dropped", (json_int_t)r->other_bytes, "before", "nodes", (json_int_t)before->nodes,
+                     "weight_bytes", (json_int_t)before->weight_bytes, "after", "nodes", (json_int_t)after->nodes,
+                     "weight_bytes", (json_int_t)after->weight_bytes, "file_bytes", (json_int_t)file_bytes(o->out),
+                     "worst_relative_error", t->worst, "weights", t->weights);
+}
+
+static hone_status write_report(const char *path, json_t *report)
+{
+    char *text = report ? json_dumps(report, JSON_INDENT(2)) : NULL;
+    hone__output out;
+    if (!text) return hone__fail(HONE_E_MEMORY, "%s: the report cannot be made", path);
+    hone_status s = hone__output_open(path, &out);
+    if (s == HONE_OK) s = hone__output_write(&out, text, strlen(text));
+    if (s == HONE_OK) s = hone__output_write(&out, "\n", 1);
+    if (s == HONE_OK) s = hone__output_commit(&out);
+    hone__output_abandon(&out);
+    free(text);
+    return s;
+}
+
+static void print_summary(const char *source, const settings *o, const hone__import_report *r,
+                          const hone_model_facts *before, const hone_model_facts *after, const tally *t)
+{
+    if (common.quiet) return;
+    printf("%s: %.2f MB", source, (double)file_bytes(source) / 1e6);
+    if (r->optimizer_bytes) printf(", of which %.2f MB are optimiser state (dropped)", (double)r->optimizer_bytes / 1e6);
+    printf("\n%s: %.2f MB, %zu nodes (before %zu), weights %.2f MB (before %.2f MB)\n", o->out,
+           (double)file_bytes(o->out) / 1e6, after->nodes, before->nodes, (double)after->weight_bytes / 1e6,
+           (double)before->weight_bytes / 1e6);
+    if (t->changed + t->kept)
+        printf("%zu weights in %s, %zu left as they are; largest relative error %.2e\n", t->changed,
+               precision_names[o->precision], t->kept, t->worst);
+}
+
+static hone_status open_source(const char *path, hone_model **out, hone__import_report *r)
+{
+    hone__model *graph;
+    *out = NULL;
+    *r = (hone__import_report){.format = "onnx"};
+    if (!hone__import_is_keras(path)) return hone_model_open(path, out);
+    hone_status s = hone__import_keras(path, NULL, &graph, r);
+    return s == HONE_OK ? hone__api_wrap(graph, out) : s;
+}
+
+static hone_status optimize(const char *source, const settings *o)
+{
+    hone_model *m;
+    hone__import_report r;
+    hone_model_facts before, after;
+    tally t = {.weights = json_array()};
+    hone_optimize_options p = HONE_OPTIMIZE_OPTIONS_INIT;
+    p.precision = (hone_precision)o->precision;
+    p.block = o->block;
+    p.opset_only = o->opset_only;
+    hone_status s = open_source(source, &m, &r);
+    if (s == HONE_OK && o->features) s = hone__features_apply(m, o->features);
+    if (s == HONE_OK && o->labels) s = hone__labels_apply(m, o->labels);
+    if (s == HONE_OK) {
+        hone_model_facts_get(m, &before);
+        s = hone_model_optimize(m, &p, on_change, &t);
+        if (s != HONE_OK) s = hone__at(s, "%s", source);
+    }
+    if (s == HONE_OK) s = hone_model_save(m, o->out);
+    if (s == HONE_OK) {
+        hone_model_facts_get(m, &after);
+        json_t *report = o->report ? make_report(source, o, &r, &before, &after, &t) : NULL;
+        if (o->report) s = write_report(o->report, report);
+        json_decref(report);
+        print_summary(source, o, &r, &before, &after, &t);
+    }
+    json_decref(t.weights);
+    hone_model_destroy(m);
+    return s;
+}
 
 int cmd_optimize(int argc, char **argv)
 {
     text_list rest = {0};
-    const char *out = NULL;
-    int precision = 0;
+    settings o = {.block = 128};
+    int block = 3;
     const option_row rows[] = {
-        {"output", 'o', OPTION_TEXT, &out, "FILE.onnx", "the file to write", 0, 0, NULL},
-        {"precision", 0, OPTION_CHOICE, &precision, NULL, "of the weights (default fp32)", 0, 0, "fp32|fp16|bf16|int8|int4"},
+        {"output", 'o', OPTION_TEXT, &o.out, "FILE.onnx", "the file to write", 0, 0, NULL},
+        {"precision", 'p', OPTION_CHOICE, &o.precision, NULL, "of the weights (default fp32)", 0, 0, precisions},
+        {"block", 0, OPTION_CHOICE, &block, NULL, "weights of a linear layer that share a scale (default 128)", 0, 0, "16|32|64|128|256|row"},
+        {"opset-only", 0, OPTION_FLAG, &o.opset_only, NULL, "standard ONNX operators only", 0, 0, NULL},
+        {"features", 0, OPTION_TEXT, &o.features, "FILE.json", "how sound becomes the input; stored in the model", 0, 0, NULL},
+        {"labels", 0, OPTION_TEXT, &o.labels, "FILE.txt", "one label per line; stored in the model", 0, 0, NULL},
+        {"report", 0, OPTION_TEXT, &o.report, "FILE.json", "bytes and error of every weight", 0, 0, NULL},
         {0},
     };
-    const verb_help help = {"optimize SOURCE -o FILE.onnx", "Turns a trained model into a small, fast ONNX file.",
-                            "  hone optimize model.h5 -o model_int8.onnx --precision int8\n"};
+    const verb_help help = {"optimize SOURCE -o FILE.onnx",
+                            "Turns a trained model (.h5, .keras, .onnx) into a small, fast ONNX file that any ONNX runtime opens.",
+                            "  hone optimize model.h5 -o model.onnx\n"
+                            "  hone optimize model.keras -o model_int8.onnx --precision int8 --report report.json\n"
+                            "  hone optimize zoo/keywords/keywords.keras --features zoo/keywords/features.json -o keywords.onnx\n"};
     int code = options_read(argc, argv, rows, &help, &rest);
     if (code >= 0) return code;
     if (rest.count != 1) return usage_failure("optimize needs one source (hone optimize --help)");
-    if (!out) return usage_failure("optimize needs -o FILE.onnx");
-    hone_model *m;
-    hone_status s = open_model(rest.items[0], &m);
-    if (s != HONE_OK) return report_failure(s);
-    hone_optimize_options o = HONE_OPTIMIZE_OPTIONS_INIT;
-    o.precision = (hone_precision)precision;
-    s = hone_model_optimize(m, &o, NULL, NULL);
-    if (s == HONE_OK) s = hone_model_save(m, out);
-    hone_model_destroy(m);
+    if (!o.out) return usage_failure("optimize needs -o FILE.onnx");
+    o.block = block == 5 ? 0 : 16 << block;
+    hone_status s = optimize(rest.items[0], &o);
     return s == HONE_OK ? EXIT_DONE : report_failure(s);
 }

@@ -3,6 +3,7 @@
 #define HONE_HONE_H
 
 #include "hone/alloc.h"
+#include "hone/classify.h"
 #include "hone/model.h"
 #include "hone/session.h"
 #include "hone/status.h"

@@ -124,6 +124,7 @@ void hone_model_facts_get(const hone_model *m, hone_model_facts *out)
 
 hone_status hone_model_optimize(hone_model *m, const hone_optimize_options *options, hone_change_fn fn, void *ctx)
 {
+    HONE__TRY(hone__graph_name_all(m->graph->graph)); /* so that values keep one name through every precision */
     HONE__TRY(hone__passes_portable(m->graph));
     HONE__TRY(hone__quant_weights(m->graph, options, fn, ctx));
     HONE__TRY(hone__passes_portable(m->graph));

@@ -217,7 +217,10 @@ hone_status hone__value_replace_uses(hone__value *from, hone__value *to)
         hone__use u = from->uses[from->use_count - 1];
         HONE__TRY(hone__node_set_input(u.node, u.input, to));
     }
-    if (!from->output_count) return HONE_OK;
+    if (!from->output_count) {
+        if (!*to->name) to->name = from->name; /* what people see stays known under one name */
+        return HONE_OK;
+    }
     hone__graph *g = from->graph;
     for (size_t i = 0; i < g->output_count; i++)
         if (g->outputs[i] == from) hone__graph_set_output(g, i, to);

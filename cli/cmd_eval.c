@@ -1,0 +1,151 @@
+/* cmd_eval.c: quality on a labelled set: a folder with one folder of sound files per label. */
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "sound.h"
+
+typedef struct per_label {
+    size_t right, total;
+    size_t *as; /* what its clips were taken for: [classes] */
+} per_label;
+
+typedef struct evaluation {
+    labeller l;
+    per_label *labels;
+    double *sum; /* probabilities summed over a clip's windows */
+    size_t right, total;
+} evaluation;
+
+static bool add_window(void *ctx, const labeller *l, double start, double seconds)
+{
+    evaluation *e = ctx;
+    (void)start;
+    for (size_t i = 0; i < l->classes; i++) e->sum[i] += l->scores[i] * seconds;
+    return true;
+}
+
+static int find_label(const labeller *l, const char *name)
+{
+    for (size_t i = 0; i < l->classes; i++)
+        if (!strcmp(hone_classifier_label(l->classifier, i), name)) return (int)i;
+    return -1;
+}
+
+static int not_hidden(const struct dirent *d) { return d->d_name[0] != '.'; }
+
+static hone_status one_clip(evaluation *e, const char *path, size_t want)
+{
+    memset(e->sum, 0, e->l.classes * sizeof *e->sum);
+    hone_status s = labeller_file(&e->l, path, 0, add_window, e);
+    if (s != HONE_OK) return s;
+    size_t best = 0;
+    for (size_t i = 1; i < e->l.classes; i++)
+        if (e->sum[i] > e->sum[best]) best = i;
+    e->labels[want].total++;
+    e->labels[want].as[best]++;
+    e->labels[want].right += best == want;
+    e->total++;
+    e->right += best == want;
+    return HONE_OK;
+}
+
+static hone_status one_folder(evaluation *e, const char *dir, size_t want)
+{
+    struct dirent **files;
+    char path[8192];
+    int n = scandir(dir, &files, not_hidden, alphasort);
+    hone_status s = HONE_OK;
+    if (n < 0) return hone__fail(HONE_E_IO, "%s: %s", dir, strerror(errno));
+    for (int i = 0; i < n; i++) {
+        if (s == HONE_OK && snprintf(path, sizeof path, "%s/%s", dir, files[i]->d_name) < (int)sizeof path)
+            s = one_clip(e, path, want);
+        free(files[i]);
+    }
+    free(files);
+    return s;
+}
+
+static hone_status walk(evaluation *e, const char *dir)
+{
+    struct dirent **names;
+    char path[8192];
+    int n = scandir(dir, &names, not_hidden, alphasort);
+    hone_status s = HONE_OK;
+    if (n < 0) return hone__fail(HONE_E_IO, "%s: %s", dir, strerror(errno));
+    for (int i = 0; i < n; i++) {
+        struct stat st;
+        bool folder = snprintf(path, sizeof path, "%s/%s", dir, names[i]->d_name) < (int)sizeof path && !stat(path, &st) &&
+                      S_ISDIR(st.st_mode);
+        int want = folder ? find_label(&e->l, names[i]->d_name) : -1;
+        if (s == HONE_OK && folder && want < 0)
+            s = hone__fail(HONE_E_ARGUMENT, "%s: the model has no label '%s'", dir, names[i]->d_name);
+        if (s == HONE_OK && folder) s = one_folder(e, path, (size_t)want);
+        progress("evaluating", (size_t)i + 1, (size_t)n);
+        free(names[i]);
+    }
+    free(names);
+    if (s == HONE_OK && !e->total) return hone__fail(HONE_E_ARGUMENT, "%s: holds no <label>/<clip> files", dir);
+    return s;
+}
+
+static void print_result(const evaluation *e)
+{
+    char text[32];
+    double accuracy = 100.0 * (double)e->right / (double)e->total;
+    if (common.json) {
+        printf("{\"metric\": \"accuracy\", \"value\": %.4f, \"right\": %zu, \"clips\": %zu, \"labels\": {", accuracy / 100, e->right, e->total);
+        size_t printed = 0;
+        for (size_t i = 0; i < e->l.classes; i++) {
+            if (!e->labels[i].total) continue;
+            printf("%s", printed++ ? ", " : "");
+            print_json_string(labeller_name(&e->l, i, text, sizeof text));
+            printf(": [%zu, %zu]", e->labels[i].right, e->labels[i].total);
+        }
+        printf("}}\n");
+        return;
+    }
+    for (size_t i = 0; i < e->l.classes; i++) {
+        const per_label *p = &e->labels[i];
+        if (!p->total) continue;
+        printf("%-16s %4zu / %zu", labeller_name(&e->l, i, text, sizeof text), p->right, p->total);
+        for (size_t k = 0; k < e->l.classes; k++)
+            if (k != i && p->as[k]) printf("  %zu as %s", p->as[k], labeller_name(&e->l, k, text, sizeof text));
+        printf("\n");
+    }
+    printf("accuracy %.2f %% (%zu of %zu clips)\n", accuracy, e->right, e->total);
+}
+
+int cmd_eval(int argc, char **argv)
+{
+    text_list rest = {0};
+    int metric = 0;
+    const option_row rows[] = {
+        {"metric", 0, OPTION_CHOICE, &metric, NULL, "what to measure (default accuracy)", 0, 0, "accuracy"},
+        {0},
+    };
+    const verb_help help = {"eval MODEL DATASET", "Measures quality. For a classifier DATASET is a folder with one folder of sound files per label.",
+                            "  hone eval model_int8.onnx zoo/keywords/test\n"};
+    int code = options_read(argc, argv, rows, &help, &rest);
+    if (code >= 0) return code;
+    if (rest.count != 2) return usage_failure("eval needs a model and a dataset (hone eval --help)");
+    evaluation e = {0};
+    hone_status s = labeller_open(rest.items[0], &e.l);
+    if (s != HONE_OK) return report_failure(s);
+    e.labels = calloc(e.l.classes, sizeof *e.labels);
+    e.sum = calloc(e.l.classes, sizeof *e.sum);
+    for (size_t i = 0; e.labels && i < e.l.classes; i++)
+        if (!(e.labels[i].as = calloc(e.l.classes, sizeof(size_t)))) s = HONE_E_MEMORY;
+    if (!e.labels || !e.sum || s != HONE_OK) return usage_failure("out of memory");
+    s = walk(&e, rest.items[1]);
+    if (s == HONE_OK) print_result(&e);
+    code = s == HONE_OK ? EXIT_DONE : report_failure(s);
+    for (size_t i = 0; i < e.l.classes; i++) free(e.labels[i].as);
+    free(e.labels);
+    free(e.sum);
+    labeller_close(&e.l);
+    return code;
+}
