@@ -1,133 +1,187 @@
-/* nbits.c: block-quantised weights times activations. */
+/* nbits.c: block-quantised weights times activations quantised on the way. Every number of rows runs the same row
+ * product, so a row's bits do not depend on its neighbours. */
 #include "kernels/nbits/nbits.h"
 
 #include <string.h>
 
+#include "kernels/nbits/nbits_parts.h"
 #include "kernels/quantize/quantize.h"
 
-typedef struct layout {
-    size_t block, blocks, blob, row; /* values per block, blocks per row, bytes per block, bytes per row */
-    size_t padded;                   /* blocks * block */
-} layout;
-
-static layout layout_of(const hone__nbits_args *g)
-{
-    layout l;
-    l.block = g->block ? g->block : g->k ? g->k : 1;
-    l.blocks = (g->k + l.block - 1) / l.block;
-    l.blob = (l.block * (size_t)g->bits + 7) / 8;
-    l.row = l.blocks * l.blob;
-    l.padded = l.blocks * l.block;
-    return l;
-}
-
-static int weight(const hone__nbits_args *g, const uint8_t *blob, size_t i)
-{
-    if (g->bits == 4) return i & 1 ? blob[i / 2] >> 4 : blob[i / 2] & 15;
-    return g->w_signed ? (int8_t)blob[i] : blob[i];
-}
-
-static int zero_point(const hone__nbits_args *g, const layout *l, size_t row, size_t b)
-{
-    if (g->bits == 8 && g->w_signed) return 0;
-    if (!g->zero_points) return 1 << (g->bits - 1);
-    const uint8_t *z = g->zero_points + row * ((l->blocks * (size_t)g->bits + 7) / 8);
-    return g->bits == 8 ? z[b] : b & 1 ? z[b / 2] >> 4 : z[b / 2] & 15;
-}
+enum { WEIGHT_ROWS = 16 /* rows of w per item */, MIN_WORK = 1 << 17 };
 
 static size_t align(size_t n) { return (n + 63) & ~(size_t)63; }
 
-/* scratch: q [m, padded] int8, scales [m, blocks] */
-size_t hone__nbits_scratch(const hone__nbits_args *g, int threads)
-{
-    layout l = layout_of(g);
-    (void)threads;
-    return align(g->m * l.padded) + align(g->m * l.blocks * sizeof(float));
-}
-
-size_t hone__nbits_float_scratch(const hone__nbits_args *g, int threads)
-{
-    (void)g, (void)threads;
-    return 0;
-}
-
 struct job {
     const hone__nbits_args *g;
-    layout l;
-    int8_t *q;
-    float *scales;
+    const hone__nbits_table *t;
+    size_t block, blocks, blob, row; /* values per block, blocks per row, bytes per block, bytes per row */
+    size_t chunks, values, padded;   /* per row of x: chunks, values in one, values of q in natural order */
+    size_t zero_bytes;               /* of a row of zero points */
+    hone__nbits_x *x;                /* [m] */
+    int8_t *natural;                 /* per thread: padded */
+    int32_t *zeros;                  /* per thread: blocks */
+    char *rows;                      /* [m]: q, sums, scales */
+    size_t row_bytes, sums_at, scales_at;
 };
+
+static struct job plan(const hone__nbits_args *g)
+{
+    struct job j = {.g = g, .t = hone__nbits_table_of(hone__cpu_tier())};
+    size_t bits = (size_t)g->bits;
+    j.block = g->block ? g->block : g->k ? g->k : 1;
+    j.blocks = (g->k + j.block - 1) / j.block;
+    j.blob = (j.block * bits + 7) / 8;
+    j.row = j.blocks * j.blob;
+    j.values = j.t->chunk * 8 / bits;
+    j.chunks = (j.row + j.t->chunk - 1) / j.t->chunk;
+    j.padded = j.chunks * j.values;
+    j.zero_bytes = (j.blocks * bits + 7) / 8;
+    j.sums_at = align(j.padded);
+    j.scales_at = j.sums_at + align(j.chunks * j.t->chunk);
+    j.row_bytes = j.scales_at + align(j.blocks * sizeof(float));
+    return j;
+}
+
+static void *place(char *base, size_t *at, size_t n)
+{
+    char *here = base ? base + *at : NULL;
+    *at += align(n);
+    return here;
+}
+
+static size_t lay_out(struct job *j, char *base, int threads)
+{
+    size_t at = 0;
+    j->x = place(base, &at, j->g->m * sizeof *j->x);
+    j->natural = place(base, &at, (size_t)threads * align(j->padded + j->block));
+    j->zeros = place(base, &at, (size_t)threads * align(j->blocks * sizeof(int32_t)));
+    j->rows = place(base, &at, j->g->m * j->row_bytes);
+    return at;
+}
+
+size_t hone__nbits_scratch(const hone__nbits_args *g, int threads)
+{
+    struct job j = plan(g);
+    return lay_out(&j, NULL, threads);
+}
 
 static void quantize_rows(void *ctx, size_t begin, size_t end, int thread)
 {
     struct job *j = ctx;
-    (void)thread;
-    for (size_t i = begin; i < end; i++)
-        hone__quantize_row_s8(j->g->x + i * j->g->x_rs, j->g->k, j->l.block, j->q + i * j->l.padded,
-                              j->scales + i * j->l.blocks, NULL);
+    int8_t *natural = j->natural + (size_t)thread * align(j->padded + j->block);
+    for (size_t i = begin; i < end; i++) {
+        char *row = j->rows + i * j->row_bytes;
+        float *scales = (float *)(void *)(row + j->scales_at);
+        size_t used = j->blocks * j->block;
+        hone__quantize_row_s8(j->g->x + i * j->g->x_rs, j->g->k, j->block, natural, scales, NULL);
+        if (used < j->padded) memset(natural + used, 0, j->padded - used);
+        int32_t *sums = (int32_t *)(void *)(row + j->sums_at);
+        j->t->arrange(natural, j->chunks, j->g->bits, (int8_t *)row, sums);
+        j->x[i] = (hone__nbits_x){(int8_t *)row, sums, scales};
+    }
 }
 
-static void finish(const hone__nbits_args *g, size_t i, size_t n, float v)
+static void read_zeros(const struct job *j, size_t n, int32_t *zeros)
 {
-    hone__epilogue_row(&g->ep, g->ep.bias ? g->ep.bias + n : NULL, g->ep.slope ? g->ep.slope + n : NULL, 0,
-                       g->ep.residual ? g->ep.residual + i * g->y_rs + n : NULL, &v, 1);
-    g->y[i * g->y_rs + n] = v;
+    const uint8_t *z = j->g->zero_points + n * j->zero_bytes;
+    for (size_t b = 0; b < j->blocks; b++) zeros[b] = j->g->bits == 8 ? z[b] : b & 1 ? z[b / 2] >> 4 : z[b / 2] & 15;
 }
 
-static float dot_row(const struct job *j, size_t i, size_t n)
+static void finish(const hone__nbits_args *g, size_t i, size_t n, size_t count, float *v)
+{
+    const float *residual = g->ep.residual ? g->ep.residual + i * g->y_rs + n : NULL;
+    hone__epilogue_row(&g->ep, g->ep.bias ? g->ep.bias + n : NULL, g->ep.slope ? g->ep.slope + n : NULL, 1, residual, v,
+                       count);
+    memcpy(g->y + i * g->y_rs + n, v, count * sizeof *v);
+}
+
+/* `count` <= WEIGHT_ROWS rows of w from n on, times every row of x. */
+static void weight_rows(const struct job *j, size_t n, size_t count, int32_t *zeros)
 {
     const hone__nbits_args *g = j->g;
-    float sum = 0;
-    for (size_t b = 0; b < j->l.blocks; b++) {
-        const uint8_t *w = g->w + n * j->l.row + b * j->l.blob;
-        const int8_t *q = j->q + i * j->l.padded + b * j->l.block;
-        int zp = zero_point(g, &j->l, n, b);
-        size_t count = g->k - b * j->l.block < j->l.block ? g->k - b * j->l.block : j->l.block;
-        int32_t acc = 0;
-        for (size_t k = 0; k < count; k++) acc += (weight(g, w, k) - zp) * q[k];
-        sum += (float)acc * (j->scales[i * j->l.blocks + b] * g->scales[n * j->l.blocks + b]);
+    int is_signed = g->bits == 8 && g->w_signed;
+    hone__nbits_row r = {.bits = g->bits,
+                         .bytes = j->row,
+                         .block_bytes = j->blob,
+                         .blocks = j->blocks,
+                         .flip = is_signed ? 0x80 : 0,
+                         .zero = g->bits == 8 ? 128 : 8};
+    if (g->zero_points && !is_signed) r.zeros = zeros;
+    for (size_t i = 0; i < g->m; i += r.rows) {
+        float out[HONE__NBITS_ROWS][WEIGHT_ROWS], one[HONE__NBITS_ROWS];
+        r.rows = g->m - i < HONE__NBITS_ROWS ? g->m - i : HONE__NBITS_ROWS;
+        r.x = j->x + i;
+        r.out = one;
+        for (size_t k = 0; k < count; k++) {
+            r.w = g->w + (n + k) * j->row;
+            r.scales = g->scales + (n + k) * j->blocks;
+            if (r.zeros) read_zeros(j, n + k, zeros);
+            j->t->row(&r);
+            for (size_t m = 0; m < r.rows; m++) out[m][k] = one[m];
+        }
+        for (size_t m = 0; m < r.rows; m++) finish(g, i + m, n, count, out[m]);
     }
-    return sum;
 }
 
-static void int_rows(void *ctx, size_t begin, size_t end, int thread)
+static void weight_items(void *ctx, size_t begin, size_t end, int thread)
 {
     struct job *j = ctx;
-    (void)thread;
-    for (size_t n = begin; n < end; n++)
-        for (size_t i = 0; i < j->g->m; i++) finish(j->g, i, n, dot_row(j, i, n));
+    int32_t *zeros = (int32_t *)(void *)((char *)j->zeros + (size_t)thread * align(j->blocks * sizeof(int32_t)));
+    for (size_t item = begin; item < end; item++) {
+        size_t n = item * WEIGHT_ROWS, left = j->g->n - n;
+        weight_rows(j, n, left < WEIGHT_ROWS ? left : WEIGHT_ROWS, zeros);
+    }
 }
 
 void hone__nbits(const hone__nbits_args *g, void *scratch, hone__pool *pool)
 {
-    struct job j = {g, layout_of(g), NULL, NULL};
-    j.q = scratch;
-    j.scales = (float *)((char *)scratch + align(g->m * j.l.padded));
-    hone__pool_run(pool, g->m, 1, quantize_rows, &j);
-    hone__pool_run(pool, g->n, 16, int_rows, &j);
+    struct job j = plan(g);
+    lay_out(&j, scratch, hone__pool_threads(pool));
+    if (!g->m || !g->n) return;
+    hone__pool_run(pool, g->m, 4096 / (g->k + 1) + 1, quantize_rows, &j);
+    size_t work = WEIGHT_ROWS * g->m * g->k, items = (g->n + WEIGHT_ROWS - 1) / WEIGHT_ROWS;
+    hone__pool_run(pool, items, work >= MIN_WORK ? 1 : MIN_WORK / (work + 1) + 1, weight_items, &j);
+}
+
+/* fp32 activations: the reference for the integer path, one value after the other. */
+size_t hone__nbits_float_scratch(const hone__nbits_args *g, int threads)
+{
+    struct job j = plan(g);
+    return (size_t)threads * align(j.blocks * sizeof(int32_t));
+}
+
+static float weight(const hone__nbits_args *g, const uint8_t *blob, size_t i)
+{
+    if (g->bits == 4) return i & 1 ? blob[i / 2] >> 4 : blob[i / 2] & 15;
+    return g->w_signed ? (int8_t)blob[i] : blob[i];
 }
 
 static void float_rows(void *ctx, size_t begin, size_t end, int thread)
 {
     struct job *j = ctx;
     const hone__nbits_args *g = j->g;
-    (void)thread;
-    for (size_t n = begin; n < end; n++)
+    int32_t *zeros = (int32_t *)(void *)((char *)j->zeros + (size_t)thread * align(j->blocks * sizeof(int32_t)));
+    int is_signed = g->bits == 8 && g->w_signed;
+    for (size_t n = begin; n < end; n++) {
+        if (g->zero_points && !is_signed) read_zeros(j, n, zeros);
         for (size_t i = 0; i < g->m; i++) {
             float sum = 0;
-            for (size_t k = 0; k < g->k; k++) {
-                size_t b = k / j->l.block;
-                float w = (float)(weight(g, g->w + n * j->l.row + b * j->l.blob, k % j->l.block) -
-                                  zero_point(g, &j->l, n, b));
-                sum += g->x[i * g->x_rs + k] * (w * g->scales[n * j->l.blocks + b]);
+            for (size_t b = 0; b < j->blocks; b++) {
+                const uint8_t *blob = g->w + n * j->row + b * j->blob;
+                const float *x = g->x + i * g->x_rs + b * j->block;
+                size_t count = g->k - b * j->block < j->block ? g->k - b * j->block : j->block;
+                float zero = is_signed ? 0 : g->zero_points ? (float)zeros[b] : g->bits == 8 ? 128 : 8, part = 0;
+                for (size_t k = 0; k < count; k++) part += x[k] * (weight(g, blob, k) - zero);
+                sum += part * g->scales[n * j->blocks + b];
             }
-            finish(g, i, n, sum);
+            finish(g, i, n, 1, &sum);
         }
+    }
 }
 
 void hone__nbits_float(const hone__nbits_args *g, void *scratch, hone__pool *pool)
 {
-    struct job j = {g, layout_of(g), NULL, NULL};
-    (void)scratch;
+    struct job j = plan(g);
+    j.zeros = scratch;
     hone__pool_run(pool, g->n, 16, float_rows, &j);
 }

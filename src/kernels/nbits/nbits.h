@@ -26,8 +26,8 @@ typedef struct hone__nbits {
 
 /* Activations become int8 per (row, block), symmetric: scale = max|x| / 127, round half to even (a block of zeros:
  * scale 0; a NaN or Inf in a block makes that block's scale NaN). int32 dot per block, exact; y = sum over blocks of
- * acc * (x scale * w scale), blocks in ascending order in eight interleaved partial sums. A row's bits depend neither
- * on m nor on the threads. */
+ * acc * (x scale * w scale), added in fp32 in an order fixed per tier. A row's bits depend neither on m nor on the
+ * threads. */
 size_t hone__nbits_scratch(const hone__nbits_args *g, int threads);
 void hone__nbits(const hone__nbits_args *g, void *scratch, hone__pool *pool);
 
