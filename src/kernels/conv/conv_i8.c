@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/conv/conv_depthwise.h"
 #include "kernels/conv/conv_plan.h"
 
 static size_t align(size_t n) { return (n + 63) & ~(size_t)63; }
@@ -20,12 +21,17 @@ struct job {
     uint8_t *ones;              /* [k] */
     char *panels;               /* per thread */
     size_t panel_bytes;         /* of one thread: panel, lane sums, fp32 rows */
+    const hone__depthwise_table *planes;
+    hone__depthwise_shape plane;
 };
 
 static hone__conv_plan plan(const hone__conv_shape *s)
 {
     const hone__tile_table *t = hone__tile();
-    return hone__conv_plan_make(s, t->i8_step, t->i8_nr, t->i8_mr);
+    hone__depthwise_shape plane;
+    hone__conv_plan p = hone__conv_plan_make(s, t->i8_step, t->i8_nr, t->i8_mr);
+    p.depthwise = hone__depthwise_fits(hone__depthwise_table_of(hone__cpu_tier()), &p, &plane);
+    return p;
 }
 
 enum { MAX_ROWS = 16 };
@@ -44,6 +50,11 @@ static size_t lay_out(struct job *j, char *base, int threads)
 {
     const hone__conv_plan *p = &j->p;
     size_t at = 0;
+    if (p->depthwise) { /* only rows for late activations, a plane per thread */
+        j->panel_bytes = align(p->out_size * sizeof(float));
+        j->panels = place(base, &at, (size_t)threads * j->panel_bytes);
+        return at;
+    }
     j->tap = place(base, &at, p->taps * sizeof(size_t));
     j->row_add = place(base, &at, p->out_c * sizeof(int32_t));
     j->row_mul = place(base, &at, p->out_c * sizeof(int32_t));
@@ -194,23 +205,63 @@ static void items(void *ctx, size_t begin, size_t end, int thread)
     for (size_t i = begin; i < end; i++) item(j, i, j->panels + (size_t)thread * j->panel_bytes);
 }
 
+/* Output channels [begin, end) of one image, plane by plane. */
+static void depthwise_planes(void *ctx, size_t begin, size_t end, int thread)
+{
+    struct job *j = ctx;
+    const hone__conv_plan *p = &j->p;
+    const hone__conv_i8_args *q = &j->q;
+    float *rows = (float *)(void *)(j->panels + (size_t)thread * j->panel_bytes);
+    for (size_t oc = begin; oc < end; oc++) {
+        hone__tile_i8_args t = {.rows = 1};
+        size_t at = j->y + oc * p->out_size;
+        set_output(j, &t, rows);
+        bool via_rows = t.out_f32 == rows;
+        t.row_scale = q->scale ? q->scale + (q->scale_count > 1 ? oc : 0) : NULL;
+        t.row_bias = q->ep.bias ? q->ep.bias + oc : NULL;
+        if (q->y_i32)
+            t.out_i32 = q->y_i32 + at;
+        else if (q->y_f32)
+            t.out_f32 = q->y_f32 + at;
+        else if (!via_rows)
+            t.out_q = (uint8_t *)q->y_q + at;
+        t.residual = q->y_f32 && q->ep.residual ? q->ep.residual + at : NULL;
+        j->planes->i8(&j->plane, j->x + oc / p->group_out * p->in_size, q->x_signed, q->x_zp, j->w + oc * p->taps,
+                      q->w_signed, q->w_zp ? q->w_zp[q->w_zp_count > 1 ? oc : 0] : 0, &t);
+        if (q->y_i32 || q->ep.act == HONE__ACT_NONE || t.clip) continue;
+        hone__act_apply(&q->ep, q->ep.slope ? q->ep.slope[oc] : 0, t.out_f32, p->out_size);
+        if (via_rows) quantize_row(&t, rows, p->out_size, (uint8_t *)q->y_q + at);
+    }
+}
+
+/* Planes per piece of the loop. */
+static size_t planes_grain(const hone__conv_plan *p) { return 32768 / (p->out_size * p->taps + 1) + 1; }
+
 void hone__conv_i8(const hone__conv_shape *s, const hone__conv_i8_args *args, void *scratch, hone__pool *pool)
 {
     struct job j = {.tile = hone__tile(), .p = plan(s), .q = *args, .w = args->w, .fill = (uint8_t)args->x_zp};
     lay_out(&j, scratch, hone__pool_threads(pool));
-    hone__conv_plan_taps(&j.p, j.tap);
+    j.planes = hone__depthwise_table_of(hone__cpu_tier());
+    if (j.p.depthwise)
+        hone__depthwise_fits(j.planes, &j.p, &j.plane);
+    else
+        hone__conv_plan_taps(&j.p, j.tap);
     /* The packed bytes must have the other signedness than the weights. */
     bool flip = (args->x_signed != 0) == (args->w_signed != 0);
     j.flip = flip ? 0x80 : 0;
     j.x_zp = args->x_zp + (!flip ? 0 : args->x_signed ? 128 : -128);
     bool sums = j.x_zp != 0 || args->w_zp;
-    if (args->w_zp) memset(j.ones, 1, j.p.k);
+    if (args->w_zp && !j.p.depthwise) memset(j.ones, 1, j.p.k);
     if (!sums) j.row_add = NULL;
     size_t copies = j.p.direct ? 0 : j.p.in_c, blocks = sums ? (j.p.out_c + SUM_ROWS - 1) / SUM_ROWS : 0;
     size_t per_item = j.p.channel >= 16384 ? 1 : 16384 / j.p.channel + 1;
     for (size_t n = 0; n < j.p.batch; n++) {
         j.x = (const uint8_t *)args->x + n * j.p.in_c * j.p.in_size;
         j.y = n * j.p.out_c * j.p.out_size;
+        if (j.p.depthwise) {
+            hone__pool_run(pool, j.p.out_c, planes_grain(&j.p), depthwise_planes, &j);
+            continue;
+        }
         j.source = j.p.direct ? j.x : j.copy;
         if (n > 0) blocks = 0; /* row sums serve every image */
         if (copies + blocks) hone__pool_run(pool, copies + blocks, per_item, prepare, &j);

@@ -20,6 +20,7 @@ typedef struct hone__conv_plan {
     size_t plane;                      /* ext[1] * ext[2] */
     size_t channel;                    /* elements of one channel in scratch */
     bool direct;                       /* x itself is used */
+    bool depthwise;                    /* planes go through conv_depthwise, without strips */
     size_t lanes;                      /* per depth slice: (out[1] - 1) * ext[2] + out[2] */
     size_t step, strips, strip;        /* lanes are cut into strips of `strip`, a multiple of step */
     size_t row_chunks, row_chunk;      /* output channels of a group per item */

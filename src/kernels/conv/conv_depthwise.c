@@ -1,0 +1,39 @@
+/* conv_depthwise.c: which tiers have depthwise kernels; elsewhere the strips of conv_f32 and conv_i8 do the work. */
+#include "kernels/conv/conv_depthwise.h"
+
+#include "kernels/conv/conv_plan.h"
+#include "kernels/dispatch.h"
+
+static hone__depthwise_table tables[HONE__TIERS];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void build(void)
+{
+    for (int tier = 0; tier < HONE__TIERS; tier++) {
+        hone__depthwise_table *t = &tables[tier];
+        *t = (hone__depthwise_table){0};
+#if defined(__x86_64__)
+#define HONE_VARIANT(from, slot, value) \
+    if (tier >= (from)) t->slot = (value);
+#include "kernels/conv/variants_x86.def"
+#undef HONE_VARIANT
+#endif
+    }
+}
+
+const hone__depthwise_table *hone__depthwise_table_of(hone__tier tier)
+{
+    pthread_once(&once, build);
+    return &tables[hone__tier_slot(tier)];
+}
+
+int hone__depthwise_fits(const hone__depthwise_table *t, const hone__conv_plan *p, hone__depthwise_shape *out)
+{
+    for (int d = 0; d < 2; d++) {
+        out->in[d] = p->in[d + 1], out->out[d] = p->out[d + 1], out->kernel[d] = p->kernel[d + 1];
+        out->stride[d] = p->stride[d + 1], out->dilation[d] = p->dilation[d + 1], out->pad[d] = p->pad[d + 1];
+    }
+    return p->group_in == 1 && p->group_out <= 4 && p->stride[2] <= t->max_stride && p->in[0] == 1 && p->out[0] == 1 &&
+           p->kernel[0] == 1 && p->pad[0] == 0 && p->kernel[2] <= HONE__DEPTHWISE_MAX_WIDTH &&
+           p->taps <= HONE__DEPTHWISE_MAX_TAPS;
+}

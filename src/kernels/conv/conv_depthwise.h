@@ -1,0 +1,39 @@
+/* conv_depthwise.h: one input plane to one output plane with one 2-D kernel, no copy of the input: taps that fall
+ * outside are masked. */
+#ifndef HONE_KERNELS_CONV_DEPTHWISE_H
+#define HONE_KERNELS_CONV_DEPTHWISE_H
+
+#include "kernels/tile/tile.h"
+
+enum {
+    HONE__DEPTHWISE_MAX_WIDTH = 8, /* taps along the width */
+    HONE__DEPTHWISE_MAX_TAPS = 128
+};
+
+/* Axes: height, width. */
+typedef struct hone__depthwise_shape {
+    size_t in[2], out[2], kernel[2], stride[2], dilation[2], pad[2];
+} hone__depthwise_shape;
+
+typedef struct hone__depthwise_table {
+    size_t max_stride; /* along the width; 0: this tier has no such kernels */
+    /* y = conv(x, w) + bias + residual, clipped when clip */
+    void (*f32)(const hone__depthwise_shape *s, const float *x, const float *w, float bias, const float *residual,
+                int clip, float lo, float hi, float *y);
+    /* sums of (x - x_zp) * (w - w_zp), finished by row 0 of t (no lane terms); t's outputs point at the plane */
+    void (*i8)(const hone__depthwise_shape *s, const void *x, int x_signed, int32_t x_zp, const void *w, int w_signed,
+               int32_t w_zp, const hone__tile_i8_args *t);
+} hone__depthwise_table;
+
+const hone__depthwise_table *hone__depthwise_table_of(hone__tier tier);
+
+/* Whether the tier's kernels take this convolution: one input channel per group, two axes that matter, few taps. */
+struct hone__conv_plan;
+int hone__depthwise_fits(const hone__depthwise_table *t, const struct hone__conv_plan *p, hone__depthwise_shape *out);
+
+void hone__depthwise_f32_avx512vnni(const hone__depthwise_shape *s, const float *x, const float *w, float bias,
+                                    const float *residual, int clip, float lo, float hi, float *y);
+void hone__depthwise_i8_avx512vnni(const hone__depthwise_shape *s, const void *x, int x_signed, int32_t x_zp,
+                                   const void *w, int w_signed, int32_t w_zp, const hone__tile_i8_args *t);
+
+#endif

@@ -1,0 +1,67 @@
+/* tile_store_avx512.h: from 16 int32 sums to what hone__tile_i8_args asks for. Only for *_avx512vnni.c files. */
+#ifndef HONE_KERNELS_TILE_STORE_AVX512_H
+#define HONE_KERNELS_TILE_STORE_AVX512_H
+
+#include <immintrin.h>
+
+#include "kernels/tile/tile.h"
+
+#define INLINE static inline __attribute__((always_inline))
+
+enum output { OUT_I32, OUT_F32, OUT_Q };
+
+/* What a tile's stores need, with what is absent made harmless: + -0, * 1, clip to infinities. */
+typedef struct sink {
+    __m512 lo, hi, q_inv, q_lo, q_hi;
+    __m512i q_zp;
+} sink;
+
+INLINE sink sink_of(const hone__tile_i8_args *t)
+{
+    float inf = __builtin_inff();
+    return (sink){_mm512_set1_ps(t->clip ? t->lo : -inf),
+                  _mm512_set1_ps(t->clip ? t->hi : inf),
+                  _mm512_set1_ps(t->q_inv),
+                  _mm512_set1_ps(t->q_lo),
+                  _mm512_set1_ps(t->q_hi),
+                  _mm512_set1_epi32(t->q_zp)};
+}
+
+INLINE __m128i quantized(const sink *k, __m512 v)
+{
+    v = _mm512_mul_ps(v, k->q_inv);
+    v = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(v, v, _CMP_ORD_Q), v);
+    v = _mm512_min_ps(_mm512_max_ps(v, k->q_lo), k->q_hi);
+    return _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(v), k->q_zp));
+}
+
+/* One vector. lane_terms: lane_scale, lane_bias, row_mul and residual may be there. */
+INLINE void store(const hone__tile_i8_args *t, const sink *k, enum output kind, int lane_terms, __m512i acc, size_t r,
+                  size_t lane, size_t at, __mmask16 in, __mmask16 out, __m512 scale, __m512 bias)
+{
+    if (lane_terms && t->row_mul) {
+        __m512i sums = _mm512_loadu_si512(t->lane_sum + lane);
+        acc = _mm512_add_epi32(acc, _mm512_mullo_epi32(_mm512_set1_epi32(t->row_mul[r]), sums));
+    }
+    if (lane_terms && t->row_sum) {
+        __m512i mul = _mm512_loadu_si512(t->lane_mul + lane);
+        acc = _mm512_add_epi32(acc, _mm512_mullo_epi32(_mm512_set1_epi32(t->row_sum[r]), mul));
+    }
+    if (in != 0xffff) acc = _mm512_maskz_compress_epi32(in, acc);
+    if (kind == OUT_I32) {
+        _mm512_mask_storeu_epi32(t->out_i32 + at, out, acc);
+        return;
+    }
+    __m512 v = _mm512_mul_ps(_mm512_cvtepi32_ps(acc), scale);
+    if (lane_terms && t->lane_scale) v = _mm512_mul_ps(v, _mm512_maskz_loadu_ps(in, t->lane_scale + lane));
+    v = _mm512_add_ps(v, bias);
+    if (lane_terms && t->lane_bias) v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(in, t->lane_bias + lane));
+    if (lane_terms && t->residual) v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(out, t->residual + at));
+    v = _mm512_min_ps(k->hi, _mm512_max_ps(k->lo, v)); /* the second operand is the result when either is NaN */
+    if (kind == OUT_F32)
+        _mm512_mask_storeu_ps(t->out_f32 + at, out, v);
+    else
+        _mm_mask_storeu_epi8(t->out_q + at, out, quantized(k, v));
+}
+
+#endif
