@@ -10,7 +10,7 @@
 
 enum { STEP = 4, NR = 16, MR = 4 };
 
-static void f32_finish(const hone__tile_f32_args *t, size_t r, const float *acc)
+void hone__tile_f32_finish(const hone__tile_f32_args *t, size_t r, const float *acc)
 {
     size_t at = r * t->out_rs;
     for (size_t i = 0; i < t->lanes; i++) {
@@ -39,10 +39,10 @@ void hone__tile_f32_scalar(const hone__tile_f32_args *t)
                 for (size_t i = 0; i < t->lanes; i++) acc[r][i] += a * b[i];
             }
         }
-    for (size_t r = 0; r < t->rows; r++) f32_finish(t, r, acc[r]);
+    for (size_t r = 0; r < t->rows; r++) hone__tile_f32_finish(t, r, acc[r]);
 }
 
-static void i8_finish(const hone__tile_i8_args *t, size_t r, const uint32_t *acc)
+void hone__tile_i8_finish(const hone__tile_i8_args *t, size_t r, const uint32_t *acc)
 {
     size_t at = r * t->out_rs;
     for (size_t i = 0; i < t->lanes; i++) {
@@ -88,7 +88,7 @@ void hone__tile_i8_scalar(const hone__tile_i8_args *t)
                 for (size_t i = 0; i < t->lanes; i++) acc[r][i] += (uint32_t)((int32_t)(int8_t)a * b[i * 4]);
         }
     }
-    for (size_t r = 0; r < t->rows; r++) i8_finish(t, r, acc[r]);
+    for (size_t r = 0; r < t->rows; r++) hone__tile_i8_finish(t, r, acc[r]);
 }
 
 void hone__tile_pack_i8_scalar(const hone__tile_pack_args *p)

@@ -4,6 +4,10 @@
 
 #include "kernels/tile/tile.h"
 
+/* What a tile does with row r's sums, [lanes]. */
+void hone__tile_f32_finish(const hone__tile_f32_args *t, size_t r, const float *acc);
+void hone__tile_i8_finish(const hone__tile_i8_args *t, size_t r, const uint32_t *acc);
+
 void hone__tile_f32_scalar(const hone__tile_f32_args *t);
 void hone__tile_i8_scalar(const hone__tile_i8_args *t);
 void hone__tile_pack_i8_scalar(const hone__tile_pack_args *p);
