@@ -191,24 +191,32 @@ static void count_bytes(kctx *c)
     r->file_bytes = c->map->size;
 }
 
+static bool name_taken(const hone__graph *g, const char *name)
+{
+    for (size_t i = 0; i < g->input_count; i++)
+        if (strcmp(g->inputs[i]->name, name) == 0) return true;
+    for (size_t i = 0; i < g->output_count; i++)
+        if (strcmp(g->outputs[i]->name, name) == 0) return true;
+    return false;
+}
+
+/* Outputs are called as their layers; a second one of a layer (or one like an input) gets _1, _2, ... */
 static void name_outputs(kctx *c, const kmodel *m, kt **out, int count)
 {
+    hone__graph *g = c->b.graph;
     for (int i = 0; i < count && c->b.status == HONE_OK; i++) {
-        const char *base = m->sequential && count == 1 ? hone__kmodel_output_name(m, 0)
-                                                       : hone__kmodel_output_name(m, m->sequential ? 0 : i);
+        const char *base = hone__kmodel_output_name(m, m->sequential ? 0 : i);
         char name[320];
-        int before = 0;
-        for (int k = 0; k < i; k++) before += strcmp(hone__kmodel_output_name(m, m->sequential ? 0 : k), base) == 0;
-        snprintf(name, sizeof name, before ? "%.300s_%d" : "%.300s", base, before);
-        hone__value *v = hone__kt_plain(c, out[i]);
-        hone__emit_output(&c->b, name, v);
+        snprintf(name, sizeof name, "%.300s", base);
+        for (int k = 1; name_taken(g, name); k++) snprintf(name, sizeof name, "%.300s_%d", base, k);
+        hone__emit_output(&c->b, name, hone__kt_plain(c, out[i]));
         if (c->b.status != HONE_OK) return;
-        hone__value *o = c->b.graph->outputs[c->b.graph->output_count - 1];
+        hone__value *o = g->outputs[g->output_count - 1];
         o->dtype = out[i]->dtype;
         o->shape.rank = out[i]->rank;
         for (int d = 0; d < out[i]->rank; d++) {
             o->shape.dims[d] = out[i]->dims[d];
-            if (d == 0 && out[i]->dims[0] < 0) (void)hone__symbol(c->b.graph->model, "batch_size", &o->shape.dims[0]);
+            if (d == 0 && out[i]->dims[0] < 0) (void)hone__symbol(g->model, "batch_size", &o->shape.dims[0]);
         }
     }
 }

@@ -21,10 +21,10 @@ static bool is_op_entry(const json_t *entry, const char *class_name)
     if (module) return strncmp(module, "keras.src.ops", 13) == 0 || strncmp(module, "keras.ops", 9) == 0;
     if (!hone__kop_kind_find(class_name)) return false;
     if (!hone__klayer_kind_find(class_name)) return true;
-    /* Without a module only the arguments tell an operation from the layer of its name: a layer merges a list. */
+    /* Without a module: only Keras 3 has operations of a layer's name, and its layers say whether they are trainable.
+     */
     const json_t *node = json_array_get(json_object_get(entry, "inbound_nodes"), 0);
-    const json_t *args = json_object_get(node, "args");
-    return json_is_array(args) && json_array_size(args) > 1;
+    return json_object_get(node, "args") && !json_object_get(json_object_get(entry, "config"), "trainable");
 }
 
 klayer *hone__klayer_new(kctx *c, const json_t *entry, const char *what)
@@ -83,7 +83,7 @@ static void number_nodes(kctx *c, kmodel *m, const json_t *config)
             m->nodes[m->first_node[i] + k] = (knode){.layer = i, .inbound = json_array_get(inbound, k)};
         hone__kref_walk(m, inbound, note_node, &s);
     }
-    hone__kref_walk(m, json_object_get(config, "output_layers"), note_node, &s);
+    if (c->keras_major < 3) hone__kref_walk(m, json_object_get(config, "output_layers"), note_node, &s);
     for (size_t i = 0; i < m->count; i++)
         m->node_offset[i] = m->layers[i]->model && s.max[i] >= (int64_t)inbound_count(m->layers[i]);
 }
@@ -114,6 +114,13 @@ static void read_ends(kctx *c, kmodel *m, const json_t *config)
     hone__kref_walk(m, json_object_get(config, "output_layers"), add_ref, &out);
     m->inputs = in.refs, m->input_count = in.count;
     m->outputs = out.refs, m->output_count = out.count;
+    for (int i = 0; i < out.count && c->keras_major >= 3;
+         i++) { /* here alone Keras 3 counts a nested model's own making */
+        const klayer *l = m->layers[out.refs[i].layer];
+        if (!l->model || l->model->sequential) continue;
+        out.refs[i].node += m->node_offset[out.refs[i].layer] - 1;
+        if (out.refs[i].node < 0) out.refs[i].node = (int64_t)inbound_count(l) - 1;
+    }
     if (out.count == 0 || out.count > K_MAX_OUT || in.count > 1024)
         hone__builder_fail(
             &c->b, hone__fail(HONE_E_FORMAT, "model '%s' has %d inputs and %d outputs", m->name, in.count, out.count));

@@ -148,7 +148,8 @@ hone__value *hone__k_transpose(kctx *c, hone__value *x, int rank, const int64_t 
 
 hone__value *hone__k_ints(kctx *c, const int64_t *v, size_t n)
 {
-    for (kcached *k = c->constants; k; k = k->next) {
+    int seen = 0; /* a bound keeps large models linear */
+    for (kcached *k = c->constants; k && seen < 64; k = k->next, seen++) {
         const hone__tensor *t = k->value->constant;
         if (t && t->dtype == HONE_I64 && t->rank == 1 && t->count == n && memcmp(t->data, v, n * sizeof *v) == 0)
             return k->value;

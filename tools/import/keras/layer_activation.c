@@ -86,7 +86,7 @@ static kt *glu(kctx *c, kt *t, int64_t axis)
     return y;
 }
 
-/* Martins & Astudillo 2016: the projection onto the simplex, by sorting. */
+/* Sorts, and finds a threshold as Keras 3 does: from the running sums (Martins & Astudillo 2016 use the values). */
 static kt *sparsemax(kctx *c, kt *t, int64_t axis)
 {
     int a = hone__kaxis(c, axis, t->rank);
@@ -105,7 +105,7 @@ static kt *sparsemax(kctx *c, kt *t, int64_t axis)
     hone__value *scaled = hone__k2(c, "Mul", top[0], hone__emit_f32(&c->b, "", steps, 1, &n));
     hone__value *in = hone__k2(c, "Greater", hone__k2(c, "Add", scaled, number(c, 1)), sum);
     hone__value *count = hone__k_reduce(c, "ReduceSum", hone__k_cast(c, in, HONE_F32), (int64_t[]){a}, 1, true);
-    hone__value *kept = hone__emit(&c->b, "Where", "where", HONE__INS(in, top[0], number(c, 0)), HONE__NO_ATTRS);
+    hone__value *kept = hone__emit(&c->b, "Where", "where", HONE__INS(in, sum, number(c, 0)), HONE__NO_ATTRS);
     hone__value *total = hone__k_reduce(c, "ReduceSum", kept, (int64_t[]){a}, 1, true);
     hone__value *tau = hone__k2(c, "Div", hone__k2(c, "Sub", total, number(c, 1)), count);
     return hone__kt_like(c, t, K_PLAIN, hone__k1(c, "Relu", hone__k2(c, "Sub", x, tau)));

@@ -158,6 +158,11 @@ hone_status hone__kop_reduce(kctx *c, klayer *l, kcall *call)
     if (!given)
         for (int i = 0; i < n; i++) axes[i] = i;
     if (n == 0) return hone__k_refuse(c, "a reduction over no axes");
+    if (v >= 8) { /* any, all */
+        kt *b = reduce(c, hone__kt_cast(c, hone__kt_cast(c, t, HONE_BOOL), HONE_I32),
+                       v == 8 ? "ReduceMax" : "ReduceMin", axes, n, keep);
+        return hone__k_return(c, call, hone__kt_cast(c, b, HONE_BOOL));
+    }
     if (t->dtype == HONE_BOOL) t = hone__kt_cast(c, t, HONE_I32);
     if (v == 0 || v >= 5) t = hone__kt_cast(c, t, HONE_F32);
     if (v < 6) return hone__k_return(c, call, reduce(c, t, ops[v], axes, n, keep));

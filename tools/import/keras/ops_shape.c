@@ -159,11 +159,11 @@ hone_status hone__kop_concatenate(kctx *c, klayer *l, kcall *call)
     int64_t axis = (int64_t)hone__kop_num(l, call, l->kind->variant ? -1 : 1, "axis", 0), axes[1];
     if (call->in_count < 1) return hone__k_refuse(c, "no tensors to join");
     if (l->kind->variant) {
-        axis = axes[0] = hone__kaxis(c, axis, call->in[0]->rank + 1);
+        int rank = call->in[0]->rank;
+        axis = axes[0] = hone__kaxis(c, axis, rank + 1);
         for (int i = 0; i < call->in_count; i++) {
             kt *t = call->in[i];
-            if (t->rank != call->in[0]->rank || t->rank >= 8)
-                return hone__k_shape_error(c, "inputs of different ranks");
+            if (t->rank != rank || rank >= 8) return hone__k_shape_error(c, "inputs of different ranks");
             int64_t dims[HONE_MAX_RANK];
             for (int d = 0; d <= t->rank; d++) dims[d] = d == axis ? 1 : t->dims[d > axis ? d - 1 : d];
             hone__value *x = hone__k2(c, "Unsqueeze", hone__kt_plain(c, t), hone__k_ints(c, axes, 1));

@@ -72,6 +72,8 @@ static const char *const functions[][2] = {
     {"reduce_logsumexp", "Logsumexp"},
     {"reduce_variance", "Var"},
     {"reduce_std", "Std"},
+    {"reduce_any", "Any"},
+    {"reduce_all", "All"},
     {"argmax", "Argmax"},
     {"argmin", "Argmin"},
     {"reshape", "Reshape"},

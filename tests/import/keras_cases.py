@@ -1,0 +1,500 @@
+"""Small Keras models, one per layer and setting, with fixed weights and inputs. `cases(keras)` works with Keras 3 and with
+tf_keras; make_cases.py stores some of them, live_keras.py compares all of them."""
+import numpy as np
+
+
+def randomize(model, rng):
+    """Weights that hide nothing: no zeros in biases, statistics away from 0 and 1."""
+    out = []
+    for w in model.get_weights():
+        if w.dtype.kind != "f":
+            out.append(w)
+            continue
+        v = rng.standard_normal(w.shape).astype(w.dtype)
+        scale = 1.0 / np.sqrt(max(np.prod(w.shape[:-1]), 1)) if w.ndim > 1 else 0.3
+        out.append(v * scale)
+    model.set_weights(out)
+    for layer in flat_layers(model):
+        for name in ("moving_variance", "variance"):
+            v = getattr(layer, name, None)
+            if v is not None and hasattr(v, "assign"):
+                v.assign(0.5 + rng.random(v.shape).astype("float32"))
+
+
+def flat_layers(model):
+    for layer in getattr(model, "layers", []):
+        yield layer
+        yield from flat_layers(layer)
+        if hasattr(layer, "layer"):
+            yield layer.layer
+            yield from flat_layers(layer.layer)
+
+
+def single(K, layer, shape, dtype="float32", batch=None):
+    x = K.Input(shape, dtype=dtype, name="x", batch_size=batch)
+    return K.Model(x, layer(x))
+
+
+def cases(K):
+    """name -> function returning (model, [input shapes or arrays])"""
+    L, v3 = K.layers, K.__version__[0] == "3"
+    c = {}
+
+    def add(name, layer, shape, **kw):
+        c[name] = lambda: single(K, layer(), shape, **kw)
+
+    def model(name):
+        def wrap(fn):
+            c[name] = fn
+            return fn
+        return wrap
+
+    # dense and activations
+    add("dense", lambda: L.Dense(5), (7,))
+    add("dense_3d_relu", lambda: L.Dense(5, activation="relu", use_bias=False), (4, 7))
+    names = ["elu", "softmax", "selu", "softplus", "softsign", "relu", "tanh", "sigmoid", "exponential", "hard_sigmoid",
+             "linear", "swish", "gelu"]
+    if v3:
+        names += ["silu", "mish", "relu6", "leaky_relu", "log_softmax", "celu", "glu", "hard_silu", "hard_tanh",
+                  "hard_shrink", "soft_shrink", "tanh_shrink", "squareplus", "sparse_plus", "sparse_sigmoid", "sparsemax",
+                  "log_sigmoid"]
+    for a in names:
+        add("act_" + a, lambda a=a: L.Activation(a), (3, 8))
+        add("act4_" + a, lambda a=a: L.Conv2D(8, 1, activation=a), (4, 3, 2))
+    add("relu_full", lambda: L.ReLU(max_value=1.2, negative_slope=0.1, threshold=0.3), (9,))
+    add("relu_max", lambda: L.ReLU(max_value=1.0), (9,))
+    add("leaky", lambda: L.LeakyReLU(0.15), (9,))
+    add("elu_layer", lambda: L.ELU(0.7), (9,))
+    add("prelu", lambda: L.PReLU(), (4, 3))
+    add("prelu_shared", lambda: L.PReLU(shared_axes=[1, 2]), (4, 3, 2))
+    add("softmax_axis", lambda: L.Softmax(axis=1), (4, 3))
+    add("softmax_axes", lambda: L.Softmax(axis=[1, 2]), (4, 3))
+    add("act_object", lambda: L.Dense(4, activation=L.LeakyReLU(0.3)), (5,))
+    if not v3:
+        add("thresholded", lambda: L.ThresholdedReLU(0.4), (9,))
+
+    # convolutions
+    for pad in ("same", "valid"):
+        for s in (1, 2, 3):
+            add(f"conv2d_{pad}_{s}", lambda pad=pad, s=s: L.Conv2D(4, (3, 2), strides=s, padding=pad), (9, 8, 3))
+            add(f"conv1d_{pad}_{s}", lambda pad=pad, s=s: L.Conv1D(4, 4, strides=s, padding=pad), (11, 3))
+            add(f"depthwise2d_{pad}_{s}", lambda pad=pad, s=s: L.DepthwiseConv2D(3, strides=s, padding=pad, depth_multiplier=2), (9, 8, 3))
+            add(f"separable2d_{pad}_{s}", lambda pad=pad, s=s: L.SeparableConv2D(5, 3, strides=s, padding=pad, depth_multiplier=2), (9, 8, 3))
+            for k in (2, 3, 5):
+                add(f"conv2dt_{pad}_{s}_{k}", lambda pad=pad, s=s, k=k: L.Conv2DTranspose(4, k, strides=s, padding=pad), (5, 4, 3))
+            add(f"conv1dt_{pad}_{s}", lambda pad=pad, s=s: L.Conv1DTranspose(4, 3, strides=s, padding=pad), (5, 3))
+        add(f"conv3d_{pad}", lambda pad=pad: L.Conv3D(4, (2, 3, 2), strides=(1, 2, 1), padding=pad, activation="relu"), (5, 6, 4, 2))
+        add(f"conv3dt_{pad}", lambda pad=pad: L.Conv3DTranspose(4, (2, 3, 2), strides=(1, 2, 1), padding=pad), (3, 4, 2, 2))
+        add(f"conv2d_dilated_{pad}", lambda pad=pad: L.Conv2D(4, 3, dilation_rate=2, padding=pad, use_bias=False), (9, 8, 3))
+        add(f"depthwise_dilated_{pad}", lambda pad=pad: L.DepthwiseConv2D(3, dilation_rate=(2, 2), padding=pad), (9, 8, 3))
+        add(f"separable1d_{pad}", lambda pad=pad: L.SeparableConv1D(5, 3, strides=2, padding=pad, activation="tanh"), (9, 3))
+        if v3:
+            add(f"depthwise1d_{pad}", lambda pad=pad: L.DepthwiseConv1D(3, strides=2, padding=pad), (9, 3))
+    add("conv2dt_outpad", lambda: L.Conv2DTranspose(4, 3, strides=2, padding="same", output_padding=1), (5, 4, 3))
+    add("conv2dt_outpad_valid", lambda: L.Conv2DTranspose(4, 3, strides=3, padding="valid", output_padding=1), (5, 4, 3))
+    add("conv1d_causal", lambda: L.Conv1D(4, 3, padding="causal", dilation_rate=2), (9, 3))
+    add("conv1d_causal_stride", lambda: L.Conv1D(4, 3, padding="causal", strides=2), (9, 3))
+    add("conv2d_groups", lambda: L.Conv2D(6, 3, groups=3, padding="same"), (6, 6, 3))
+    add("conv1d_unknown", lambda: L.Conv1D(4, 3, padding="same"), (None, 3))
+    add("conv1d_unknown_stride", lambda: L.Conv1D(4, 3, padding="same", strides=2), (None, 3))
+    add("conv2d_one_channel", lambda: L.Conv2D(4, 3, padding="same", activation="relu"), (8, 7, 1))
+    add("conv2d_big", lambda: L.Conv2D(4, 5, strides=4, padding="same"), (3, 3, 2))
+
+    # pooling
+    for kind in ("Max", "Average"):
+        for pad in ("same", "valid"):
+            for s in (None, 1, 2):
+                add(f"{kind}2d_{pad}_{s}".lower(), lambda kind=kind, pad=pad, s=s: getattr(L, kind + "Pooling2D")((3, 2), strides=s, padding=pad), (8, 7, 3))
+            add(f"{kind}1d_{pad}".lower(), lambda kind=kind, pad=pad: getattr(L, kind + "Pooling1D")(3, strides=2, padding=pad), (8, 3))
+            add(f"{kind}3d_{pad}".lower(), lambda kind=kind, pad=pad: getattr(L, kind + "Pooling3D")(2, padding=pad), (5, 6, 4, 2))
+        for d, shape in ((1, (6, 3)), (2, (5, 4, 3)), (3, (3, 4, 2, 3))):
+            for keep in (False, True):
+                add(f"global{kind}{d}d_{keep}".lower(), lambda kind=kind, d=d, keep=keep: getattr(L, f"Global{kind}Pooling{d}D")(keepdims=keep), shape)
+        if v3:
+            for d, shape, size in ((1, (8, 3), 3), (2, (8, 6, 3), (4, 4)), (3, (4, 6, 4, 2), (2, 3, 2)), (2, (8, 6, 3), 2)):
+                add(f"adaptive{kind}{d}d_{size}".lower(), lambda kind=kind, d=d, size=size: getattr(L, f"Adaptive{kind}Pooling{d}D")(size), shape)
+
+    # normalisation
+    for shape in ((7,), (5, 7), (5, 4, 7), (3, 5, 4, 7)):
+        add(f"batchnorm_{len(shape)}", lambda: L.BatchNormalization(), shape)
+        add(f"layernorm_{len(shape)}", lambda: L.LayerNormalization(), shape)
+    add("batchnorm_axis1", lambda: L.BatchNormalization(axis=1), (5, 4, 7))
+    add("batchnorm_axis2", lambda: L.BatchNormalization(axis=2), (5, 4, 7))
+    add("batchnorm_plain", lambda: L.BatchNormalization(center=False, scale=False, epsilon=0.01), (5, 4, 7))
+    add("layernorm_axes", lambda: L.LayerNormalization(axis=[1, 2]), (5, 4, 7))
+    add("layernorm_middle", lambda: L.LayerNormalization(axis=2), (5, 4, 7))
+    add("layernorm_nocenter", lambda: L.LayerNormalization(center=False, epsilon=1e-5), (5, 7))
+    add("layernorm_noscale", lambda: L.LayerNormalization(scale=False), (5, 7))
+    add("unitnorm", lambda: L.UnitNormalization(), (5, 7))
+    add("unitnorm_axes", lambda: L.UnitNormalization(axis=[1, 2]), (5, 7))
+    for axis, shape in ((-1, (4, 5, 6)), (1, (6, 5)), (-1, (6,)), (-1, (5, 6))):
+        add(f"groupnorm_{axis}_{len(shape)}", lambda axis=axis: L.GroupNormalization(3, axis=axis), shape)
+    if v3:
+        add("groupnorm_instance", lambda: L.GroupNormalization(-1), (4, 5, 6))
+        add("rmsnorm", lambda: L.RMSNormalization(), (5, 7))
+        add("rmsnorm_axes", lambda: L.RMSNormalization(axis=[1, 2]), (5, 7))
+        add("spectral", lambda: L.SpectralNormalization(L.Conv2D(3, 3)), (6, 6, 2))
+
+    # shape
+    add("flatten", lambda: L.Flatten(), (3, 4, 2))
+    add("reshape", lambda: L.Reshape((4, -1)), (3, 4, 2))
+    add("reshape_full", lambda: L.Reshape((6, 2, 2)), (3, 4, 2))
+    add("permute", lambda: L.Permute((3, 1, 2)), (3, 4, 2))
+    add("repeat", lambda: L.RepeatVector(3), (5,))
+    for d, shape in ((1, (6, 3)), (2, (5, 6, 3)), (3, (4, 5, 6, 2))):
+        p = ((1, 2),) * d if d > 1 else (1, 2)
+        add(f"zeropad{d}d", lambda d=d, p=p: getattr(L, f"ZeroPadding{d}D")(p), shape)
+        add(f"zeropad{d}d_one", lambda d=d: getattr(L, f"ZeroPadding{d}D")(2), shape)
+        add(f"crop{d}d", lambda d=d, p=p: getattr(L, f"Cropping{d}D")(p), shape)
+        add(f"crop{d}d_one", lambda d=d: getattr(L, f"Cropping{d}D")(1), shape)
+        add(f"upsample{d}d", lambda d=d: getattr(L, f"UpSampling{d}D")(2), shape)
+    for method in ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"):
+        add(f"upsample_{method}", lambda method=method: L.UpSampling2D((2, 3), interpolation=method), (5, 6, 3))
+    add("crop_begin", lambda: L.Cropping2D(((1, 0), (0, 2))), (5, 6, 3))
+
+    # nothing at inference
+    for name, layer in (("dropout", lambda: L.Dropout(0.5)), ("noise", lambda: L.GaussianNoise(1.0)), ("gdrop", lambda: L.GaussianDropout(0.5)),
+                        ("spatialdrop", lambda: L.SpatialDropout1D(0.5)), ("regular", lambda: L.ActivityRegularization(0.1))):
+        add(name, layer, (5, 3))
+    add("random_flip", lambda: L.RandomFlip(), (5, 4, 3))
+    add("random_rotation", lambda: L.RandomRotation(0.1), (5, 4, 3))
+
+    # merging
+    def merge(name, layer, *shapes):
+        def make():
+            xs = [K.Input(s, name=f"x{i}") for i, s in enumerate(shapes)]
+            return K.Model(xs, layer()(xs))
+        c[name] = make
+    for m in ("Add", "Multiply", "Average", "Maximum", "Minimum"):
+        merge(m.lower() + "_3", lambda m=m: getattr(L, m)(), (4, 3), (4, 3), (4, 3))
+        merge(m.lower() + "_broadcast", lambda m=m: getattr(L, m)(), (4, 5, 3), (4, 1, 3))
+        merge(m.lower() + "_rank", lambda m=m: getattr(L, m)(), (4, 3), (3,))
+    merge("subtract", lambda: L.Subtract(), (4, 3), (4, 3))
+    for axis in (1, 2, 3, -1):
+        shapes = [[4, 5, 3], [4, 5, 3]]
+        shapes[1][axis - 1 if axis > 0 else axis] += 2
+        merge(f"concat_{axis}", lambda axis=axis: L.Concatenate(axis=axis), *[tuple(s) for s in shapes])
+    merge("dot_22", lambda: L.Dot(1), (4,), (4,))
+    merge("dot_22n", lambda: L.Dot(1, normalize=True), (4,), (4,))
+    merge("dot_33", lambda: L.Dot((2, 1)), (4, 3), (3, 5))
+    merge("dot_33b", lambda: L.Dot(2), (4, 3), (5, 3))
+    merge("dot_32", lambda: L.Dot((2, 1)), (4, 3), (3,))
+    merge("dot_23", lambda: L.Dot((1, 2), normalize=True), (3,), (4, 3))
+
+    # recurrent
+    for cell in ("LSTM", "GRU", "SimpleRNN"):
+        cls = getattr(L, cell)
+        low = cell.lower()
+        add(low, lambda cls=cls: cls(5), (6, 4))
+        add(low + "_seq", lambda cls=cls: cls(5, return_sequences=True, use_bias=False), (6, 4))
+        add(low + "_back", lambda cls=cls: cls(5, go_backwards=True), (6, 4))
+        add(low + "_backseq", lambda cls=cls: cls(5, go_backwards=True, return_sequences=True), (6, 4))
+        add(low + "_state", lambda cls=cls: cls(5, return_state=True, return_sequences=True), (6, 4))
+        add(low + "_stateful", lambda cls=cls: cls(5, stateful=True), (6, 4), batch=2)
+        add(low + "_unroll", lambda cls=cls: cls(5, unroll=True), (6, 4))
+        add(low + "_relu", lambda cls=cls: cls(5, activation="relu"), (6, 4))
+        add(low + "_elu", lambda cls=cls: cls(5, activation="elu", return_sequences=True), (6, 4))
+        add(low + "_unknown", lambda cls=cls: cls(5), (None, 4))
+        for mode in ("concat", "sum", "mul", "ave", None):
+            add(f"bi{low}_{mode}", lambda cls=cls, mode=mode: L.Bidirectional(cls(3, return_sequences=True), merge_mode=mode), (6, 4))
+        add(f"bi{low}_last", lambda cls=cls: L.Bidirectional(cls(3)), (6, 4))
+        add(f"bi{low}_state", lambda cls=cls: L.Bidirectional(cls(3, return_state=True)), (6, 4))
+
+        @model(low + "_initial")
+        def make(cls=cls, low=low):
+            x, s = K.Input((6, 4), name="x"), [K.Input((5,), name=f"s{i}") for i in range(2 if low == "lstm" else 1)]
+            return K.Model([x] + s, cls(5)(x, initial_state=s))
+
+        for zero in (False, True):
+            @model(f"{low}_masked_{zero}")
+            def make(cls=cls, zero=zero):
+                x = K.Input((6,), dtype="int32", name="x")
+                y = L.Embedding(4, 3, mask_zero=True)(x)
+                kw = {"zero_output_for_mask": True} if zero else {}
+                a, b = cls(5, return_sequences=True, **kw)(y), cls(4)(y)
+                return K.Model(x, [a, b, L.Bidirectional(cls(3, return_sequences=True))(y), L.Bidirectional(cls(3))(y)])
+
+        add(low + "_cell", lambda cell=cell: L.RNN(getattr(L, cell + "Cell")(5), return_sequences=True), (6, 4))
+    if "gru_seq" in c:
+        add("gru_before", lambda: L.GRU(5, reset_after=False), (6, 4))
+        add("gru_before_elu", lambda: L.GRU(5, reset_after=False, activation="elu"), (6, 4))
+        add("lstm_hard", lambda: L.LSTM(5, recurrent_activation="hard_sigmoid"), (6, 4))
+    add("stacked_cells", lambda: L.RNN(L.StackedRNNCells([L.LSTMCell(5), L.LSTMCell(4), L.GRUCell(3)])), (6, 4))
+    add("masking", lambda: L.Masking(0.0), (6, 4))
+
+    @model("masking_lstm")
+    def make():
+        x = K.Input((6, 4), name="x")
+        return K.Model(x, L.LSTM(3)(L.Masking(0.0)(x)))
+
+    add("td_dense", lambda: L.TimeDistributed(L.Dense(3, activation="relu")), (5, 4))
+    add("td_conv", lambda: L.TimeDistributed(L.Conv2D(3, 3, padding="same")), (2, 5, 4, 3))
+    add("td_flatten", lambda: L.TimeDistributed(L.Flatten()), (2, 5, 4, 3))
+    add("td_pool", lambda: L.TimeDistributed(L.GlobalAveragePooling2D()), (2, 5, 4, 3))
+    add("td_unknown", lambda: L.TimeDistributed(L.Conv1D(3, 3)), (None, 5, 4))
+    for d, shape in ((1, (4, 6, 3)), (2, (3, 6, 5, 2)), (3, (2, 4, 5, 4, 2))):
+        for seq in (False, True):
+            add(f"convlstm{d}d_{seq}", lambda d=d, seq=seq: getattr(L, f"ConvLSTM{d}D")(3, 3, padding="same" if seq else "valid", return_sequences=seq), shape)
+    add("convlstm2d_stride", lambda: L.ConvLSTM2D(3, 3, strides=2, padding="same", go_backwards=True, return_sequences=True), (3, 6, 5, 2))
+
+    # embedding
+    add("embedding", lambda: L.Embedding(6, 4), (5,), dtype="int32")
+    add("embedding_float", lambda: L.Embedding(6, 4), (5,))
+
+    # attention
+    def attend(name, layer, shapes, call=lambda l, xs: l(xs)):
+        def make():
+            xs = [K.Input(s, name=f"x{i}") for i, s in enumerate(shapes)]
+            return K.Model(xs, call(layer(), xs))
+        c[name] = make
+    attend("attention", lambda: L.Attention(), [(4, 3), (5, 3)])
+    attend("attention_scale", lambda: L.Attention(use_scale=True), [(4, 3), (5, 3)])
+    attend("attention_kv", lambda: L.Attention(), [(4, 3), (5, 6), (5, 3)])
+    attend("attention_concat", lambda: L.Attention(score_mode="concat"), [(4, 3), (5, 3)])
+    attend("attention_concat_scale", lambda: L.Attention(score_mode="concat", use_scale=True), [(4, 3), (5, 3)])
+    attend("attention_causal", lambda: L.Attention(), [(4, 3), (4, 3)], lambda l, xs: l(xs, use_causal_mask=True))
+    attend("attention_scores", lambda: L.Attention(), [(4, 3), (5, 3)], lambda l, xs: l(xs, return_attention_scores=True))
+    attend("additive", lambda: L.AdditiveAttention(), [(4, 3), (5, 3)])
+    attend("additive_noscale", lambda: L.AdditiveAttention(use_scale=False), [(4, 3), (5, 3)])
+    attend("mha", lambda: L.MultiHeadAttention(2, 3), [(4, 6), (5, 6)], lambda l, xs: l(*xs))
+    attend("mha_self", lambda: L.MultiHeadAttention(2, 3, value_dim=5), [(4, 6)], lambda l, xs: l(xs[0], xs[0]))
+    attend("mha_key", lambda: L.MultiHeadAttention(2, 3, use_bias=False, output_shape=7), [(4, 6), (5, 6), (5, 4)], lambda l, xs: l(xs[0], xs[1], xs[2]))
+    attend("mha_causal", lambda: L.MultiHeadAttention(2, 3), [(4, 6)], lambda l, xs: l(xs[0], xs[0], use_causal_mask=True))
+    attend("mha_scores", lambda: L.MultiHeadAttention(2, 3), [(4, 6), (5, 6)], lambda l, xs: l(*xs, return_attention_scores=True))
+
+    @model("mha_mask")
+    def make():
+        x, m = K.Input((4, 6), name="x"), K.Input((4, 4), dtype="bool", name="m")
+        return K.Model([x, m], L.MultiHeadAttention(2, 3)(x, x, attention_mask=m))
+
+    @model("mha_embed")
+    def make():
+        x = K.Input((6,), dtype="int32", name="x")
+        y = L.Embedding(4, 6, mask_zero=True)(x)
+        y = L.MultiHeadAttention(2, 3)(y, y)
+        return K.Model(x, L.GlobalAveragePooling1D()(y))
+
+    @model("attention_embed")
+    def make():
+        x = K.Input((6,), dtype="int32", name="x")
+        y = L.Embedding(4, 6, mask_zero=True)(x)
+        return K.Model(x, L.Attention()([y, y]))
+    if v3:
+        attend("gqa", lambda: L.GroupQueryAttention(4, 6, 2), [(4, 6), (5, 6)], lambda l, xs: l(*xs))
+        attend("gqa_causal", lambda: L.GroupQueryAttention(4, 4, 4, use_bias=False), [(4, 6)], lambda l, xs: l(xs[0], xs[0], use_causal_mask=True))
+        attend("mha_gate", lambda: L.MultiHeadAttention(2, 3, use_gate=True), [(4, 6), (5, 6)], lambda l, xs: l(*xs))
+    add("einsum_dense", lambda: L.EinsumDense("abc,cde->abde", output_shape=(None, 3, 4), bias_axes="de", activation="relu"), (5, 6))
+    add("einsum_dots", lambda: L.EinsumDense("...x,xy->...y", output_shape=7, bias_axes="y"), (5, 6))
+    add("einsum_bias_middle", lambda: L.EinsumDense("abc,cde->abde", output_shape=(None, 3, 4), bias_axes="d"), (5, 6))
+
+    # preprocessing
+    add("rescaling", lambda: L.Rescaling(1 / 255.0, offset=-0.5), (5, 4, 3))
+    if v3:
+        add("rescaling_list", lambda: L.Rescaling([0.1, 0.2, 0.3], offset=[1.0, 2.0, 3.0]), (5, 4, 3))
+    for method in ("nearest", "bilinear", "bicubic", "area", "lanczos3", "lanczos5", "gaussian", "mitchellcubic"):
+        if v3 and method in ("area", "gaussian", "mitchellcubic"):
+            continue
+        add(f"resizing_{method}", lambda method=method: L.Resizing(7, 5, interpolation=method), (4, 9, 3))
+        add(f"resizing_down_{method}", lambda method=method: L.Resizing(3, 4, interpolation=method), (8, 9, 3))
+    if v3:
+        add("resizing_antialias", lambda: L.Resizing(3, 4, antialias=True), (8, 9, 3))
+        add("resizing_pad", lambda: L.Resizing(6, 6, pad_to_aspect_ratio=True), (4, 9, 3))
+    add("resizing_crop", lambda: L.Resizing(6, 6, crop_to_aspect_ratio=True), (4, 9, 3))
+    add("center_crop", lambda: L.CenterCrop(3, 4), (8, 9, 3))
+    add("center_crop_up", lambda: L.CenterCrop(6, 12), (8, 9, 3))
+
+    @model("normalization")
+    def make():
+        layer = L.Normalization(axis=-1)
+        layer.adapt(np.random.default_rng(0).random((50, 4, 3)).astype("float32") * 3)
+        return single(K, layer, (4, 3))
+    add("normalization_given", lambda: L.Normalization(mean=2.0, variance=3.0, axis=None), (4, 3))
+    add("normalization_invert", lambda: L.Normalization(mean=[1.0, 2.0, 3.0], variance=[1.0, 2.0, 4.0], invert=True), (4, 3))
+    add("discretization", lambda: L.Discretization(bin_boundaries=[-0.5, 0.0, 0.7]), (6,))
+    add("category_onehot", lambda: L.CategoryEncoding(num_tokens=5, output_mode="one_hot"), (1,), dtype="int32")
+    add("category_multihot", lambda: L.CategoryEncoding(num_tokens=6, output_mode="multi_hot"), (4,), dtype="int32")
+    add("category_count", lambda: L.CategoryEncoding(num_tokens=6, output_mode="count"), (4,), dtype="int32")
+    if v3:
+        for mode in ("log", "magnitude", "psd", "real", "imag", "stft", "angle"):
+            add(f"stft_{mode}", lambda mode=mode: L.STFTSpectrogram(mode=mode, frame_length=16, frame_step=8, fft_length=32), (100, 2))
+        add("stft_pad", lambda: L.STFTSpectrogram(frame_length=16, frame_step=8, padding="same", window="hamming", expand_dims=True), (100, 1))
+        add("mel", lambda: L.MelSpectrogram(fft_length=64, sequence_stride=32, sampling_rate=8000, num_mel_bins=10), (400,))
+        add("mel_power", lambda: L.MelSpectrogram(fft_length=64, sequence_stride=32, sampling_rate=8000, num_mel_bins=10, power_to_db=False, mag_exp=1.0), (400,))
+        add("reversible", lambda: L.ReversibleEmbedding(6, 4), (5,), dtype="int32")
+
+    # whole models
+    @model("sequential_cnn")
+    def make():
+        return K.Sequential([K.Input((12, 10, 1)), L.Conv2D(6, 3, activation="relu"), L.BatchNormalization(), L.MaxPooling2D(), L.Conv2D(4, 3, padding="same"),
+                             L.ReLU(), L.Dropout(0.3), L.Flatten(), L.Dense(8, activation="relu"), L.Dense(3, activation="softmax")])
+
+    @model("residual_nested_shared")
+    def make():
+        block = K.Sequential([K.Input((6, 5, 4)), L.Conv2D(4, 3, padding="same"), L.BatchNormalization()], name="block")
+        i = K.Input((6, 5, 4))
+        inner = K.Model(i, L.Add()([block(i), i]), name="inner")
+        x = K.Input((6, 5, 4), name="image")
+        y = inner(inner(x))
+        shared = L.Dense(3)
+        a, b = shared(L.GlobalAveragePooling2D()(y)), shared(L.GlobalMaxPooling2D()(y))
+        return K.Model(x, [L.Concatenate()([a, b]), a, y])
+
+    @model("squeeze_excite")
+    def make():
+        x = K.Input((6, 5, 4), name="x")
+        y = L.Conv2D(8, 3, activation="relu")(x)
+        s = L.Dense(8, activation="sigmoid")(L.Reshape((1, 1, 8))(L.GlobalAveragePooling2D()(y)))
+        y = L.Multiply()([y, s])
+        return K.Model(x, L.Flatten()(y))
+
+    @model("two_inputs_outputs")
+    def make():
+        a, b = K.Input((4,), name="a"), K.Input((6, 3), name="b")
+        y = L.Concatenate()([L.Dense(3)(a), L.LSTM(3)(b)])
+        return K.Model([a, b], [L.Dense(2, name="first")(y), L.Dense(1, name="second")(y)])
+
+    @model("output_is_input")
+    def make():
+        x = K.Input((4,), name="x")
+        return K.Model(x, [x, L.Dense(2)(x)])
+
+    @model("channels_mixed")
+    def make():
+        x = K.Input((8, 6, 3), name="x")
+        y = L.Conv2D(4, 3, padding="same")(x)
+        z = L.Concatenate(axis=1)([y, y])
+        z = L.ZeroPadding2D(1)(z)
+        z = L.Permute((2, 1, 3))(z)
+        return K.Model(x, [L.Flatten()(L.Concatenate()([y, L.Conv2D(2, 1)(y)])), L.LayerNormalization()(z)])
+    return c
+
+
+def op_cases(K):
+    """keras.ops (Keras 3) or TensorFlow functions (tf_keras) between layers."""
+    c = {}
+    if K.__version__[0] == "3":
+        o = K.ops
+
+        def add(name, fn, *shapes, dtype="float32"):
+            def make():
+                xs = [K.Input(s, name=f"x{i}", dtype=dtype) for i, s in enumerate(shapes)]
+                return K.Model(xs, fn(*xs))
+            c["op_" + name] = make
+        add("arith", lambda x: 3.0 - (x * 2.0 + 1) / 4.0 + x ** 2, (4, 3))
+        add("arith2", lambda x, y: o.maximum(x, y) - o.minimum(x, 0.3) * y, (4, 3), (4, 3))
+        for f in ("exp", "abs", "sqrt", "square", "sin", "cos", "tanh", "sign", "floor", "ceil", "log1p", "expm1", "erf", "rsqrt", "negative", "reciprocal"):
+            add(f, lambda x, f=f: getattr(o, f)(o.abs(x) + 0.1), (4, 3))
+        for f in ("mean", "sum", "max", "min", "prod", "var", "std", "logsumexp"):
+            add(f, lambda x, f=f: [getattr(o, f)(x, axis=1), getattr(o, f)(x, axis=(1, 2), keepdims=True), getattr(o, f)(x, axis=-1)], (4, 3))
+        add("conv_mean", lambda x: o.mean(K.layers.Conv2D(3, 1)(x), axis=(1, 2)), (4, 3, 2))
+        add("conv_mean_c", lambda x: [o.mean(K.layers.Conv2D(3, 1)(x), axis=-1, keepdims=True), o.max(K.layers.Conv2D(3, 1)(x), axis=3)], (4, 3, 2))
+        add("argmax", lambda x: o.argmax(x, axis=-1), (4, 3))
+        add("shape", lambda x: o.transpose(o.reshape(x, (-1, 6, 2)), (0, 2, 1)), (4, 3))
+        add("expand", lambda x: [o.expand_dims(x, 1), o.squeeze(o.expand_dims(x, -1), -1), o.swapaxes(x, 1, 2), o.moveaxis(x, 1, -1)], (4, 3))
+        add("item", lambda x: [x[:, 1], x[:, 1:3], x[..., 0], x[:, ::2], x[:, None, -1], x[:, ::-1]], (4, 3))
+        add("item_conv", lambda x: K.layers.Conv2D(3, 1)(x)[:, 1:, ::2, :2], (4, 3, 2))
+        add("concat", lambda x, y: [o.concatenate([x, y], axis=1), o.stack([x, x], axis=1)], (4, 3), (2, 3))
+        add("split", lambda x: o.split(x, 3, axis=-1) + o.split(x, [1, 2], axis=1), (4, 3))
+        add("matmul", lambda x, y: x @ y, (4, 3), (3, 5))
+        add("einsum", lambda x, y: o.einsum("bij,bjk->bki", x, y), (4, 3), (3, 5))
+        add("where", lambda x, y: o.where(x > y, x, 0.5), (4, 3), (4, 3))
+        add("clip", lambda x: o.clip(x, -0.4, 0.6), (4, 3))
+        add("cast", lambda x: o.cast(x, "int32"), (4, 3))
+        add("pad", lambda x: o.pad(x, [[0, 0], [1, 2], [0, 1]], constant_values=0.5), (4, 3))
+        add("tile", lambda x: [o.tile(x, (1, 2, 1)), o.repeat(x, 2, axis=1), o.flip(x, axis=1)], (4, 3))
+        add("nn", lambda x: [o.relu(x), o.softmax(x, axis=1), o.gelu(x), o.gelu(x, approximate=False), o.leaky_relu(x, 0.1), o.silu(x), o.elu(x, 0.5), o.relu6(x), o.sigmoid(x)], (4, 3))
+        add("compare", lambda x, y: [x > y, o.equal(x, x), o.logical_and(x > 0, y > 0), o.not_equal(x, y), o.logical_not(x > y)], (4, 3), (4, 3))
+        add("take", lambda x: o.cumsum(x, axis=1), (4, 3))
+        add("onehot", lambda x: o.one_hot(x, 4), (4,), dtype="int32")
+        add("like", lambda x: o.ones_like(x) + o.zeros_like(x), (4, 3))
+        add("pool", lambda x: [o.max_pool(x, 2, padding="same"), o.average_pool(x, 2, strides=1)], (4, 3, 2))
+        add("norm", lambda x: o.normalize(x, axis=-1), (4, 3))
+    else:
+        import tensorflow as tf
+
+        def add(name, fn, *shapes, dtype="float32"):
+            def make():
+                xs = [K.Input(s, name=f"x{i}", dtype=dtype) for i, s in enumerate(shapes)]
+                return K.Model(xs, fn(*xs))
+            c["tf_" + name] = make
+        add("arith", lambda x: 3.0 - (x * 2.0 + 1.0) / 4.0 + x ** 2, (4, 3))
+        add("arith2", lambda x, y: tf.maximum(x, y) - tf.minimum(x, 0.3) * y, (4, 3), (4, 3))
+        add("unary", lambda x: [tf.exp(x), tf.abs(x), tf.sqrt(tf.abs(x)), tf.square(x), tf.tanh(x), -x, tf.math.erf(x)], (4, 3))
+        add("reduce", lambda x: [tf.reduce_mean(x, 1), tf.reduce_sum(x, [1, 2], keepdims=True), tf.reduce_max(x, -1)], (4, 3))
+        add("shape", lambda x: tf.transpose(tf.reshape(x, [-1, 6, 2]), [0, 2, 1]), (4, 3))
+        add("expand", lambda x: [tf.expand_dims(x, 1), tf.squeeze(tf.expand_dims(x, -1), -1)], (4, 3))
+        add("item", lambda x: [x[:, 1], x[:, 1:3], x[..., 0], x[:, ::2], x[:, tf.newaxis, -1]], (4, 3))
+        add("concat", lambda x, y: [tf.concat([x, y], 1), tf.stack([x, x], axis=1)], (4, 3), (2, 3))
+        add("split", lambda x: tf.split(x, 3, axis=-1) + tf.split(x, [1, 3], axis=1), (4, 3))
+        add("matmul", lambda x, y: tf.matmul(x, y, transpose_b=True), (4, 3), (5, 3))
+        add("nn", lambda x: [tf.nn.relu(x), tf.nn.softmax(x, axis=1), tf.nn.gelu(x), tf.nn.leaky_relu(x, 0.1), tf.nn.silu(x), tf.sigmoid(x), tf.nn.relu6(x)], (4, 3))
+        add("misc", lambda x: [tf.clip_by_value(x, -0.3, 0.4), tf.pad(x, [[0, 0], [1, 1], [0, 2]]), tf.tile(x, [1, 2, 1]), tf.cast(x, tf.int32)], (4, 3))
+    return c
+
+
+def make_inputs(model, name, rng):
+    out = {}
+    for t in model.inputs:
+        shape = [3 if i == 0 and d is None else 7 if d is None else d for i, d in enumerate(t.shape)]
+        dtype = t.dtype if isinstance(t.dtype, str) else t.dtype.name
+        key = t.name.split(":")[0]
+        if dtype.startswith("int") or name.startswith("embedding_float"):
+            v = rng.integers(0, 4, shape)
+            if "masked" in name or "embed" in name:
+                v[0, -2:] = 0
+                v[1, 0] = 0
+                v[2, 2:4] = 0
+        elif dtype == "bool":
+            v = rng.random(shape) > 0.3
+            v[..., 0] = True
+        else:
+            v = rng.standard_normal(shape)
+            if name.startswith("masking"):
+                v[0, -2:] = 0
+                v[1, 0] = 0
+        out[key] = v.astype(dtype)
+    return out
+
+
+def build(K, name, make):
+    import zlib
+    rng = np.random.default_rng(zlib.crc32(name.encode()))
+    K.backend.clear_session() if hasattr(K.backend, "clear_session") else None
+    K.utils.set_random_seed(zlib.crc32(name.encode()) % 100000)
+    model = make()
+    if not name.startswith("normalization"):
+        randomize(model, rng)
+    inputs = make_inputs(model, name, rng)
+    values = list(inputs.values())
+    for layer in flat_layers(model):
+        if getattr(layer, "stateful", False) and hasattr(layer, "reset_state"):
+            layer.reset_state()
+    y = model(values if len(values) > 1 else values[0], training=False)
+    flat = []
+
+    def walk(v):
+        if isinstance(v, dict):
+            v = list(v.values())
+        if isinstance(v, (list, tuple)):
+            for e in v:
+                walk(e)
+        else:
+            flat.append(np.array(v))
+    walk(y)
+    for layer in flat_layers(model):
+        if getattr(layer, "stateful", False):
+            for method in ("reset_state", "reset_states"):
+                if hasattr(layer, method):
+                    getattr(layer, method)()
+                    break
+    return model, inputs, flat
+
+
+def relative_error(a, b):
+    """max |a - b| / max |b|, over all elements"""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    if a.shape != b.shape:
+        return float("inf")
+    if a.size == 0:
+        return 0.0
+    return float(np.max(np.abs(a - b)) / max(np.max(np.abs(b)), 1e-30))

@@ -1,0 +1,161 @@
+/* layer_preprocess.c: Rescaling, Normalization, Discretization and CategoryEncoding. */
+#include <math.h>
+#include <string.h>
+
+#include "keras.h"
+
+/* A number, or nested lists of numbers, flattened; count or -1. */
+static int64_t read_numbers(const json_t *v, float *out, int64_t max, int64_t n)
+{
+    const json_t *inner = json_object_get(json_object_get(v, "config"), "value");
+    if (inner) v = inner;
+    if (json_is_array(v)) {
+        for (size_t i = 0; i < json_array_size(v) && n >= 0; i++) n = read_numbers(json_array_get(v, i), out, max, n);
+        return n;
+    }
+    if (!json_is_number(v) || n >= max) return -1;
+    if (out) out[n] = (float)json_number_value(v);
+    return n + 1;
+}
+
+static float *numbers(kctx *c, const klayer *l, const char *key, int64_t *count)
+{
+    const json_t *v = hone__kcfg(l, key);
+    *count = v ? read_numbers(v, NULL, 1 << 22, 0) : 0;
+    if (*count < 1) {
+        if (*count < 0) hone__k_shape_error(c, "setting '%s' must hold numbers", key);
+        return NULL;
+    }
+    float *out = hone__k_alloc(c, (size_t)*count * sizeof *out);
+    if (out) read_numbers(v, out, *count, 0);
+    return out;
+}
+
+/* One value, or one per channel (the last axis), as a constant for the given form. */
+static hone__value *per_channel(kctx *c, const kt *t, int form, const float *v, int64_t n)
+{
+    int64_t dims[HONE_MAX_RANK];
+    if (n == 1) return hone__k_scalar(c, v[0], HONE_F32);
+    if (n != t->dims[t->rank - 1]) {
+        hone__k_shape_error(c, "%lld values for shape %s", (long long)n, hone__k_dims(c, t));
+        return NULL;
+    }
+    int rank = form == K_MOVED ? t->rank - 1 : 1;
+    for (int i = 0; i < rank; i++) dims[i] = i ? 1 : n;
+    return hone__emit_f32(&c->b, "", v, rank, dims);
+}
+
+hone_status hone__klayer_rescaling(kctx *c, klayer *l, kcall *call)
+{
+    kt *t = hone__kt_cast(c, call->in[0], HONE_F32);
+    int64_t n, m;
+    float *scale = numbers(c, l, "scale", &n), *offset = numbers(c, l, "offset", &m);
+    if (!t || c->b.status != HONE_OK) return c->b.status;
+    int form = t->form[K_MOVED] ? K_MOVED : K_PLAIN;
+    hone__value *x = hone__kt_get(c, t, form);
+    if (scale) x = hone__k2(c, "Mul", x, per_channel(c, t, form, scale, n));
+    if (offset && !(m == 1 && offset[0] == 0)) x = hone__k2(c, "Add", x, per_channel(c, t, form, offset, m));
+    return hone__k_return(c, call, hone__kt_like(c, t, form, x));
+}
+
+/* Mean or variance spread over the kept axes, 1 elsewhere; from the settings or from the file. */
+static float *statistic(kctx *c, klayer *l, const char *key, int index, int64_t want, int kept,
+                        const int64_t *kept_dims)
+{
+    int64_t n;
+    float *v = numbers(c, l, key, &n);
+    if (!v && c->b.status == HONE_OK) {
+        kweight w;
+        if (!hone__kw_take(c, l, "", index, key, kept, kept_dims, &w)) return NULL;
+        return hone__kw_floats(c, &w);
+    }
+    if (v && n == 1 && want > 1) {
+        float *all = hone__k_alloc(c, (size_t)want * sizeof *all);
+        for (int64_t i = 0; all && i < want; i++) all[i] = v[0];
+        return all;
+    }
+    if (v && n != want)
+        hone__k_shape_error(c, "%lld values of '%s' for %lld features", (long long)n, key, (long long)want);
+    return v;
+}
+
+hone_status hone__klayer_normalization(kctx *c, klayer *l, kcall *call)
+{
+    kt *t = hone__kt_cast(c, call->in[0], HONE_F32);
+    int64_t axes[HONE_MAX_RANK], dims[HONE_MAX_RANK], kept[HONE_MAX_RANK], want = 1;
+    if (!t || t->rank < 1) return hone__k_shape_error(c, "a scalar input");
+    const json_t *given = hone__kcfg(l, "axis");
+    int n = given && !(json_is_array(given) && !json_array_size(given)) ? hone__kaxes(c, given, t->rank, axes) : 0;
+    for (int i = 0; i < t->rank; i++) dims[i] = 1;
+    for (int i = 0; i < n; i++) {
+        dims[axes[i]] = kept[i] = t->dims[axes[i]];
+        if (kept[i] < 1 || axes[i] == 0 || kept[i] > (1 << 24) / want)
+            return hone__k_shape_error(c, "axis %d of shape %s", (int)axes[i], hone__k_dims(c, t));
+        want *= kept[i];
+    }
+    float *mean = statistic(c, l, "mean", 0, want, n, kept), *spread = statistic(c, l, "variance", 1, want, n, kept);
+    if (c->b.status != HONE_OK || !mean || !spread) return c->b.status;
+    for (int64_t i = 0; i < want; i++) spread[i] = fmaxf(sqrtf(spread[i]), 1e-7f);
+    int rank = n ? t->rank - (int)axes[0] : 0;
+    hone__value *m = hone__emit_f32(&c->b, "mean", mean, rank, dims + t->rank - rank),
+                *s = hone__emit_f32(&c->b, "spread", spread, rank, dims + t->rank - rank);
+    hone__value *x = hone__kt_plain(c, t);
+    if (hone__kcfg_bool(l, "invert", false))
+        x = hone__k2(c, "Add", m, hone__k2(c, "Mul", x, s));
+    else
+        x = hone__k2(c, "Div", hone__k2(c, "Sub", x, m), s);
+    return hone__k_return(c, call, hone__kt_like(c, t, K_PLAIN, x));
+}
+
+/* one_hot replaces a last axis of 1 (or adds one); multi_hot and count reduce over the last axis. */
+static kt *encode(kctx *c, kt *ids, const char *mode, int64_t depth)
+{
+    bool one = strcmp(mode, "one_hot") == 0, multi = strcmp(mode, "multi_hot") == 0;
+    int64_t dims[HONE_MAX_RANK], axes[1];
+    if (!one && !multi && strcmp(mode, "count") != 0) {
+        hone__k_refuse(c, "output_mode '%s'", mode);
+        return NULL;
+    }
+    hone__value *x = hone__kt_plain(c, hone__kt_cast(c, ids, HONE_I64));
+    int rank = ids->rank;
+    memcpy(dims, ids->dims, sizeof dims);
+    if (one && rank > 0 && dims[rank - 1] == 1) x = hone__k_squeeze(c, x, --rank);
+    if (rank >= 8) return NULL;
+    hone__value *values = hone__emit_f32(&c->b, "", (float[]){0, 1}, 1, (int64_t[]){2});
+    x = hone__emit(&c->b, "OneHot", "one_hot", HONE__INS(x, hone__k_scalar(c, (double)depth, HONE_I64), values),
+                   HONE__ATTRS(hone__a_int("axis", -1)));
+    dims[rank++] = depth;
+    if (!one) {
+        axes[0] = rank - 2;
+        if (rank < 2) return NULL;
+        x = hone__k_reduce(c, multi ? "ReduceMax" : "ReduceSum", x, axes, 1, false);
+        dims[rank - 2] = depth, rank--;
+    }
+    return hone__kt_new(c, K_PLAIN, x, HONE_F32, rank, dims);
+}
+
+hone_status hone__klayer_category(kctx *c, klayer *l, kcall *call)
+{
+    int64_t depth = hone__kcfg_int(c, l, "num_tokens", 0, 1, 1 << 24);
+    if (hone__kcfg_bool(l, "sparse", false)) return hone__k_refuse(c, "a sparse output");
+    if (json_object_get(call->kwargs, "count_weights") && !json_is_null(json_object_get(call->kwargs, "count_weights")))
+        return hone__k_refuse(c, "count_weights");
+    return hone__k_return(c, call, encode(c, call->in[0], hone__kcfg_text(l, "output_mode", "multi_hot"), depth));
+}
+
+hone_status hone__klayer_discretization(kctx *c, klayer *l, kcall *call)
+{
+    kt *t = hone__kt_cast(c, call->in[0], HONE_F32);
+    int64_t n, axes[1];
+    float *bins = numbers(c, l, "bin_boundaries", &n);
+    const char *mode = hone__kcfg_text(l, "output_mode", "int");
+    if (!t || !bins) return c->b.status ? c->b.status : hone__k_refuse(c, "no bin boundaries in its settings");
+    if (hone__kcfg_bool(l, "sparse", false) || t->rank >= 8) return hone__k_refuse(c, "a sparse output");
+    axes[0] = t->rank;
+    hone__value *x = hone__k_unsqueeze(c, hone__kt_plain(c, t), t->rank);
+    hone__value *above = hone__k2(c, "GreaterOrEqual", x, hone__emit_f32(&c->b, "bins", bins, 1, &n));
+    hone__value *count = hone__k_reduce(c, "ReduceSum", hone__k_cast(c, above, HONE_I64), axes, 1, false);
+    kt *y = hone__kt_new(c, K_PLAIN, count, HONE_I64, t->rank, t->dims);
+    if (strcmp(mode, "int") != 0) y = encode(c, y, mode, n + 1);
+    return hone__k_return(c, call, y);
+}

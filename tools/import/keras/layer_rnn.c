@@ -1,0 +1,214 @@
+/* layer_rnn.c: SimpleRNN, GRU, LSTM, RNN around cells, Bidirectional and TimeDistributed. */
+#include <string.h>
+
+#include "keras_model.h"
+#include "keras_rnn.h"
+
+typedef struct gather {
+    kctx *c;
+    kcall *call;
+    kt **list;
+    int n;
+} gather;
+
+static void add_state(void *ctx, const kref *ref)
+{
+    gather *g = ctx;
+    knode *n = hone__kmodel_node(g->call->model, ref);
+    if (n && n->state == 2 && ref->tensor >= 0 && ref->tensor < n->out_count && g->n < 2 * MAX_CELLS)
+        g->list[g->n++] = n->out[ref->tensor];
+}
+
+void hone__krun_read(kctx *c, const klayer *l, kcall *call, krun *run)
+{
+    memset(run, 0, sizeof *run);
+    run->backwards = hone__kcfg_bool(l, "go_backwards", false);
+    run->sequences = hone__kcfg_bool(l, "return_sequences", false);
+    run->state = hone__kcfg_bool(l, "return_state", false);
+    run->zero_masked = hone__kcfg_bool(l, "zero_output_for_mask", false);
+    run->mask = hone__kcall_mask(c, call, "mask", 0);
+    const json_t *given = json_object_get(call->kwargs, "initial_state");
+    gather g = {c, call, hone__k_alloc(c, 2 * MAX_CELLS * sizeof(kt *)), 0};
+    if (!g.list) return;
+    if (given && call->model) hone__kref_walk(call->model, given, add_state, &g);
+    for (int i = 1; g.n == 0 && i < call->in_count && i <= 2 * MAX_CELLS; i++) g.list[i - 1] = call->in[i];
+    if (g.n == 0 && call->in_count > 1) g.n = call->in_count - 1;
+    if (g.n) run->initial = g.list, run->initial_count = g.n;
+    if (given && !json_is_null(given) && !g.n) hone__k_refuse(c, "initial states that are not outputs of layers");
+}
+
+/* The cells of an RNN layer, from its settings. */
+static int load_cells(kctx *c, klayer *l, int64_t in, kcell *cells)
+{
+    if (strcmp(l->class_name, "RNN") != 0) return hone__kcell_load(c, l, "cell", l, in, &cells[0]) ? 1 : 0;
+    const json_t *entry = hone__kcfg(l, "cell");
+    if (json_is_array(entry)) { /* a list is stacked */
+        hone__k_refuse(c, "a list of cells: wrap them in StackedRNNCells");
+        return 0;
+    }
+    klayer *cell = hone__klayer_child(c, l, "cell", "cell");
+    if (!cell) return 0;
+    if (strcmp(cell->class_name, "StackedRNNCells") != 0)
+        return hone__kcell_load(c, cell, "", cell, in, &cells[0]) ? 1 : 0;
+    const json_t *list = json_object_get(cell->config, "cells");
+    size_t n = json_array_size(list);
+    if (n < 1 || n > MAX_CELLS) {
+        hone__k_refuse(c, "%zu stacked cells: 1 to %d are possible", n, MAX_CELLS);
+        return 0;
+    }
+    json_t *names = json_object();
+    if (c->made) json_array_append_new(c->made, names);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *one = json_array_get(list, i);
+        const char *class_name = hone__json_text(one, "class_name");
+        klayer *inner = hone__klayer_child_of(c, cell, one, "a stacked cell", "");
+        if (!inner || !class_name) return 0;
+        if (!c->weights_root) { /* cells/lstm_cell, cells/lstm_cell_1, ... */
+            ksource at = cell->source;
+            inner->source = hone__kw_source(c, &at, class_name, inner->name, names);
+            const char *tail = strrchr(inner->source.prefix, '/');
+            inner->source.prefix = hone__arena_printf(&c->arena, "%s/cells%s", cell->source.prefix, tail ? tail : "");
+            if (!inner->source.prefix) return 0;
+        }
+        if (!hone__kcell_load(c, inner, "", inner, in, &cells[i])) return 0;
+        in = cells[i].units;
+    }
+    return (int)n;
+}
+
+static hone_status run_layer(kctx *c, klayer *l, kcall *call, const krun *run)
+{
+    kcell cells[MAX_CELLS];
+    kt *x = call->in[0];
+    if (hone__kcfg_bool(l, "time_major", false)) return hone__k_refuse(c, "time_major: use batch-major sequences");
+    if (x->rank != 3) return hone__k_shape_error(c, "input of shape %s, expected 3 dimensions", hone__k_dims(c, x));
+    int n = load_cells(c, l, x->dims[2], cells);
+    if (n == 0 || c->b.status != HONE_OK) return c->b.status;
+    int states = 0;
+    for (int i = 0; i < n; i++) states += cells[i].states;
+    if (run->initial && run->initial_count != states)
+        return hone__k_shape_error(c, "%d initial states, expected %d", run->initial_count, states);
+    for (int i = 0; run->initial && i < states; i++)
+        if (run->initial[i]->rank != 2)
+            return hone__k_shape_error(c, "an initial state of shape %s", hone__k_dims(c, run->initial[i]));
+    if (n == 1 && hone__krun_native(c, &cells[0], x, run, call)) return c->b.status;
+    hone__krun_cells(c, cells, n, x, run, call);
+    if (c->b.status == HONE_OK && run->sequences && run->mask) call->out[0]->mask = run->mask;
+    return c->b.status;
+}
+
+hone_status hone__klayer_rnn(kctx *c, klayer *l, kcall *call)
+{
+    krun run;
+    hone__krun_read(c, l, call, &run);
+    return c->b.status == HONE_OK ? run_layer(c, l, call, &run) : c->b.status;
+}
+
+/* ---- Bidirectional ---- */
+
+static kt *join(kctx *c, const char *mode, kt *a, kt *b)
+{
+    if (strcmp(mode, "concat") == 0) {
+        int64_t dims[HONE_MAX_RANK];
+        memcpy(dims, a->dims, sizeof dims);
+        dims[a->rank - 1] += b->dims[b->rank - 1];
+        hone__value *in[2] = {hone__kt_plain(c, a), hone__kt_plain(c, b)};
+        return hone__kt_new(c, K_PLAIN, hone__k_concat(c, in, 2, a->rank - 1), HONE_F32, a->rank, dims);
+    }
+    if (strcmp(mode, "sum") == 0) return hone__k_binary(c, "Add", a, b);
+    if (strcmp(mode, "mul") == 0) return hone__k_binary(c, "Mul", a, b);
+    if (strcmp(mode, "ave") == 0) {
+        kt *y = hone__k_binary(c, "Add", a, b);
+        return hone__kt_like(c, y, K_PLAIN, hone__k2(c, "Mul", hone__kt_plain(c, y), hone__k_scalar(c, 0.5, HONE_F32)));
+    }
+    hone__k_refuse(c, "merge_mode '%s'", mode);
+    return NULL;
+}
+
+hone_status hone__klayer_bidirectional(kctx *c, klayer *l, kcall *call)
+{
+    const json_t *mode = json_object_get(l->config, "merge_mode");
+    klayer *forward = hone__klayer_child(c, l, "layer", "forward_layer"), *backward = NULL;
+    if (!forward) return c->b.status;
+    if (hone__kcfg(l, "backward_layer"))
+        backward = hone__klayer_child(c, l, "backward_layer", "backward_layer");
+    else { /* the same settings with weights of its own */
+        backward = hone__klayer_child_of(c, l, json_object_get(l->config, "layer"), "layer", "forward_layer");
+        klayer *copy = hone__k_alloc(c, sizeof *copy);
+        if (!copy || !backward) return c->b.status;
+        *copy = *backward;
+        copy->source = hone__kw_sub(c, l, "backward_layer");
+        copy->cache = NULL, copy->children = NULL, copy->child_count = 0;
+        backward = copy;
+    }
+    if (!backward) return c->b.status;
+    if (!forward->kind || forward->kind->fn != hone__klayer_rnn)
+        return hone__k_refuse(c, "Bidirectional around a layer of class %s", forward->class_name);
+    krun run;
+    hone__krun_read(c, forward, call, &run);
+    kcall one = {.model = call->model, .in = call->in, .in_count = 1}, two = one;
+    krun fwd = run, bwd = run;
+    bwd.backwards = !run.backwards;
+    fwd.aligned = false, bwd.aligned = true;
+    if (run.initial) {
+        if (run.initial_count % 2) return hone__k_shape_error(c, "%d initial states", run.initial_count);
+        fwd.initial_count = bwd.initial_count = run.initial_count / 2;
+        bwd.initial = run.initial + run.initial_count / 2;
+    }
+    HONE__TRY(run_layer(c, forward, &one, &fwd));
+    const char *outer = c->b.scope;
+    c->b.scope = hone__arena_printf(&c->arena, "%sbackward/", outer ? outer : "");
+    hone_status status = run_layer(c, backward, &two, &bwd);
+    c->b.scope = outer;
+    HONE__TRY(status);
+    if (run.backwards) return hone__k_refuse(c, "Bidirectional around a layer that goes backwards itself");
+    int n = 0;
+    if (json_is_null(mode))
+        call->out[n++] = one.out[0], call->out[n++] = two.out[0];
+    else
+        call->out[n++] = join(c, json_is_string(mode) ? json_string_value(mode) : "concat", one.out[0], two.out[0]);
+    for (int i = 1; i < one.out_count; i++) call->out[n++] = one.out[i];
+    for (int i = 1; i < two.out_count; i++) call->out[n++] = two.out[i];
+    call->out_count = n;
+    if (run.mask && run.sequences && call->out[0]) call->out[0]->mask = run.mask;
+    return c->b.status;
+}
+
+/* ---- TimeDistributed: batch and time become one axis around the layer ---- */
+
+hone_status hone__klayer_time_distributed(kctx *c, klayer *l, kcall *call)
+{
+    kt *t = call->in[0];
+    klayer *inner = hone__klayer_child(c, l, "layer", "layer");
+    int64_t dims[HONE_MAX_RANK] = {-1}, to[HONE_MAX_RANK] = {-1};
+    if (!inner) return c->b.status;
+    if (t->rank < 3)
+        return hone__k_shape_error(c, "input of shape %s, expected at least 3 dimensions", hone__k_dims(c, t));
+    bool dense = strcmp(inner->class_name, "Dense") == 0 || strcmp(inner->class_name, "Activation") == 0 ||
+                 (inner->kind && inner->kind->flags & K_IDENTITY);
+    if (dense) { /* acts on the last axis anyway */
+        kt *y = hone__klayer_apply(c, inner, t);
+        if (y && !y->mask) y->mask = t->mask;
+        return hone__k_return(c, call, y);
+    }
+    if (!hone__kt_known(t, 2)) return hone__k_refuse(c, "inner dimensions that are not known");
+    for (int i = 2; i < t->rank; i++) dims[i - 1] = to[i - 1] = t->dims[i];
+    hone__value *x = hone__kt_plain(c, t);
+    kt *flat = hone__kt_new(c, K_PLAIN, hone__k_reshape(c, x, t->rank - 1, to), t->dtype, t->rank - 1, dims);
+    kt *y = hone__klayer_apply(c, inner, flat);
+    if (!y) return c->b.status;
+    if (y->rank >= 8 || !hone__kt_known(y, 1))
+        return hone__k_refuse(c, "an inner result of shape %s", hone__k_dims(c, y));
+    int64_t out[HONE_MAX_RANK] = {t->dims[0], t->dims[1]}, back[HONE_MAX_RANK] = {-1, t->dims[1]};
+    for (int i = 1; i < y->rank; i++) out[i + 1] = back[i + 1] = y->dims[i];
+    hone__value *v = hone__kt_plain(c, y);
+    if (t->dims[1] >= 0)
+        v = hone__k_reshape(c, v, y->rank + 1, back);
+    else {
+        hone__value *parts[2] = {hone__k_shape_of(c, x, 0, 2), hone__k_ints(c, back + 2, (size_t)y->rank - 1)};
+        v = hone__k2(c, "Reshape", v, y->rank > 1 ? hone__k_concat(c, parts, 2, 0) : parts[0]);
+    }
+    kt *result = hone__kt_new(c, K_PLAIN, v, y->dtype, y->rank + 1, out);
+    if (result) result->mask = t->mask;
+    return hone__k_return(c, call, result);
+}
