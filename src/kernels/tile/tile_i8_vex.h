@@ -21,22 +21,103 @@ INLINE int32_t last_word(const uint8_t *p, size_t n)
     return (int32_t)w;
 }
 
-static __attribute__((noinline)) void store_all(const hone__tile_i8_args *t, int rows, int vectors, const __m256i *acc)
+INLINE __m256i first_bits(size_t n)
 {
-    int plain = !t->row_mul && !t->row_sum && !t->lane_scale && !t->lane_bias && !t->residual && t->out_f32;
-    if (plain && t->keep == ((uint64_t)1 << t->lanes) - 1 && t->lanes % 8 == 0) {
-        float inf = __builtin_inff();
-        __m256 lo = _mm256_set1_ps(t->clip ? t->lo : -inf), hi = _mm256_set1_ps(t->clip ? t->hi : inf);
-        for (int r = 0; r < rows; r++)
-            for (int v = 0; v < vectors; v++) {
-                __m256i s = _mm256_add_epi32(acc[r * vectors + v], _mm256_set1_epi32(t->row_add ? t->row_add[r] : 0));
-                __m256 x = _mm256_mul_ps(_mm256_cvtepi32_ps(s), _mm256_set1_ps(t->row_scale ? t->row_scale[r] : 1));
-                x = _mm256_add_ps(x, _mm256_set1_ps(t->row_bias ? t->row_bias[r] : -0.0f));
-                _mm256_storeu_ps(t->out_f32 + (size_t)r * t->out_rs + 8 * v, _mm256_min_ps(hi, _mm256_max_ps(lo, x)));
-            }
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n > 8 ? 8 : (int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+/* int32 sums with their row's and lanes' corrections */
+INLINE __m256i corrected(const hone__tile_i8_args *t, __m256i acc, int r, int v)
+{
+    if (t->row_add) acc = _mm256_add_epi32(acc, _mm256_set1_epi32(t->row_add[r]));
+    if (t->row_mul) {
+        __m256i sums = _mm256_loadu_si256((const __m256i *)(const void *)(t->lane_sum + 8 * v));
+        acc = _mm256_add_epi32(acc, _mm256_mullo_epi32(_mm256_set1_epi32(t->row_mul[r]), sums));
+    }
+    if (t->row_sum) {
+        __m256i mul = _mm256_loadu_si256((const __m256i *)(const void *)(t->lane_mul + 8 * v));
+        acc = _mm256_add_epi32(acc, _mm256_mullo_epi32(_mm256_set1_epi32(t->row_sum[r]), mul));
+    }
+    return acc;
+}
+
+INLINE __m256 scaled(const hone__tile_i8_args *t, __m256i acc, int r, int v)
+{
+    __m256 x = _mm256_cvtepi32_ps(acc);
+    __m256i in = first_bits(t->lanes - 8 * (size_t)v);
+    if (t->row_scale) x = _mm256_mul_ps(x, _mm256_set1_ps(t->row_scale[r]));
+    if (t->lane_scale) x = _mm256_mul_ps(x, _mm256_maskload_ps(t->lane_scale + 8 * v, in));
+    if (t->row_bias) x = _mm256_add_ps(x, _mm256_set1_ps(t->row_bias[r]));
+    if (t->lane_bias) x = _mm256_add_ps(x, _mm256_maskload_ps(t->lane_bias + 8 * v, in));
+    if (t->clip) /* the second operand is the result when either is NaN */
+        x = _mm256_min_ps(_mm256_set1_ps(t->hi), _mm256_max_ps(_mm256_set1_ps(t->lo), x));
+    return x;
+}
+
+INLINE __m256i quantized(const hone__tile_i8_args *t, __m256 x)
+{
+    x = _mm256_mul_ps(x, _mm256_set1_ps(t->q_inv));
+    x = _mm256_and_ps(x, _mm256_cmp_ps(x, x, _CMP_ORD_Q));
+    x = _mm256_min_ps(_mm256_max_ps(x, _mm256_set1_ps(t->q_lo)), _mm256_set1_ps(t->q_hi));
+    return _mm256_add_epi32(_mm256_cvtps_epi32(x), _mm256_set1_epi32(t->q_zp));
+}
+
+/* The low bytes of eight dwords, at p. */
+INLINE void store_bytes(uint8_t *p, __m256i v)
+{
+    const __m256i order = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 4, 8, 12, -1,
+                                           -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    v = _mm256_shuffle_epi8(v, order);
+    _mm_storel_epi64((__m128i *)(void *)p,
+                     _mm_unpacklo_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));
+}
+
+/* One row of finished lanes goes to `out`, kept ones side by side. */
+INLINE void copy_kept(const hone__tile_i8_args *t, const void *lanes, void *out, size_t size)
+{
+    if (t->keep == ((uint64_t)1 << t->lanes) - 1) {
+        memcpy(out, lanes, t->lanes * size);
         return;
     }
-    for (int r = 0; r < rows; r++) hone__tile_i8_finish(t, (size_t)r, (const uint32_t *)(acc + r * vectors));
+    const char *from = lanes;
+    char *to = out;
+    for (uint64_t left = t->keep; left;) { /* runs of kept lanes */
+        int first = __builtin_ctzll(left), run = __builtin_ctzll(~(left >> first));
+        memcpy(to, from + (size_t)first * size, (size_t)run * size);
+        to += (size_t)run * size;
+        left = left >> first >> run << run << first;
+    }
+}
+
+static __attribute__((noinline)) void store_all(const hone__tile_i8_args *t, int rows, int vectors, const __m256i *acc)
+{
+    for (int r = 0; r < rows; r++) {
+        union {
+            int32_t i32[16];
+            float f32[16];
+            uint8_t q[16];
+        } lanes;
+        size_t at = (size_t)r * t->out_rs;
+        if (t->residual) { /* indexed by kept lanes */
+            hone__tile_i8_finish(t, (size_t)r, (const uint32_t *)(acc + r * vectors));
+            continue;
+        }
+        for (int v = 0; v < vectors; v++) {
+            __m256i sum = corrected(t, acc[r * vectors + v], r, v);
+            if (t->out_i32)
+                _mm256_storeu_si256((__m256i *)(void *)(lanes.i32 + 8 * v), sum);
+            else if (t->out_f32)
+                _mm256_storeu_ps(lanes.f32 + 8 * v, scaled(t, sum, r, v));
+            else
+                store_bytes(lanes.q + 8 * v, quantized(t, scaled(t, sum, r, v)));
+        }
+        if (t->out_i32)
+            copy_kept(t, lanes.i32, t->out_i32 + at, 4);
+        else if (t->out_f32)
+            copy_kept(t, lanes.f32, t->out_f32 + at, 4);
+        else
+            copy_kept(t, lanes.q, t->out_q + at, 1);
+    }
 }
 
 #define STEP(R, V, U, W)                                                                                \
