@@ -7,13 +7,14 @@
 
 #include "api/api.h"
 #include "base/file.h"
-#include "cli.h"
+#include "calibration.h"
 #include "tools/features/features.h"
 #include "tools/import/import.h"
 
 typedef struct settings {
-    const char *out, *report, *features, *labels;
-    int precision, block;
+    const char *out, *report, *features, *labels, *calibrate;
+    int precision, block, method;
+    int64_t samples;
     bool opset_only;
 } settings;
 
@@ -116,11 +117,17 @@ static hone_status optimize(const char *source, const settings *o)
     hone_status s = open_source(source, &m, &r);
     if (s == HONE_OK && o->features) s = hone__features_apply(m, o->features);
     if (s == HONE_OK && o->labels) s = hone__labels_apply(m, o->labels);
+    calibration_files *files = NULL;
+    hone_calibration calibration = {calibration_sample, NULL, (hone_calibrate_method)o->method};
+    if (s == HONE_OK && o->calibrate) s = calibration_open(o->calibrate, m, (size_t)o->samples, &files);
+    calibration.ctx = files;
+    p.calibration = files ? &calibration : NULL;
     if (s == HONE_OK) {
         hone_model_facts_get(m, &before);
         s = hone_model_optimize(m, &p, on_change, &t);
         if (s != HONE_OK) s = hone__at(s, "%s", source);
     }
+    calibration_close(files);
     if (s == HONE_OK) s = hone_model_save(m, o->out);
     if (s == HONE_OK) {
         hone_model_facts_get(m, &after);
@@ -137,7 +144,7 @@ static hone_status optimize(const char *source, const settings *o)
 int cmd_optimize(int argc, char **argv)
 {
     text_list rest = {0};
-    settings o = {.block = 128};
+    settings o = {.block = 128, .samples = 256};
     int block = 3;
     const option_row rows[] = {
         {"output", 'o', OPTION_TEXT, &o.out, "FILE.onnx", "the file to write", 0, 0, NULL},
@@ -146,6 +153,9 @@ int cmd_optimize(int argc, char **argv)
         {"opset-only", 0, OPTION_FLAG, &o.opset_only, NULL, "standard ONNX operators only", 0, 0, NULL},
         {"features", 0, OPTION_TEXT, &o.features, "FILE.json", "how sound becomes the input; stored in the model", 0, 0, NULL},
         {"labels", 0, OPTION_TEXT, &o.labels, "FILE.txt", "one label per line; stored in the model", 0, 0, NULL},
+        {"calibrate", 0, OPTION_TEXT, &o.calibrate, "DATA", "static int8: sample inputs (.npy, .npz, .pb) or sound files", 0, 0, NULL},
+        {"calibrate-method", 0, OPTION_CHOICE, &o.method, NULL, "how ranges are chosen (default minmax)", 0, 0, "minmax|entropy|percentile"},
+        {"calibrate-samples", 0, OPTION_INT, &o.samples, "N", "how many files of DATA at the most (default 256)", 1, 1000000, NULL},
         {"report", 0, OPTION_TEXT, &o.report, "FILE.json", "bytes and error of every weight", 0, 0, NULL},
         {0},
     };

@@ -60,12 +60,27 @@ typedef enum hone_precision {
     HONE_PRECISION_INT4
 } hone_precision;
 
+typedef enum hone_calibrate_method {
+    HONE_CALIBRATE_MINMAX,     /* the whole range that was seen */
+    HONE_CALIBRATE_ENTROPY,    /* the range whose 8-bit form diverges least from what was seen */
+    HONE_CALIBRATE_PERCENTILE  /* all but 0.01 % of what was seen */
+} hone_calibrate_method;
+
+/* Sample data for static int8. `sample` fills in[0 .. inputs) with sample `index` (data stay valid until the next call)
+ * or sets *end; it is asked for the same samples more than once. */
+typedef struct hone_calibration {
+    hone_status (*sample)(void *ctx, size_t index, hone_tensor *in, int *end);
+    void *ctx;
+    hone_calibrate_method method;
+} hone_calibration;
+
 typedef struct hone_optimize_options {
     hone_precision precision;
     int block;       /* weights per scale: 16 to 256, a power of two; 0: one scale per row */
     int opset_only;  /* standard operators only */
+    const hone_calibration *calibration; /* int8 only: convolutions become static int8; NULL: dynamic */
 } hone_optimize_options;
-#define HONE_OPTIMIZE_OPTIONS_INIT {HONE_PRECISION_FP32, 128, 0}
+#define HONE_OPTIMIZE_OPTIONS_INIT {HONE_PRECISION_FP32, 128, 0, NULL}
 
 /* What happened to one weight, for reports. */
 typedef struct hone_weight_change {

@@ -248,11 +248,10 @@ const hone__op hone__op_hone_dynamic_conv = {"hone", "DynamicConv", infer_dynami
 
 /* QLinearConv: x, x_scale, x_zp, w, w_scale, w_zp, y_scale, y_zp, bias? (int32, in units of x_scale * w_scale).
  * hone:StaticConv is the same with bias as float, and an activation before the rounding. */
-static hone_status infer_qlinear_conv(hone__infer *x)
+static hone_status infer_byte_conv(hone__infer *x)
 {
     hone__window w;
     bool known;
-    HONE__TRY(hone__infer_arity(x, 8, 9));
     HONE__TRY(bytes_only(x, 0, 3));
     hone__type in[2] = {x->in[0], x->in[3]};
     hone__infer inner = *x;
@@ -260,6 +259,19 @@ static hone_status infer_qlinear_conv(hone__infer *x)
     HONE__TRY(hone__conv_infer(&inner, &w, &known));
     x->out[0].dtype = x->in[7].dtype ? x->in[7].dtype : x->in[0].dtype;
     return HONE_OK;
+}
+
+static hone_status infer_qlinear_conv(hone__infer *x)
+{
+    HONE__TRY(hone__infer_arity(x, 8, 9));
+    return infer_byte_conv(x);
+}
+
+/* Weight zero points (input 5) may be absent: 0. */
+static hone_status infer_static_conv(hone__infer *x)
+{
+    HONE__TRY(hone__infer_arity(x, 5, 9));
+    return infer_byte_conv(x);
 }
 
 static hone_status prepare_qlinear_conv(hone__prepare *p)
@@ -301,7 +313,7 @@ static hone_status run_qlinear_conv(hone__run *r)
     return HONE_OK;
 }
 const hone__op hone__op_qlinear_conv = {"", "QLinearConv", infer_qlinear_conv, prepare_qlinear_conv, run_qlinear_conv, 0};
-const hone__op hone__op_hone_static_conv = {"hone", "StaticConv", infer_qlinear_conv, prepare_qlinear_conv,
+const hone__op hone__op_hone_static_conv = {"hone", "StaticConv", infer_static_conv, prepare_qlinear_conv,
                                             run_qlinear_conv, 0};
 
 /* QLinearMatMul: a, a_scale, a_zp, b, b_scale, b_zp, y_scale, y_zp */
@@ -344,3 +356,56 @@ static hone_status run_qlinear_matmul(hone__run *r)
 }
 const hone__op hone__op_qlinear_matmul = {"", "QLinearMatMul", infer_qlinear_matmul, prepare_qlinear_matmul,
                                           run_qlinear_matmul, 0};
+
+/* hone:StaticAdd: a, a_scale, a_zp, b, b_scale, b_zp, y_scale, y_zp: equal shapes; activation before the rounding. */
+static hone_status infer_static_add(hone__infer *x)
+{
+    HONE__TRY(hone__infer_arity(x, 8, 8));
+    x->out[0] = (hone__type){x->in[7].dtype, x->in[0].shape};
+    return HONE_OK;
+}
+
+enum { ADD_BLOCK = 2048 };
+
+typedef struct add_job {
+    const hone__tensor *const *in;
+    hone__tensor *y;
+    float scale[3];
+    int32_t zp[3];
+    hone__epilogue ep;
+} add_job;
+
+static void widen(const hone__tensor *t, size_t at, size_t n, float scale, int32_t zp, float *out)
+{
+    if (t->dtype == HONE_U8) hone__dequantize_u8((const uint8_t *)t->data + at, n, scale, zp, out, NULL);
+    else hone__dequantize_s8((const int8_t *)t->data + at, n, scale, zp, out, NULL);
+}
+
+static void add_piece(void *ctx, size_t begin, size_t end, int thread)
+{
+    const add_job *j = ctx;
+    float a[ADD_BLOCK], b[ADD_BLOCK];
+    void *y = (void *)(uintptr_t)j->y->data;
+    (void)thread;
+    for (size_t at = begin; at < end; at += ADD_BLOCK) {
+        size_t n = end - at < ADD_BLOCK ? end - at : ADD_BLOCK;
+        widen(j->in[0], at, n, j->scale[0], j->zp[0], a);
+        widen(j->in[3], at, n, j->scale[1], j->zp[1], b);
+        hone__epilogue_row(&j->ep, NULL, NULL, 0, b, a, n);
+        if (j->y->dtype == HONE_U8) hone__quantize_u8(a, n, j->scale[2], j->zp[2], (uint8_t *)y + at, NULL);
+        else hone__quantize_s8(a, n, j->scale[2], j->zp[2], (int8_t *)y + at, NULL);
+    }
+}
+
+static hone_status run_static_add(hone__run *r)
+{
+    add_job j = {.in = r->in, .y = r->out[0], .ep = hone__epilogue_read(r->node)};
+    for (int i = 0; i < 3; i++) {
+        int at = i < 2 ? 3 * i + 1 : 6;
+        j.scale[i] = (float)hone__tensor_f64(r->in[at], 0);
+        j.zp[i] = (int32_t)hone__tensor_i64(r->in[at + 1], 0);
+    }
+    hone__pool_run(r->pool, r->out[0]->count, 2 * ADD_BLOCK, add_piece, &j);
+    return HONE_OK;
+}
+const hone__op hone__op_hone_static_add = {"hone", "StaticAdd", infer_static_add, NULL, run_static_add, 0};

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "graph/graph.h"
+#include "kernels/epilogue.h"
 #include "ops/op.h"
 
 /* The only node that reads v, when v is no graph output and that node is `op` of ai.onnx; NULL otherwise. */
@@ -51,6 +52,9 @@ static inline bool hone__per_channel(const hone__tensor *t, int rank, int64_t ch
     int axis = t->rank - (rank - 1); /* where the channel axis falls */
     return axis >= 0 && axis < t->rank && t->dims[axis] == channels;
 }
+
+/* True where n is an activation that an epilogue can do; *e says which. */
+bool hone__act_of(const hone__node *n, hone__epilogue *e);
 
 /* A new float32 constant of the given shape; *data to fill. NULL: out of memory. */
 hone__value *hone__new_f32(hone__graph *g, const char *name, int rank, const int64_t *dims, float **data);

@@ -1,8 +1,5 @@
 /* pass_epilogue.c: bias, residual addition and activation behind a product go into the product's node of domain hone
  * (hone:Conv, Linear, DequantLinear, DynamicConv) or into MatMulNBits: the result is stored once, finished. */
-#include <math.h>
-
-#include "kernels/epilogue.h"
 #include "match.h"
 #include "passes.h"
 
@@ -27,51 +24,6 @@ static const product *find_product(const hone__node *n)
     for (size_t i = 0; i < sizeof products / sizeof *products; i++)
         if (hone__node_is_of(n, products[i].domain, products[i].op)) return &products[i];
     return NULL;
-}
-
-static bool act_of(const hone__node *n, hone__epilogue *e)
-{
-    static const struct {
-        const char *op;
-        hone__act act;
-        const char *a, *b; /* attributes */
-        float da, db;
-    } rows[] = {
-        {"Relu", HONE__ACT_RELU, NULL, NULL, 0, 0},
-        {"LeakyRelu", HONE__ACT_LEAKY, "alpha", NULL, 0.01f, 0},
-        {"Sigmoid", HONE__ACT_SIGMOID, NULL, NULL, 0, 0},
-        {"Tanh", HONE__ACT_TANH, NULL, NULL, 0, 0},
-        {"HardSigmoid", HONE__ACT_HARD_SIGMOID, "alpha", "beta", 0.2f, 0.5f},
-        {"HardSwish", HONE__ACT_HARD_SWISH, NULL, NULL, 0, 0},
-        {"Elu", HONE__ACT_ELU, "alpha", NULL, 1, 0},
-        {"Selu", HONE__ACT_SELU, "alpha", "gamma", 1.67326319217681884765625f, 1.05070102214813232421875f},
-        {"Softplus", HONE__ACT_SOFTPLUS, NULL, NULL, 0, 0},
-        {"Softsign", HONE__ACT_SOFTSIGN, NULL, NULL, 0, 0},
-        {"Mish", HONE__ACT_MISH, NULL, NULL, 0, 0},
-        {"Exp", HONE__ACT_EXP, NULL, NULL, 0, 0},
-    };
-    *e = (hone__epilogue){0};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        if (hone__node_is(n, rows[i].op)) {
-            e->act = rows[i].act;
-            e->a = rows[i].a ? hone__node_float(n, rows[i].a, rows[i].da) : 0;
-            e->b = rows[i].b ? hone__node_float(n, rows[i].b, rows[i].db) : 0;
-            return true;
-        }
-    if (hone__node_is(n, "Gelu")) {
-        e->act = strcmp(hone__node_string(n, "approximate", "none"), "tanh") ? HONE__ACT_GELU : HONE__ACT_GELU_TANH;
-        return true;
-    }
-    if (hone__node_is(n, "Swish") && hone__node_float(n, "alpha", 1) == 1) {
-        e->act = HONE__ACT_SILU;
-        return true;
-    }
-    if (!hone__node_is(n, "Clip")) return false;
-    e->act = HONE__ACT_CLIP;
-    e->a = -INFINITY;
-    e->b = INFINITY;
-    if (hone__input(n, 1) && !hone__scalar_constant(n->inputs[1], &e->a)) return false;
-    return !hone__input(n, 2) || hone__scalar_constant(n->inputs[2], &e->b);
 }
 
 static bool same_known_shape(const hone__value *a, const hone__value *b)
@@ -131,7 +83,7 @@ static hone_status take_add(hone__node *n, const product *p, hone__node *add, bo
 static hone_status take_act(hone__node *n, hone__node *next, bool *done)
 {
     hone__epilogue e;
-    if (hone__node_int(n, "act", HONE__ACT_NONE) != HONE__ACT_NONE || !act_of(next, &e)) return HONE_OK;
+    if (hone__node_int(n, "act", HONE__ACT_NONE) != HONE__ACT_NONE || !hone__act_of(next, &e)) return HONE_OK;
     HONE__TRY(own(n));
     HONE__TRY(hone__node_set_int(n, "act", e.act));
     HONE__TRY(hone__node_set_float(n, "act_a", e.a));

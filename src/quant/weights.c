@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "ops/eval.h"
+
 /* Below these an int8 form saves nothing worth its overhead: a layer's own scales, quantising the activations. */
 enum { SMALL = 1024 };
 
@@ -69,6 +71,12 @@ hone_status hone__quant_weights(hone__model *model, const hone_optimize_options 
     hone__quant q = {model, options, fn, ctx};
     HONE__TRY(check(options));
     if (options->precision == HONE_PRECISION_FP32) return HONE_OK;
+    if (options->calibration) {
+        if (options->precision != HONE_PRECISION_INT8)
+            return hone__fail(HONE_E_ARGUMENT, "calibration data only serve precision int8");
+        HONE__TRY(hone__quant_static(&q, options->calibration));
+        HONE__TRY(hone__graph_infer(model->graph));
+    }
     for (hone__node *n = model->graph->first, *next; n; n = next) {
         next = n->next;
         HONE__TRY(consider(&q, n));

@@ -30,6 +30,9 @@ hone_status hone__quant_linear(hone__quant *q, hone__node *matmul, hone__weight 
 hone_status hone__quant_convolution(hone__quant *q, hone__node *conv, hone__weight *w);
 hone_status hone__quant_half(hone__quant *q, hone__node *node, hone__weight *w);
 
+/* Convolutions, additions and max pools in static int8, before the weights of the rest are considered. */
+hone_status hone__quant_static(hone__quant *q, const hone_calibration *calibration);
+
 /* Symmetric int8 of n numbers: codes in -127..127, scale = max |x| / 127 (1 for zeros). Adds to the squared error and
  * the squared norm. */
 float hone__quant_row_s8(const float *x, size_t n, int8_t *codes, double *error, double *norm);
