@@ -48,7 +48,8 @@ static ksource path_source(kctx *c, const ksource *model, const char *class_name
 {
     static const char *const containers[] = {"layers", "_layer_checkpoint_dependencies"};
     char snake[256], unique[288];
-    snake_case(class_name, snake, sizeof snake);
+    bool renamed = strcmp(class_name, "GroupQueryAttention") == 0; /* public name of class GroupedQueryAttention */
+    snake_case(renamed ? "GroupedQueryAttention" : class_name, snake, sizeof snake);
     json_t *old = json_object_get(used_names, snake);
     if (old) {
         json_int_t number = json_integer_value(old) + 1;

@@ -95,14 +95,28 @@ static hone__value *weights(kctx *c, int kind, int64_t in, int64_t out, bool ant
     return hone__emit_f32(&c->b, "resize_columns", t, 2, (int64_t[]){in, out});
 }
 
-static hone__value *emit_resize(kctx *c, hone__value *x, int nd, const int64_t *size, bool linear)
+/* A factor that makes `to` elements of `from`, rounding included. */
+static float factor_of(int64_t from, int64_t to)
 {
-    static const int64_t axes[3] = {2, 3, 4};
-    return hone__emit(&c->b, "Resize", "resize", HONE__INS(x, NULL, NULL, hone__k_ints(c, size, (size_t)nd)),
+    float f = (float)to / (float)from;
+    while ((int64_t)floorf((float)from * f) < to) f = nextafterf(f, INFINITY);
+    return f;
+}
+
+static hone__value *emit_resize(kctx *c, hone__value *x, const int64_t *from, const int64_t *to, bool linear)
+{
+    hone__value *scales = NULL, *sizes = NULL;
+    if (from[0] > 0 && from[1] > 0) {
+        float f[4] = {1, 1, factor_of(from[0], to[0]), factor_of(from[1], to[1])};
+        scales = hone__emit_f32(&c->b, "scales", f, 1, (int64_t[]){4});
+    } else {
+        hone__value *parts[2] = {hone__k_shape_of(c, x, 0, 2), hone__k_ints(c, to, 2)};
+        sizes = hone__k_concat(c, parts, 2, 0);
+    }
+    return hone__emit(&c->b, "Resize", "resize", HONE__INS(x, NULL, scales, sizes),
                       HONE__ATTRS(hone__a_string("mode", linear ? "linear" : "nearest"),
                                   hone__a_string("coordinate_transformation_mode", "half_pixel"),
-                                  hone__a_string("nearest_mode", "round_prefer_ceil"),
-                                  hone__a_ints("axes", axes, (size_t)nd)));
+                                  hone__a_string("nearest_mode", "round_prefer_ceil")));
 }
 
 /* x: [batch, channels, height, width] */
@@ -112,7 +126,7 @@ static hone__value *resize(kctx *c, hone__value *x, const int64_t *from, const i
     static const char *const names[] = {"bicubic", "lanczos3", "lanczos5", "gaussian", "mitchellcubic", "area"};
     bool linear = strcmp(method, "bilinear") == 0;
     int kind = linear && antialias ? TRIANGLE : -1;
-    if (strcmp(method, "nearest") == 0 || (linear && !antialias)) return emit_resize(c, x, 2, to, linear);
+    if (strcmp(method, "nearest") == 0 || (linear && !antialias)) return emit_resize(c, x, from, to, linear);
     for (int i = 0; i < 6; i++)
         if (strcmp(method, names[i]) == 0) kind = i == 0 && antialias ? KEYS : i;
     if (kind < 0)

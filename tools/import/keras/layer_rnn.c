@@ -125,6 +125,15 @@ static kt *join(kctx *c, const char *mode, kt *a, kt *b)
     return NULL;
 }
 
+/* tf.keras gives 0 for masked steps of a sequence, whatever the layer says; Keras 2.0 to 2.3 and Keras 3 do not. */
+static bool zeroes_masked(const kctx *c)
+{
+    const char *version = c->report->keras_version;
+    if (c->keras_major != 2) return false;
+    return strstr(version, "-tf") || version[0] != '2' || version[1] != '.' || version[2] > '3' ||
+           (version[2] == '1' && version[3] != '.');
+}
+
 hone_status hone__klayer_bidirectional(kctx *c, klayer *l, kcall *call)
 {
     const json_t *mode = json_object_get(l->config, "merge_mode");
@@ -147,6 +156,7 @@ hone_status hone__klayer_bidirectional(kctx *c, klayer *l, kcall *call)
     krun run;
     hone__krun_read(c, forward, call, &run);
     kcall one = {.model = call->model, .in = call->in, .in_count = 1}, two = one;
+    if (run.sequences && zeroes_masked(c)) run.zero_masked = true;
     krun fwd = run, bwd = run;
     bwd.backwards = !run.backwards;
     fwd.aligned = false, bwd.aligned = true;
