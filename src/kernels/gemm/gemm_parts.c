@@ -1,6 +1,8 @@
 /* gemm_parts.c: the parts in plain C, and the choice of the tier's. */
 #include "kernels/gemm/gemm_parts.h"
 
+#include <string.h>
+
 #include "kernels/dispatch.h"
 
 void hone__axpy_f32_scalar(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, float *y)
@@ -22,7 +24,7 @@ void hone__transpose_32_scalar(const uint32_t *src, size_t src_rs, size_t rows, 
                                size_t dst_rs)
 {
     for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < cols; c++) dst[c * dst_rs + r] = src[r * src_rs + c];
+        for (size_t c = 0; c < cols; c++) memcpy(dst + c * dst_rs + r, src + r * src_rs + c, 4); /* any alignment */
 }
 
 void hone__axpy_i8_scalar(const uint8_t *a, int a_unsigned, const uint8_t *b, size_t b_rs, uint8_t flip, size_t k,
