@@ -646,8 +646,8 @@ static hone_status read_model(hone__reader *r, hone__span s)
         }
     }
     if (bad || !graph.p) return hone__fail(HONE_E_FORMAT, "this is not an ONNX model, or it is cut off (byte %zu)", (size_t)(s.p - whole.p));
-    if (m->ir_version < 3 || m->ir_version > 13)
-        return hone__fail(HONE_E_UNSUPPORTED, "IR version %lld; versions 3 to 13 are known", (long long)m->ir_version);
+    if (m->ir_version < 3 || m->ir_version > 14)
+        return hone__fail(HONE_E_UNSUPPORTED, "IR version %lld; versions 3 to 14 are known", (long long)m->ir_version);
     int64_t opset = hone__model_opset(m, "");
     if (opset && opset < 7) return hone__fail(HONE_E_UNSUPPORTED, "opset %lld; 7 and newer are known", (long long)opset);
     if (opset > HONE__OPSET_NEWEST)
