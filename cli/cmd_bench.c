@@ -1,0 +1,310 @@
+/* cmd_bench.c: models and peers side by side, each in its own fresh process. `--child` is this command measuring one
+ * model in the process that was started for it: it prints the line of JSON that peers print, too. */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "tensor/tensor.h"
+#include "tools/measure/bench.h"
+
+enum { ROUNDS = 3, CONTENDERS = 256 };
+
+static double now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
+}
+
+static double peak_mb(void)
+{
+    char line[128];
+    long kb = 0;
+    FILE *f = fopen("/proc/self/status", "r");
+    while (f && fgets(line, sizeof line, f))
+        if (sscanf(line, "VmHWM: %ld", &kb) == 1) break;
+    if (f) fclose(f);
+    return (double)kb / 1024;
+}
+
+/* Bytes per element type: the type that most weight bytes have names the precision. */
+static void count_type(void *ctx, const char *name, const hone_tensor *t)
+{
+    size_t *bytes = ctx;
+    (void)name;
+    bytes[t->dtype] += t->bytes;
+}
+
+static void count_op(void *ctx, const char *name, const char *domain, const char *op)
+{
+    (void)name, (void)domain;
+    if (!strcmp(op, "QuantizeLinear")) *(int *)ctx = 1;
+}
+
+static const char *precision_of(const hone_model *m)
+{
+    size_t bytes[HONE_DTYPE_COUNT] = {0}, best = HONE_F32;
+    int is_static = 0;
+    hone_model_weights(m, count_type, bytes);
+    hone_model_nodes(m, count_op, &is_static);
+    for (size_t i = 1; i < HONE_DTYPE_COUNT; i++)
+        if (bytes[i] > bytes[best]) best = i;
+    switch (best) {
+    case HONE_U8:
+    case HONE_I8: return is_static ? "int8 static" : "int8";
+    case HONE_F16: return "fp16";
+    case HONE_BF16: return "bf16";
+    default: return "fp32";
+    }
+}
+
+/* Seeded numbers in [-1, 1); symbolic sizes are 1. */
+static hone_status random_inputs(const hone_model *m, hone_tensor *in)
+{
+    unsigned seed = 1;
+    for (size_t i = 0; i < hone_model_input_count(m); i++) {
+        hone_value_info v;
+        hone_model_input(m, i, &v);
+        size_t count = 1, size = (size_t)hone__dtype_bits(v.dtype) / 8;
+        if (v.rank < 0 || !size || v.dtype == HONE_STRING)
+            return hone__fail(HONE_E_UNSUPPORTED, "input '%s' has no rank or type that random numbers fit", v.name);
+        in[i] = (hone_tensor){.dtype = v.dtype, .rank = v.rank};
+        for (int k = 0; k < v.rank; k++) count *= (size_t)(in[i].dims[k] = v.dims[k] < 0 ? 1 : v.dims[k]);
+        in[i].bytes = count * size;
+        in[i].data = calloc(count + 1, size);
+        if (!in[i].data) return hone__fail(HONE_E_MEMORY, "out of memory");
+        for (size_t k = 0; k < count; k++) {
+            seed = seed * 1664525u + 1013904223u;
+            hone__element_set_f64(v.dtype, in[i].data, k, hone__dtype_is_float(v.dtype) ? (double)(seed >> 8) / 8388608.0 - 1 : 0);
+        }
+    }
+    return HONE_OK;
+}
+
+static size_t file_size(const char *path)
+{
+    struct stat st;
+    return stat(path, &st) ? 0 : (size_t)st.st_size;
+}
+
+static hone_status measure(const char *path, hone_model *m, double start, int64_t repeat)
+{
+    hone_session_options o = {.threads = (int)common.threads};
+    hone_session *s;
+    size_t ins = hone_model_input_count(m), outs = hone_model_output_count(m);
+    hone_model_facts facts;
+    hone_tensor *in = calloc(ins + 1, sizeof *in), *out = calloc(outs + 1, sizeof *out);
+    double *ms = calloc((size_t)repeat, sizeof *ms);
+    if (!in || !out || !ms) return hone__fail(HONE_E_MEMORY, "out of memory");
+    hone_status st = hone_session_create(m, &o, &s);
+    double ready = now_ms(), cold = 0;
+    if (st == HONE_OK) st = random_inputs(m, in);
+    if (st == HONE_OK) {
+        double t = now_ms();
+        st = hone_session_run(s, in, ins, out, outs);
+        cold = now_ms() - t;
+    }
+    for (int i = 0; st == HONE_OK && i < 5; i++) st = hone_session_run(s, in, ins, out, outs); /* the CPU's clock rises */
+    for (int64_t i = 0; st == HONE_OK && i < repeat; i++) {
+        double t = now_ms();
+        st = hone_session_run(s, in, ins, out, outs);
+        ms[i] = now_ms() - t;
+    }
+    if (st == HONE_OK) {
+        hone_model_facts_get(m, &facts);
+        printf("{\"engine\": \"hone\", \"version\": \"%s\", \"model\": ", hone_version());
+        print_json_string(path);
+        printf(", \"precision\": \"%s\", \"threads\": %d, \"cpu\": ", precision_of(m), common.threads ? (int)common.threads : hone_cpu_cores());
+        print_json_string(hone_cpu_name());
+        printf(", \"size_mb\": %.6f, \"init_ms\": %.4f, \"cold_ms\": %.4f, \"weights_mb\": %.6f, \"runtime_mb\": %.6f, "
+               "\"peak_rss_mb\": %.3f, \"note\": \"%s\", \"times_ms\": [", (double)file_size(path) / 1e6, ready - start, cold,
+               (double)facts.weight_bytes / 1e6, (double)hone_session_memory(s) / 1e6, peak_mb(), hone_cpu_tier());
+        for (int64_t i = 0; i < repeat; i++) printf("%s%.5f", i ? ", " : "", ms[i]);
+        printf("]}\n");
+    }
+    hone_session_destroy(s);
+    for (size_t i = 0; i < ins; i++) free(in[i].data);
+    free(in);
+    free(out);
+    free(ms);
+    return st;
+}
+
+static int run_child(const char *path, int64_t repeat)
+{
+    hone_model *m;
+    double start = now_ms();
+    hone_status s = open_model(path, &m);
+    if (s != HONE_OK) return report_failure(s);
+    s = measure(path, m, start, repeat);
+    hone_model_destroy(m);
+    return s == HONE_OK ? EXIT_DONE : report_failure(s);
+}
+
+typedef struct plan {
+    hone__contender list[CONTENDERS];
+    size_t count;
+    char self[PATH_MAX], repeat[24], threads[24];
+    const char *python, *peers_dir;
+} plan;
+
+static int add(plan *p, const char *engine, const char *model, const char *const *argv, size_t n)
+{
+    if (p->count == CONTENDERS) return usage_failure("more than %d contenders", CONTENDERS);
+    const char **copy = calloc(n + 1, sizeof *copy);
+    if (!copy) return usage_failure("out of memory");
+    for (size_t i = 0; i < n; i++) copy[i] = strdup(argv[i]);
+    p->list[p->count++] = (hone__contender){engine, model, copy, strcmp(engine, "hone") && !common.verbose};
+    return -1;
+}
+
+static int add_hone(plan *p, const char *model)
+{
+    const char *argv[] = {p->self, "bench", "--child", model, "--repeat", p->repeat, "--threads", p->threads};
+    return add(p, "hone", model, argv, 8);
+}
+
+/* bench/peers/peer_<name>.py beside the source tree this command was built from, or --peers-dir. */
+static int add_peer(plan *p, const char *name, const char *model)
+{
+    char script[PATH_MAX];
+    if (snprintf(script, sizeof script, "%s/peer_%s.py", p->peers_dir, name) >= (int)sizeof script || access(script, R_OK)) {
+        fprintf(stderr, "hone: peer '%s' is skipped: %s is not there\n", name, script);
+        return -1;
+    }
+    const char *argv[] = {p->python, script, model, "--repeat", p->repeat, "--threads", p->threads};
+    return add(p, strdup(name), model, argv, 7);
+}
+
+static void find_peers(plan *p)
+{
+    static char dir[PATH_MAX], python[PATH_MAX];
+    const char *given = getenv("HONE_PEERS_PYTHON");
+    if (!p->peers_dir) {
+        snprintf(dir, sizeof dir, "%.*s/../bench/peers", (int)(strrchr(p->self, '/') - p->self), p->self);
+        p->peers_dir = dir;
+    }
+    snprintf(python, sizeof python, "%.*s/peers-venv/bin/python", (int)(strrchr(p->self, '/') - p->self), p->self);
+    p->python = given && *given ? given : python;
+}
+
+static int add_peers(plan *p, const char *names, const text_list *models)
+{
+    char list[512];
+    if (!names) return -1;
+    find_peers(p);
+    snprintf(list, sizeof list, "%s", names);
+    bool there = !access(p->python, X_OK);
+    for (char *save, *name = strtok_r(list, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
+        if (!there) {
+            fprintf(stderr, "hone: peer '%s' is skipped: its environment is not there (make peers)\n", name);
+            continue;
+        }
+        for (size_t i = 0; i < models->count; i++) {
+            int code = add_peer(p, name, models->items[i]);
+            if (code >= 0) return code;
+        }
+    }
+    return -1;
+}
+
+static void cell(double v, int width, const char *format)
+{
+    char text[32] = "";
+    if (v >= 0) snprintf(text, sizeof text, format, v);
+    printf("  %*s", width, text);
+}
+
+static void print_table(const hone__bench_results *r)
+{
+    printf("%-22s %-12s %-28s %8s  %9s  %9s  %9s  %9s  %9s  %8s\n", "engine", "precision", "model", "file MB", "init ms",
+           "cold ms", "warm ms", "min ms", "max ms", "peak MB");
+    for (size_t i = 0; i < r->count; i++) {
+        const hone__bench_row *w = &r->rows[i];
+        printf("%-22.22s %-12.12s %-28.28s", w->engine, w->precision, w->model);
+        cell(w->size_mb, 7, "%.2f");
+        cell(w->init_ms, 9, "%.2f");
+        cell(w->cold_ms, 9, "%.2f");
+        cell(w->warm_ms, 9, "%.4f");
+        cell(w->min_ms, 9, "%.4f");
+        cell(w->max_ms, 9, "%.4f");
+        cell(w->peak_rss_mb, 8, "%.1f");
+        printf("\n");
+    }
+}
+
+static void on_progress(void *ctx, size_t done, size_t total)
+{
+    (void)ctx;
+    progress("measuring", done, total);
+}
+
+static int run_all(plan *p, const char *dir)
+{
+    hone__bench_results r;
+    char *failures;
+    hone_status s = hone__bench_run(p->list, p->count, ROUNDS, on_progress, NULL, &r, &failures);
+    if (failures) fprintf(stderr, "%s", failures);
+    bool failed = failures != NULL;
+    free(failures);
+    if (s == HONE_OK && !r.count) s = hone__fail(HONE_E_IO, "nothing could be measured");
+    if (s == HONE_OK) s = hone__bench_write(&r, dir);
+    if (s == HONE_OK && !common.json) {
+        print_table(&r);
+        printf("written: %s/{results.csv,results.json,report.html,plots/}\n", dir);
+    }
+    hone__bench_free(&r);
+    if (s != HONE_OK) return report_failure(s);
+    if (common.json) {
+        char path[PATH_MAX], line[4096];
+        snprintf(path, sizeof path, "%s/results.json", dir);
+        FILE *f = fopen(path, "r");
+        while (f && fgets(line, sizeof line, f)) fputs(line, stdout);
+        if (f) fclose(f);
+    }
+    return failed ? EXIT_FAILED : EXIT_DONE;
+}
+
+int cmd_bench(int argc, char **argv)
+{
+    text_list rest = {0};
+    static plan p;
+    const char *peers = NULL, *dir = "bench-out", *child = NULL;
+    int64_t repeat = 30;
+    const option_row rows[] = {
+        {"output", 'o', OPTION_TEXT, &dir, "DIR", "where results go (default bench-out)", 0, 0, NULL},
+        {"peers", 0, OPTION_TEXT, &peers, "LIST", "keras,tflite,onnxruntime,openvino: measured beside", 0, 0, NULL},
+        {"peers-dir", 0, OPTION_TEXT, &p.peers_dir, "DIR", "where peer_<name>.py are", 0, 0, NULL},
+        {"repeat", 0, OPTION_INT, &repeat, "N", "warm runs per process; 3 processes each (default 30)", 1, 1000000, NULL},
+        {"child", 0, OPTION_TEXT, &child, "MODEL", "measure one model in this process, print JSON", 0, 0, NULL},
+        {0},
+    };
+    const verb_help help = {"bench MODEL... [--peers LIST] [-o DIR]",
+                            "Measures each model and peer in fresh processes of its own, in turn, and writes results.csv, results.json,\n"
+                            "plots and report.html.",
+                            "  hone bench model.h5 model_fp32.onnx model_int8.onnx\n"
+                            "  hone bench model.h5 model_fp32.onnx --peers keras,tflite,onnxruntime,openvino -o out/\n"};
+    int code = options_read(argc, argv, rows, &help, &rest);
+    if (code >= 0) return code;
+    if (child) return run_child(child, repeat);
+    if (!rest.count) return usage_failure("bench needs at least one model (hone bench --help)");
+    ssize_t n = readlink("/proc/self/exe", p.self, sizeof p.self - 1);
+    if (n <= 0) return usage_failure("cannot find this executable: %s", strerror(errno));
+    snprintf(p.repeat, sizeof p.repeat, "%lld", (long long)repeat);
+    snprintf(p.threads, sizeof p.threads, "%d", common.threads ? (int)common.threads : hone_cpu_cores());
+    for (size_t i = 0; i < rest.count; i++) {
+        struct stat st;
+        if (stat(rest.items[i], &st)) return usage_failure("%s: %s", rest.items[i], strerror(errno));
+        if ((code = add_hone(&p, rest.items[i])) >= 0) return code;
+    }
+    if ((code = add_peers(&p, peers, &rest)) >= 0) return code;
+    return run_all(&p, dir);
+}
