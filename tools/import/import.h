@@ -29,6 +29,9 @@ hone_status hone__import_open(const char *path, const hone__import_options *opti
 hone_status hone__import_keras(const char *path, const hone__import_options *options, hone__model **out,
                                hone__import_report *report);
 
+/* The graph of a configuration alone (Keras's model.to_json()), with weights of zero: shapes and layers are checked. */
+hone_status hone__keras_from_config(const char *json, size_t size, int keras_major, hone__model **out);
+
 /* True where the file or folder looks like one that hone__import_keras reads. */
 bool hone__import_is_keras(const char *path);
 

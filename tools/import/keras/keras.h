@@ -12,7 +12,7 @@
 #include "tools/import/import.h"
 #include "keras_json.h"
 
-enum { K_MAX_OUT = 64, K_MAX_DIM = 1 << 30 };
+enum { K_MAX_OUT = 64, K_MAX_DIM = 1 << 30, K_FAKE_MAX = 1 << 16 };
 
 /* How a value lies in memory. PLAIN: as Keras means it. MOVED: the last axis (channels) comes second. FLAT: a MOVED
  * value whose axes after the batch were joined; Keras's element s*channels + c lies at c*spatial + s. */
@@ -104,6 +104,8 @@ struct kctx {
     int depth;
     int64_t batch;
     uint64_t kept;
+    bool fake;     /* no file: every weight is zero */
+    float *zeros;  /* FAKE_MAX of them, then */
     unsigned flip; /* axes of a kernel that hone__kw_permuted reverses */
     bool *used;    /* per catalogue item: counted as kept */
     json_t *made;  /* JSON made while importing, released at the end */

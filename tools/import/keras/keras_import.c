@@ -256,10 +256,10 @@ static hone_status run(kfile *f, hone__model *model)
         HONE__TRY(open_folder(f));
     else {
         HONE__TRY(hone__map_open(c->path, &c->map));
-        if (is_h5(c->map))
+        if (is_zip(c->map))
+            HONE__TRY(open_zip(f)); /* first: an archive may hold HDF5's magic further in */
+        else if (is_h5(c->map))
             HONE__TRY(open_h5(f));
-        else if (is_zip(c->map))
-            HONE__TRY(open_zip(f));
         else
             return hone__fail(HONE_E_FORMAT, "%s: neither an HDF5 file nor a .keras archive", c->path);
     }
@@ -273,6 +273,44 @@ static hone_status run(kfile *f, hone__model *model)
     if (c->report->keras_version[0])
         HONE__TRY(hone__model_set_metadata(model, "keras_version", c->report->keras_version));
     return HONE_OK;
+}
+
+static void release(kfile *f)
+{
+    json_decref(f->c.config);
+    json_decref(f->c.made);
+    json_decref(f->metadata);
+    hone__h5_close(f->c.catalogue);
+    hone__zip_release(&f->weights);
+    hone__map_unref(f->c.map);
+    hone__arena_free(&f->c.arena);
+    hone__free(f);
+}
+
+hone_status hone__keras_from_config(const char *json, size_t size, int keras_major, hone__model **out)
+{
+    hone__import_report report = {.file_bytes = size};
+    *out = NULL;
+    hone__model *model;
+    HONE__TRY(hone__model_new(&model));
+    kfile *f = hone__calloc(1, sizeof *f);
+    hone_status status = f ? HONE_OK : hone__out_of_memory(sizeof *f);
+    if (f) {
+        kctx *c = &f->c;
+        c->path = "configuration", c->report = &report, c->keras_major = keras_major, c->fake = true,
+        c->b.graph = model->graph;
+        c->zeros = hone__k_alloc(c, K_FAKE_MAX * sizeof *c->zeros);
+        c->made = json_array();
+        if (!c->zeros || !c->made) status = hone__out_of_memory(K_FAKE_MAX * sizeof *c->zeros);
+        if (status == HONE_OK) status = hone__json_parse(json, size, c->path, MAX_CONFIG_VALUES, &c->config);
+        if (status == HONE_OK) status = make_graph(c);
+        release(f);
+    }
+    if (status == HONE_OK)
+        *out = model;
+    else
+        hone__model_destroy(model);
+    return status;
 }
 
 hone_status hone__import_keras(const char *path, const hone__import_options *options, hone__model **out,
@@ -291,14 +329,7 @@ hone_status hone__import_keras(const char *path, const hone__import_options *opt
     if (f) {
         f->c.path = path, f->c.report = report, f->c.batch = options ? options->batch : 0;
         status = run(f, model);
-        json_decref(f->c.config);
-        json_decref(f->c.made);
-        json_decref(f->metadata);
-        hone__h5_close(f->c.catalogue);
-        hone__zip_release(&f->weights);
-        hone__map_unref(f->c.map);
-        hone__arena_free(&f->c.arena);
-        hone__free(f);
+        release(f);
     }
     if (status == HONE_OK)
         *out = model;

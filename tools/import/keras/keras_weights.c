@@ -46,6 +46,7 @@ static void snake_case(const char *name, char *out, size_t size)
 
 static ksource path_source(kctx *c, const ksource *model, const char *class_name, json_t *used_names)
 {
+    if (c->fake) return (ksource){.prefix = ""};
     static const char *const containers[] = {"layers", "_layer_checkpoint_dependencies"};
     char snake[256], unique[288];
     bool renamed = strcmp(class_name, "GroupQueryAttention") == 0; /* public name of class GroupedQueryAttention */
@@ -157,11 +158,6 @@ static const hone__h5_item *find_item(kctx *c, const klayer *l, const char *sub,
     return hone__h5_find(c->catalogue, path);
 }
 
-bool hone__kw_exists(kctx *c, const klayer *l, const char *sub, int index)
-{
-    return find_item(c, l, sub, index) != NULL;
-}
-
 static const char *dims_text(kctx *c, int rank, const int64_t *dims)
 {
     char text[160];
@@ -169,11 +165,35 @@ static const char *dims_text(kctx *c, int rank, const int64_t *dims)
     return s ? s : "?";
 }
 
+/* A weight of zeros, where there is only a configuration. */
+static bool take_fake(kctx *c, const char *name, int rank, const int64_t *dims, kweight *out)
+{
+    hone__h5_item *item = hone__k_alloc(c, sizeof *item);
+    size_t bytes;
+    if (!item) return false;
+    item->path = name, item->dtype = HONE_F32, item->rank = rank;
+    for (int i = 0; i < rank; i++) item->dims[i] = dims[i] < 0 ? 1 : dims[i];
+    if (hone__shape_bytes(HONE_F32, rank, item->dims, &out->count, &bytes) != HONE_OK || out->count > K_FAKE_MAX) {
+        hone__k_shape_error(c, "weight '%s' of shape %s is too large", name, dims_text(c, rank, item->dims));
+        return false;
+    }
+    item->bytes = bytes;
+    *out = (kweight){.item = item, .data = (const uint8_t *)c->zeros, .name = name, .rank = rank, .count = out->count};
+    if (rank) memcpy(out->dims, item->dims, (size_t)rank * sizeof *dims);
+    return true;
+}
+
+bool hone__kw_exists(kctx *c, const klayer *l, const char *sub, int index)
+{
+    return c->fake || find_item(c, l, sub, index) != NULL;
+}
+
 bool hone__kw_take(kctx *c, klayer *l, const char *sub, int index, const char *name, int rank, const int64_t *dims,
                    kweight *out)
 {
     memset(out, 0, sizeof *out);
     if (c->b.status != HONE_OK) return false;
+    if (c->fake) return take_fake(c, name, rank, dims, out);
     const hone__h5_item *item = find_item(c, l, sub, index);
     if (!item) {
         hone__k_shape_error(c, "weight '%s' is not in the file", name);
@@ -264,7 +284,8 @@ hone__value *hone__kw_shaped(kctx *c, klayer *l, const kweight *w, int rank, con
     if (v) return v;
     hone__tensor t;
     hone_status status;
-    bool mapped = w->item->dtype == HONE_F32 && (uintptr_t)w->data % 4 == 0 && (!w->item->in_file || c->h5_mapped);
+    bool mapped =
+        !c->fake && w->item->dtype == HONE_F32 && (uintptr_t)w->data % 4 == 0 && (!w->item->in_file || c->h5_mapped);
     if (mapped)
         status = in_place(c, w, rank, dims, &t);
     else {

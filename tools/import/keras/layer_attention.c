@@ -203,7 +203,7 @@ static hone__value *head_mask(kctx *c, klayer *l, kcall *call, kt *q, kt *v, kt 
     return four ? both(c, mask, bool_of(c, am)) : mask;
 }
 
-static kt *output_dense(kctx *c, klayer *l, hone__value *x, int64_t width, bool bias, const kt *q)
+static kt *output_dense(kctx *c, klayer *l, hone__value *x, const heads *h, const kt *q)
 {
     kweight w, b;
     const json_t *shape = hone__kcfg(l, "output_shape");
@@ -214,15 +214,10 @@ static kt *output_dense(kctx *c, klayer *l, hone__value *x, int64_t width, bool 
         hone__k_refuse(c, "an output_shape of several dimensions");
         return NULL;
     }
-    if (!hone__kw_take(c, l, sub, 0, "kernel", 3, (int64_t[]){-1, -1, dims[2]}, &w)) return NULL;
+    if (!hone__kw_take(c, l, sub, 0, "kernel", 3, (int64_t[]){h->q, h->value_dim, dims[2]}, &w)) return NULL;
     flat[0] = w.dims[0] * w.dims[1], flat[1] = w.dims[2];
-    if (flat[0] != width) {
-        hone__k_shape_error(c, "weight 'kernel' of the output takes %lld features, not %lld", (long long)flat[0],
-                            (long long)width);
-        return NULL;
-    }
     hone__value *y = hone__k2(c, "MatMul", x, hone__kw_shaped(c, l, &w, 2, flat));
-    if (bias) {
+    if (h->bias) {
         if (!hone__kw_take(c, l, sub, 1, "bias", 1, flat + 1, &b)) return NULL;
         y = hone__k2(c, "Add", y, hone__kw_emit(c, l, &b));
     }
@@ -269,7 +264,7 @@ static hone_status attend(kctx *c, klayer *l, kcall *call, const heads *h)
     if (g) y = hone__k2(c, "Mul", y, hone__k1(c, "Sigmoid", g));
     int64_t width = h->q * h->value_dim;
     y = hone__k_reshape(c, hone__k_transpose(c, y, 4, (int64_t[]){0, 2, 1, 3}), 3, (int64_t[]){0, 0, width});
-    call->out[0] = output_dense(c, l, y, width, h->bias, q);
+    call->out[0] = output_dense(c, l, y, h, q);
     call->out_count = 1;
     if (call->out[0]) call->out[0]->mask = named_mask(c, call, "query_mask", q);
     int64_t dims[4] = {q->dims[0], h->q, q->dims[1], v->dims[1]};

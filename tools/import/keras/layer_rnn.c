@@ -1,4 +1,5 @@
 /* layer_rnn.c: SimpleRNN, GRU, LSTM, RNN around cells, Bidirectional and TimeDistributed. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "keras_model.h"
@@ -130,8 +131,7 @@ static bool zeroes_masked(const kctx *c)
 {
     const char *version = c->report->keras_version;
     if (c->keras_major != 2) return false;
-    return strstr(version, "-tf") || version[0] != '2' || version[1] != '.' || version[2] > '3' ||
-           (version[2] == '1' && version[3] != '.');
+    return strstr(version, "-tf") || version[0] != '2' || strtol(version + 1 + (version[1] == '.'), NULL, 10) >= 4;
 }
 
 hone_status hone__klayer_bidirectional(kctx *c, klayer *l, kcall *call)

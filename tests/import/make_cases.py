@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""Writes tests/reference/keras: small models saved by Keras 3 and tf_keras, with inputs and Keras's own outputs.
+
+Usage: make_cases.py OUT        (needs tensorflow, keras 3 and tf_keras)
+Per case NAME: NAME.keras or NAME.h5, and NAME.ref: little-endian records of
+  u8 kind (0 input, 1 output), u8 name length, name, u8 ONNX type, u8 rank, i64 dims, data."""
+import os
+import struct
+import sys
+import zipfile
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("CUDA_VISIBLE_DEVICES", "")
+import numpy as np
+
+import keras_cases
+
+KERAS3 = """dense_3d_relu act_gelu act_selu act_mish act_hard_sigmoid act4_softmax relu_full prelu_shared act_object conv2d_same_2
+conv2d_valid_3 conv1d_same_2 depthwise2d_same_2 separable2d_valid_1 conv2dt_same_2_3 conv2dt_valid_3_2 conv3d_same conv1d_causal
+conv2d_groups conv1d_unknown_stride max2d_same_2 average2d_same_1 average3d_valid globalaverage1d_true globalmax2d_false
+adaptiveaverage2d_(4, 4) batchnorm_4 batchnorm_axis2 layernorm_axes groupnorm_-1_3 unitnorm rmsnorm spectral reshape permute
+zeropad2d crop3d upsample_bilinear upsample_bicubic concat_-1 dot_33 dot_22n average_3 lstm_seq lstm_backseq gru gru_before simplernn
+bilstm_concat lstm_initial lstm_masked_False gru_masked_True stacked_cells td_conv convlstm2d_True embedding_float attention_concat
+additive mha_causal mha_embed gqa einsum_dense rescaling_list resizing_down_nearest resizing_lanczos3 normalization discretization
+category_multihot stft_log mel sequential_cnn residual_nested_shared squeeze_excite channels_mixed output_is_input op_item op_arith
+op_split op_mean op_nn""".replace("\n", " ")
+TF_KERAS = """dense act_hard_sigmoid conv2d_same_2 depthwise_dilated_same conv2dt_same_2_3 average2d_same_1 batchnorm_3 concat_2 lstm
+gru_elu bigru_sum lstm_masked_False mha embedding sequential_cnn residual_nested_shared tf_arith tf_item tf_concat tf_nn
+thresholded normalization""".replace("\n", " ")
+TYPES = {"float32": 1, "int32": 6, "int64": 7, "bool": 9}
+
+
+def split(text):
+    """Names may hold a comma and a space inside brackets."""
+    out, depth, word = [], 0, ""
+    for ch in text + " ":
+        depth += (ch == "(") - (ch == ")")
+        if ch == " " and depth == 0:
+            if word:
+                out.append(word)
+            word = ""
+        else:
+            word += ch
+    return out
+
+
+def record(kind, name, v):
+    v = np.ascontiguousarray(v)
+    head = struct.pack("<BB", kind, len(name)) + name.encode() + struct.pack("<BB", TYPES[v.dtype.name], v.ndim)
+    return head + struct.pack(f"<{v.ndim}q", *v.shape) + v.tobytes()
+
+
+def deflate(path):
+    if not os.path.exists(path):
+        return
+    with zipfile.ZipFile(path) as z:
+        members = [(n, z.read(n)) for n in z.namelist()]
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as z:
+        for name, data in members:
+            z.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
+
+
+def write(K, names, prefix, folder):
+    table = dict(keras_cases.cases(K))
+    table.update(keras_cases.op_cases(K))
+    for i, name in enumerate(split(names)):
+        model, inputs, outputs = keras_cases.build(K, name, table[name])
+        safe = prefix + "".join(ch if ch.isalnum() or ch in "_-" else "_" for ch in name)
+        model.save(os.path.join(folder, safe + (".h5" if i % 3 == 0 or name.startswith("tf_") else ".keras")))
+        if i % 3 == 1:  # archives may be packed, too
+            deflate(os.path.join(folder, safe + ".keras"))
+        with open(os.path.join(folder, safe + ".ref"), "wb") as f:
+            for key, v in inputs.items():
+                f.write(record(0, key, v))
+            for v in outputs:
+                f.write(record(1, "", v))
+        print(safe, model.count_params())
+
+
+def main():
+    folder = sys.argv[1]
+    os.makedirs(folder, exist_ok=True)
+    import keras
+    write(keras, KERAS3, "k3_", folder)
+    import tf_keras
+    write(tf_keras, TF_KERAS, "k2_", folder)
+
+
+if __name__ == "__main__":
+    main()
