@@ -57,7 +57,7 @@ def emit(args, engine, version, precision, init_ms, run, note="", model=None, na
 def random_input(shape, dtype="float32"):
     import numpy as np
     rng = np.random.default_rng(0)
-    shape = [d if isinstance(d, int) and d > 0 else 1 for d in shape]
+    shape = [int(d) if hasattr(d, "__index__") and d > 0 else 1 for d in shape]
     if str(dtype).startswith("float"):
         return rng.standard_normal(shape).astype(dtype)
     return rng.integers(-100, 100, shape).astype(dtype)

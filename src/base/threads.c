@@ -1,11 +1,13 @@
-/* threads.c: the thread pool. One loop at a time, a generation counter to start it, dynamic pieces, a countdown to end
- * it. Workers spin while a run is open (hone__pool_enter) and sleep on a condition variable otherwise. */
+/* threads.c: the thread pool. One loop at a time, a generation counter to start it, dynamic pieces. The caller never
+ * waits for a worker that has not begun: on a busy machine it does all pieces itself, closes the loop, and waits only
+ * for workers inside. Workers spin while a run is open (hone__pool_enter) and sleep on a condition variable otherwise. */
 #define _GNU_SOURCE
 #include "threads.h"
 
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,7 +32,8 @@ struct hone__pool {
     atomic_int open;                     /* > 0: workers spin */
     atomic_int stop;
     _Alignas(64) atomic_size_t next; /* first item not handed out */
-    _Alignas(64) atomic_int busy;    /* workers that have not finished this loop */
+    _Alignas(64) atomic_int inside;  /* workers that may be touching this loop */
+    atomic_bool running;             /* a loop may be entered */
     size_t count, grain;
     hone__loop_fn fn;
     void *ctx;
@@ -74,8 +77,10 @@ static void *worker_main(void *arg)
             else PAUSE();
         }
         seen = atomic_load_explicit(&p->generation, memory_order_acquire);
-        work(p, w->index);
-        atomic_fetch_sub_explicit(&p->busy, 1, memory_order_release);
+        /* first step inside, then look: the caller closes first, then looks who is inside */
+        atomic_fetch_add(&p->inside, 1);
+        if (atomic_load(&p->running)) work(p, w->index);
+        atomic_fetch_sub(&p->inside, 1);
     }
 }
 
@@ -150,12 +155,13 @@ void hone__pool_run(hone__pool *p, size_t count, size_t grain, hone__loop_fn fn,
     p->fn = fn;
     p->ctx = ctx;
     atomic_store_explicit(&p->next, 0, memory_order_relaxed);
-    atomic_store_explicit(&p->busy, p->threads - 1, memory_order_relaxed);
+    atomic_store(&p->running, true);
     atomic_fetch_add_explicit(&p->generation, 1, memory_order_release);
     if (!atomic_load_explicit(&p->open, memory_order_relaxed)) wake_all(p);
     work(p, 0);
     unsigned spins = 0;
-    while (atomic_load_explicit(&p->busy, memory_order_acquire))
+    atomic_store(&p->running, false);
+    while (atomic_load(&p->inside))
         if (++spins % SPINS == 0) sched_yield();
         else PAUSE();
 }
