@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/conv/conv_bands.h"
 #include "kernels/conv/conv_depthwise.h"
 #include "kernels/conv/conv_plan.h"
 
@@ -18,6 +19,9 @@ struct job {
     float *copy;
     const hone__depthwise_table *planes;
     hone__depthwise_shape plane;
+    hone__conv_bands bands;
+    char *local; /* per thread: the band's copy */
+    size_t local_bytes;
 };
 
 static hone__conv_plan plan(const hone__conv_shape *s)
@@ -29,12 +33,21 @@ static hone__conv_plan plan(const hone__conv_shape *s)
     return p;
 }
 
+static size_t local_bytes(const hone__conv_plan *p, const hone__conv_bands *b)
+{
+    return align(p->group_in * b->channel * sizeof(float));
+}
+
 size_t hone__conv_f32_scratch(const hone__conv_shape *s, int threads)
 {
     hone__conv_plan p = plan(s);
-    (void)threads;
     if (p.depthwise) return 0;
-    return align(p.taps * sizeof(size_t)) + (p.direct ? 0 : align(p.in_c * p.channel * sizeof(float)));
+    size_t taps = align(p.taps * sizeof(size_t));
+    if (hone__conv_bands_fit(&p)) {
+        hone__conv_bands b = hone__conv_bands_make(&p);
+        return taps + (size_t)threads * local_bytes(&p, &b);
+    }
+    return taps + (p.direct ? 0 : align(p.in_c * p.channel * sizeof(float)));
 }
 
 static void copy_channels(void *ctx, size_t begin, size_t end, int thread)
@@ -53,27 +66,34 @@ static void set_clip(const hone__epilogue *ep, hone__tile_f32_args *t)
     t->hi = ep->act == HONE__ACT_CLIP ? ep->b : INFINITY;
 }
 
-static void item(const struct job *j, size_t index)
+/* Lanes that lie side by side in `b`, times rows of one group. */
+struct strip {
+    size_t group, first_row, rows;
+    const float *b; /* tap 0 of lane 0 in the group's first channel */
+    size_t b_rs, lanes, out, kept;
+    uint64_t keep;
+};
+
+static void run_strip(const struct job *j, const struct strip *s)
 {
     const hone__conv_plan *p = &j->p;
     const hone__epilogue *ep = &j->ep;
-    hone__conv_item it = hone__conv_plan_item(p, index);
-    if (!it.keep) return;
-    hone__tile_f32_args t = {.lanes = it.lanes,
+    if (!s->keep) return;
+    hone__tile_f32_args t = {.lanes = s->lanes,
                              .channels = p->group_in,
                              .taps = p->taps,
                              .a_rs = p->k,
-                             .b_rs = p->channel,
+                             .b = s->b,
+                             .b_rs = s->b_rs,
                              .tap = j->tap,
                              .out_rs = p->out_size,
-                             .keep = it.keep,
+                             .keep = s->keep,
                              .alpha = 1};
     set_clip(ep, &t);
-    t.b = j->source + it.group * p->group_in * p->channel + it.from;
-    size_t mr = it.lanes <= j->tile->f32_step ? j->tile->f32_mr_thin : j->tile->f32_mr;
-    for (size_t r = 0; r < it.rows; r += t.rows) {
-        size_t oc = it.group * p->group_out + it.first_row + r, at = oc * p->out_size + it.out;
-        t.rows = hone__tile_rows(it.rows, r, mr);
+    size_t mr = s->lanes <= j->tile->f32_step ? j->tile->f32_mr_thin : j->tile->f32_mr;
+    for (size_t r = 0; r < s->rows; r += t.rows) {
+        size_t oc = s->group * p->group_out + s->first_row + r, at = oc * p->out_size + s->out;
+        t.rows = hone__tile_rows(s->rows, r, mr);
         t.a = j->w + oc * p->k;
         t.out = j->y + at;
         t.row_bias = ep->bias ? ep->bias + oc : NULL;
@@ -81,14 +101,47 @@ static void item(const struct job *j, size_t index)
         j->tile->f32(&t);
         if (ep->act == HONE__ACT_NONE || t.clip) continue;
         for (size_t i = 0; i < t.rows; i++)
-            hone__act_apply(ep, ep->slope ? ep->slope[oc + i] : 0, t.out + i * t.out_rs, it.kept);
+            hone__act_apply(ep, ep->slope ? ep->slope[oc + i] : 0, t.out + i * t.out_rs, s->kept);
     }
 }
 
 static void items(void *ctx, size_t begin, size_t end, int thread)
 {
+    struct job *j = ctx;
+    const hone__conv_plan *p = &j->p;
     (void)thread;
-    for (size_t i = begin; i < end; i++) item(ctx, i);
+    for (size_t i = begin; i < end; i++) {
+        hone__conv_item it = hone__conv_plan_item(p, i);
+        struct strip s = {it.group,   it.first_row, it.rows, j->source + it.group * p->group_in * p->channel + it.from,
+                          p->channel, it.lanes,     it.out,  it.kept,
+                          it.keep};
+        run_strip(j, &s);
+    }
+}
+
+static void band_items(void *ctx, size_t begin, size_t end, int thread)
+{
+    struct job *j = ctx;
+    const hone__conv_plan *p = &j->p;
+    const hone__conv_bands *b = &j->bands;
+    float *local = (float *)(void *)(j->local + (size_t)thread * j->local_bytes);
+    for (size_t i = begin; i < end; i++) {
+        hone__conv_band it = hone__conv_bands_item(b, i);
+        hone__conv_bands_copy_f32(b, &it, j->tile, j->x + it.group * p->group_in * p->in_size, local);
+        size_t strip = hone__strip_lanes(it.lanes, p->step, j->tile->f32_nr);
+        for (size_t lane = 0; lane < it.lanes; lane += strip) {
+            struct strip s = {it.group,
+                              it.first_row,
+                              it.channels,
+                              local + lane,
+                              b->channel,
+                              it.lanes - lane < strip ? it.lanes - lane : strip,
+                              hone__conv_bands_out(p, &it, lane)};
+            s.keep = hone__conv_kept_lanes(p, lane, s.lanes);
+            s.kept = (size_t)__builtin_popcountll(s.keep);
+            run_strip(j, &s);
+        }
+    }
 }
 
 /* Output channels [begin, end) of one image, plane by plane. */
@@ -119,10 +172,17 @@ void hone__conv_f32(const hone__conv_shape *s, const float *x, const float *w, c
     if (ep) j.ep = *ep;
     j.copy = (float *)((char *)scratch + align(j.p.taps * sizeof(size_t)));
     j.planes = hone__depthwise_table_of(hone__cpu_tier());
-    if (j.p.depthwise)
+    bool banded = !j.p.depthwise && hone__conv_bands_fit(&j.p);
+    if (j.p.depthwise) {
         hone__depthwise_fits(j.planes, &j.p, &j.plane);
-    else
+    } else if (banded) {
+        j.bands = hone__conv_bands_make(&j.p);
+        j.local = (char *)j.copy;
+        j.local_bytes = local_bytes(&j.p, &j.bands);
+        hone__conv_bands_taps(&j.bands, j.tap);
+    } else {
         hone__conv_plan_taps(&j.p, j.tap);
+    }
     size_t per_item = j.p.channel >= 8192 ? 1 : 8192 / j.p.channel + 1;
     for (size_t n = 0; n < j.p.batch; n++) {
         j.x = x + n * j.p.in_c * j.p.in_size;
@@ -130,6 +190,10 @@ void hone__conv_f32(const hone__conv_shape *s, const float *x, const float *w, c
         if (ep && ep->residual) j.ep.residual = ep->residual + n * j.p.out_c * j.p.out_size;
         if (j.p.depthwise) {
             hone__pool_run(pool, j.p.out_c, planes_grain(&j.p), depthwise_planes, &j);
+            continue;
+        }
+        if (banded) {
+            hone__pool_run(pool, j.bands.items, j.bands.grain, band_items, &j);
             continue;
         }
         j.source = j.p.direct ? j.x : j.copy;

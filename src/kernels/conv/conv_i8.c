@@ -175,7 +175,8 @@ static void item(const struct job *j, size_t index, char *panel)
                                  it.lanes,
                                  width,
                                  j->flip,
-                                 (uint8_t *)panel};
+                                 (uint8_t *)panel,
+                                 width * 4};
     j->tile->pack_i8(&pack);
     hone__tile_i8_args t = {.lanes = it.lanes,
                             .k = p->k,

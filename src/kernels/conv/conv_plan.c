@@ -13,20 +13,20 @@ static size_t gcd(size_t a, size_t b)
     return a;
 }
 
-/* Tap j of axis d reads image image_of(j) at distance (j * dilation) / stride. All residues that are multiples of
- * gcd(dilation, stride) have an image; or, where there are fewer taps than those, each tap has its own. */
+/* Tap j of axis d reads image hone__conv_image_of(j) at distance (j * dilation) / stride. All residues that are
+ * multiples of gcd(dilation, stride) have an image; or, where there are fewer taps than those, each tap has its own. */
 static bool own_image(const hone__conv_plan *p, int d)
 {
     return p->kernel[d] < p->stride[d] / gcd(p->dilation[d], p->stride[d]);
 }
 
-static size_t image_of(const hone__conv_plan *p, int d, size_t j)
+size_t hone__conv_image_of(const hone__conv_plan *p, int d, size_t j)
 {
     if (own_image(p, d)) return j;
     return j * p->dilation[d] % p->stride[d] / gcd(p->dilation[d], p->stride[d]);
 }
 
-static size_t residue_of(const hone__conv_plan *p, int d, size_t image)
+size_t hone__conv_residue_of(const hone__conv_plan *p, int d, size_t image)
 {
     if (own_image(p, d)) return image * p->dilation[d] % p->stride[d];
     return image * gcd(p->dilation[d], p->stride[d]);
@@ -102,15 +102,16 @@ void hone__conv_plan_taps(const hone__conv_plan *p, size_t *tap)
     for (size_t kd = 0; kd < p->kernel[0]; kd++)
         for (size_t kh = 0; kh < p->kernel[1]; kh++)
             for (size_t kw = 0; kw < p->kernel[2]; kw++) {
-                size_t slice = image_of(p, 0, kd) * p->ext[0] + kd * p->dilation[0] / p->stride[0];
-                size_t image = (slice * p->phases[1] + image_of(p, 1, kh)) * p->phases[2] + image_of(p, 2, kw);
+                size_t slice = hone__conv_image_of(p, 0, kd) * p->ext[0] + kd * p->dilation[0] / p->stride[0];
+                size_t image = (slice * p->phases[1] + hone__conv_image_of(p, 1, kh)) * p->phases[2] +
+                               hone__conv_image_of(p, 2, kw);
                 *tap++ = image * p->plane + kh * p->dilation[1] / p->stride[1] * p->ext[2] +
                          kw * p->dilation[2] / p->stride[2];
             }
 }
 
 /* Where positions r * stride + shift - pad of an axis lie inside the input: r in [*first, *last). */
-static void inside(const hone__conv_plan *p, int d, size_t shift, size_t *first, size_t *last)
+void hone__conv_inside(const hone__conv_plan *p, int d, size_t shift, size_t *first, size_t *last)
 {
     size_t s = p->stride[d], pad = p->pad[d];
     *first = shift >= pad ? 0 : ceil_div(pad - shift, s);
@@ -162,9 +163,10 @@ struct copy {
 static void copy_image(const struct copy *c, bool in_depth, size_t z, size_t ih, size_t iw, char *to)
 {
     const hone__conv_plan *p = c->p;
-    size_t shift_h = residue_of(p, 1, ih), shift_w = residue_of(p, 2, iw), top, bottom, left, right;
-    inside(p, 1, shift_h, &top, &bottom);
-    inside(p, 2, shift_w, &left, &right);
+    size_t shift_h = hone__conv_residue_of(p, 1, ih), shift_w = hone__conv_residue_of(p, 2, iw), top, bottom, left,
+           right;
+    hone__conv_inside(p, 1, shift_h, &top, &bottom);
+    hone__conv_inside(p, 2, shift_w, &left, &right);
     for (size_t r = 0; r < p->ext[1]; r++) {
         bool in_row = in_depth && r >= top && r < bottom;
         size_t y = in_row ? r * p->stride[1] + shift_h - p->pad[1] : 0;
@@ -183,8 +185,8 @@ void hone__conv_plan_copy(const hone__conv_plan *p, const void *x, size_t size, 
         char *image = c.to;
         for (size_t id = 0; id < p->phases[0]; id++)
             for (size_t d = 0; d < p->ext[0]; d++) {
-                size_t shift = residue_of(p, 0, id), front, back;
-                inside(p, 0, shift, &front, &back);
+                size_t shift = hone__conv_residue_of(p, 0, id), front, back;
+                hone__conv_inside(p, 0, shift, &front, &back);
                 bool in_depth = d >= front && d < back;
                 size_t z = in_depth ? d * p->stride[0] + shift - p->pad[0] : 0;
                 for (size_t i = 0; i < p->phases[1] * p->phases[2]; i++, image += p->plane * size)
@@ -194,7 +196,7 @@ void hone__conv_plan_copy(const hone__conv_plan *p, const void *x, size_t size, 
 }
 
 /* Bits of the lanes [from, from + lanes) whose column is below the output's width. */
-static uint64_t kept_lanes(const hone__conv_plan *p, size_t from, size_t lanes)
+uint64_t hone__conv_kept_lanes(const hone__conv_plan *p, size_t from, size_t lanes)
 {
     uint64_t all = lanes == 64 ? ~(uint64_t)0 : ((uint64_t)1 << lanes) - 1;
     size_t width = p->ext[2], kept = p->out[2], at = from % width;
@@ -225,7 +227,7 @@ hone__conv_item hone__conv_plan_item(const hone__conv_plan *p, size_t index)
     it.from = it.depth * p->phases[1] * p->phases[2] * p->plane + lane;
     it.out =
         it.depth * p->out[1] * p->out[2] + lane / p->ext[2] * p->out[2] + (column < p->out[2] ? column : p->out[2]);
-    it.keep = kept_lanes(p, lane, it.lanes);
+    it.keep = hone__conv_kept_lanes(p, lane, it.lanes);
     it.kept = (size_t)__builtin_popcountll(it.keep);
     return it;
 }

@@ -49,6 +49,22 @@ typedef struct hone__conv_item {
 
 hone__conv_item hone__conv_plan_item(const hone__conv_plan *p, size_t index);
 
+/* Axis d: tap j reads image `image_of` at distance j * dilation / stride; image i holds the positions r * stride + its
+ * residue - pad, of which r in [*first, *last) lie inside the input. */
+size_t hone__conv_image_of(const hone__conv_plan *p, int d, size_t j);
+size_t hone__conv_residue_of(const hone__conv_plan *p, int d, size_t image);
+void hone__conv_inside(const hone__conv_plan *p, int d, size_t residue, size_t *first, size_t *last);
+
+/* Bits of the lanes [from, from + lanes), lanes <= 64, whose column is below the output's width. */
+uint64_t hone__conv_kept_lanes(const hone__conv_plan *p, size_t from, size_t lanes);
+
+/* Lanes per strip, a multiple of step, so that strips of at most nr are as even as possible. */
+static inline size_t hone__strip_lanes(size_t lanes, size_t step, size_t nr)
+{
+    size_t strips = (lanes + nr - 1) / nr, vectors = (lanes + step - 1) / step;
+    return (vectors + strips - 1) / strips * step;
+}
+
 /* Rows of the tile starting at row `at` of `rows` when tiles hold at most mr: as even as possible. */
 static inline size_t hone__tile_rows(size_t rows, size_t at, size_t mr)
 {

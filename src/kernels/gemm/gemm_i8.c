@@ -149,7 +149,7 @@ static void pack_strip(const struct job *j, size_t first, size_t lanes, size_t w
     const uint8_t *b = (const uint8_t *)g->b + first * g->b_cs;
     static const size_t no_tap = 0;
     if (g->b_cs == 1) {
-        hone__tile_pack_args p = {b, g->b_rs, &no_tap, g->k, 1, lanes, width, j->flip, panel};
+        hone__tile_pack_args p = {b, g->b_rs, &no_tap, g->k, 1, lanes, width, j->flip, panel, width * 4};
         j->tile->pack_i8(&p);
         return;
     }

@@ -91,14 +91,56 @@ void hone__tile_i8_scalar(const hone__tile_i8_args *t)
     for (size_t r = 0; r < t->rows; r++) hone__tile_i8_finish(t, r, acc[r]);
 }
 
+void hone__tile_i8_image_scalar(const hone__tile_i8_args *t)
+{
+    uint32_t acc[MR][NR] = {{0}};
+    for (size_t c = 0, k = 0; c < t->channels; c++)
+        for (size_t tap = 0; tap < t->taps; tap++)
+            for (size_t j = 0; j < 4; j++, k++) {
+                const uint8_t *b = t->panel + 4 * (c * t->b_rs + t->tap[tap]) + j;
+                for (size_t r = 0; r < t->rows; r++) {
+                    uint8_t a = t->a[r * t->a_rs + k];
+                    for (size_t i = 0; i < t->lanes; i++)
+                        acc[r][i] +=
+                            (uint32_t)(t->a_unsigned ? (int32_t)a * (int8_t)b[i * 4] : (int32_t)(int8_t)a * b[i * 4]);
+                }
+            }
+    for (size_t r = 0; r < t->rows; r++) hone__tile_i8_finish(t, r, acc[r]);
+}
+
+void hone__tile_second_u8_scalar(const uint8_t *from, size_t n, uint8_t *to)
+{
+    for (size_t i = 0; i < n; i++) to[i] = from[2 * i];
+}
+
+void hone__tile_copy_rows_f32_scalar(const float *from, size_t from_rs, size_t step, size_t rows, size_t n, size_t left,
+                                     size_t width, float *to)
+{
+    for (size_t r = 0; r < rows; r++, from += from_rs, to += width) {
+        memset(to, 0, left * sizeof *to);
+        if (step == 1)
+            memcpy(to + left, from, n * sizeof *to);
+        else
+            for (size_t i = 0; i < n; i++) to[left + i] = from[i * step];
+        memset(to + left + n, 0, (width - left - n) * sizeof *to);
+    }
+}
+
+void hone__tile_order_weights_scalar(const uint8_t *w, size_t channels, size_t taps, uint8_t *to)
+{
+    memset(to, 0, (channels + 3) / 4 * taps * 4);
+    for (size_t c = 0; c < channels; c++)
+        for (size_t t = 0; t < taps; t++) to[(c / 4 * taps + t) * 4 + c % 4] = w[c * taps + t];
+}
+
 void hone__tile_pack_i8_scalar(const hone__tile_pack_args *p)
 {
     size_t k = p->channels * p->taps, at = 0;
-    memset(p->panel, 0, (k + 3) / 4 * p->width * 4);
+    for (size_t g = 0; g < (k + 3) / 4; g++) memset(p->panel + g * p->panel_rs, 0, p->width * 4);
     for (size_t c = 0; c < p->channels; c++)
         for (size_t t = 0; t < p->taps; t++, at++) {
             const uint8_t *row = p->src + c * p->src_rs + p->tap[t];
-            uint8_t *to = p->panel + at / 4 * p->width * 4 + at % 4;
+            uint8_t *to = p->panel + at / 4 * p->panel_rs + at % 4;
             for (size_t i = 0; i < p->lanes; i++) to[i * 4] = row[i] ^ p->flip;
         }
 }
@@ -123,6 +165,10 @@ static const hone__tile_table scalar = {
     .i8_mr = MR,
     .i8_mr_thin = MR,
     .i8 = hone__tile_i8_scalar,
+    .i8_image = hone__tile_i8_image_scalar,
+    .second_u8 = hone__tile_second_u8_scalar,
+    .copy_rows_f32 = hone__tile_copy_rows_f32_scalar,
+    .order_weights = hone__tile_order_weights_scalar,
     .pack_i8 = hone__tile_pack_i8_scalar,
     .sums_i8 = hone__tile_sums_i8_scalar,
 };

@@ -40,9 +40,13 @@ typedef struct hone__tile_i8_args {
     size_t k;
     const uint8_t *a;
     size_t a_rs;
-    int a_unsigned;          /* then the panel is signed */
-    const uint8_t *panel;    /* [ceil(k / 4), width, 4], zero where k or the lane is beyond the end */
-    size_t width;            /* lanes rounded up to hone__tile.step */
+    int a_unsigned;       /* then the panel is signed */
+    const uint8_t *panel; /* [ceil(k / 4), width, 4], zero where k or the lane is beyond the end */
+    size_t width;         /* lanes rounded up to hone__tile.step */
+    /* i8_image only: k = channels * taps * 4; group (c, t) of four lies at panel + 4 * (c * b_rs + tap[t] + lane),
+     * readable for `width` lanes */
+    size_t channels, taps, b_rs;
+    const size_t *tap;
     const int32_t *row_add;  /* NULL = 0 */
     const int32_t *row_mul;  /* NULL = 0 */
     const int32_t *lane_sum; /* [width] */
@@ -66,8 +70,9 @@ typedef struct hone__tile_i8_args {
     int32_t q_zp;
 } hone__tile_i8_args;
 
-/* Packs rows of bytes: panel[g, i, j] = src[rows_at(4 g + j) + i] ^ flip for i < lanes, 0 beyond lanes and k, where
- * k = channels * taps and rows_at(c * taps + t) = c * src_rs + tap[t]. Reads nothing beyond `lanes` of a row. */
+/* Packs rows of bytes: panel[g * panel_rs + 4 i + j] = src[rows_at(4 g + j) + i] ^ flip for i < lanes, 0 beyond lanes
+ * and k, where k = channels * taps and rows_at(c * taps + t) = c * src_rs + tap[t]. Reads nothing beyond `lanes` of a
+ * row. */
 typedef struct hone__tile_pack_args {
     const uint8_t *src;
     size_t src_rs;
@@ -76,6 +81,7 @@ typedef struct hone__tile_pack_args {
     size_t lanes, width;
     uint8_t flip; /* 0 or 0x80 */
     uint8_t *panel;
+    size_t panel_rs; /* bytes between groups; width * 4 when they are packed tight */
 } hone__tile_pack_args;
 
 typedef struct hone__tile_table {
@@ -85,7 +91,15 @@ typedef struct hone__tile_table {
     size_t i8_step, i8_nr;
     size_t i8_mr, i8_mr_thin;
     void (*i8)(const hone__tile_i8_args *t);
+    void (*i8_image)(const hone__tile_i8_args *t);
     void (*pack_i8)(const hone__tile_pack_args *p);
+    /* to[i] = from[2 i], nothing beyond from[2 (n - 1)] is read */
+    void (*second_u8)(const uint8_t *from, size_t n, uint8_t *to);
+    /* rows of `width`: left zeros, from[r * from_rs + i * step] for i < n, zeros; step 1 or 2 */
+    void (*copy_rows_f32)(const float *from, size_t from_rs, size_t step, size_t rows, size_t n, size_t left,
+                          size_t width, float *to);
+    /* to[c / 4, t, c % 4] = w[c, t], zero for c >= channels */
+    void (*order_weights)(const uint8_t *w, size_t channels, size_t taps, uint8_t *to);
     /* sums[r] = sum of k bytes of row r */
     void (*sums_i8)(const uint8_t *a, size_t a_rs, size_t rows, size_t k, int is_signed, int32_t *sums);
 } hone__tile_table;

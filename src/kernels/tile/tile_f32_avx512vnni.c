@@ -122,3 +122,37 @@ void hone__tile_f32_avx512vnni(const hone__tile_f32_args *t)
     size_t vectors = (t->lanes + 15) / 16, rest = t->lanes - (vectors - 1) * 16;
     tiles[t->rows - 1][vectors - 1](t, (__mmask16)((1u << rest) - 1));
 }
+
+/* Bits [first, last) of 32, counted from a position that may lie before or behind them. */
+INLINE uint32_t bits_between(ptrdiff_t first, ptrdiff_t last)
+{
+    if (first < 0) first = 0;
+    if (last > 32) last = 32;
+    if (first >= last) return 0;
+    return (~(uint32_t)0 >> (32 - (last - first))) << first;
+}
+
+/* Padding needs no stores of its own: masked-out elements load as zeros. */
+void hone__tile_copy_rows_f32_avx512vnni(const float *from, size_t from_rs, size_t step, size_t rows, size_t n,
+                                         size_t left, size_t width, float *to)
+{
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    for (size_t x = 0; x < width; x += 16) {
+        ptrdiff_t at = (ptrdiff_t)x - (ptrdiff_t)left; /* the element of the source under lane 0 */
+        __mmask16 out = width - x >= 16 ? 0xffff : (__mmask16)((1u << (width - x)) - 1);
+        uint32_t in = bits_between(-at, (ptrdiff_t)n - at);
+        if (step == 1) {
+            for (size_t r = 0; r < rows; r++)
+                _mm512_mask_storeu_ps(to + r * width + x, out,
+                                      _mm512_maskz_loadu_ps((__mmask16)in, from + r * from_rs + at));
+            continue;
+        }
+        uint32_t wide = bits_between(-2 * at, 2 * (ptrdiff_t)n - 1 - 2 * at);
+        for (size_t r = 0; r < rows; r++) {
+            const float *p = from + r * from_rs + 2 * at;
+            __m512 a = _mm512_maskz_loadu_ps((__mmask16)wide, p);
+            __m512 b = _mm512_maskz_loadu_ps((__mmask16)(wide >> 16), p + 16);
+            _mm512_mask_storeu_ps(to + r * width + x, out, _mm512_permutex2var_ps(a, even, b));
+        }
+    }
+}

@@ -43,7 +43,7 @@ void hone__tile_pack_i8_avx2(const hone__tile_pack_args *p)
     size_t k = p->channels * p->taps, tap = 0;
     const uint8_t *base = p->src;
     uint8_t *to = p->panel;
-    for (size_t at = 0; at < k; at += 4, to += p->width * 4) {
+    for (size_t at = 0; at < k; at += 4, to += p->panel_rs) {
         __m128i row[4];
         for (size_t j = 0; j < 4; j++) {
             if (at + j >= k) {

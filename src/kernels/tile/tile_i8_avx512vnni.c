@@ -99,9 +99,36 @@ static __attribute__((noinline)) void store_all(const hone__tile_i8_args *t, int
         store_all(t, R, V, copy);                                                                                \
     }
 
-#define TILES(R) \
-    TILE(R, 1, 0) TILE(R, 2, 0) TILE(R, 3, 0) TILE(R, 4, 0) TILE(R, 1, 1) TILE(R, 2, 1) TILE(R, 3, 1) TILE(R, 4, 1)
-#define THIN(R) TILE(R, 1, 0) TILE(R, 1, 1)
+/* The same over an image of groups of four. */
+#define IMAGE(R, V, U)                                                                                           \
+    static void image_##R##x##V##_##U(const hone__tile_i8_args *t)                                               \
+    {                                                                                                            \
+        __m512i acc[R][V];                                                                                       \
+        _Pragma("GCC unroll 12") for (int r = 0; r < R; r++) _Pragma("GCC unroll 4") for (int v = 0; v < V; v++) \
+            acc[r][v] = _mm512_setzero_si512();                                                                  \
+        const uint8_t *a[R], *base = t->panel;                                                                   \
+        _Pragma("GCC unroll 12") for (int r = 0; r < R; r++) a[r] = t->a + (size_t)r * t->a_rs;                  \
+        size_t k = 0;                                                                                            \
+        for (size_t c = 0; c < t->channels; c++, base += t->b_rs * 4)                                            \
+            for (size_t tap = 0; tap < t->taps; tap++, k += 4) {                                                 \
+                const uint8_t *b = base + t->tap[tap] * 4;                                                       \
+                __m512i x[V];                                                                                    \
+                _Pragma("GCC unroll 4") for (int v = 0; v < V; v++) x[v] = _mm512_loadu_si512(b + 64 * v);       \
+                _Pragma("GCC unroll 12") for (int r = 0; r < R; r++)                                             \
+                {                                                                                                \
+                    __m512i w = word(a[r] + k);                                                                  \
+                    _Pragma("GCC unroll 4") for (int v = 0; v < V; v++) acc[r][v] = dot(acc[r][v], w, x[v], U);  \
+                }                                                                                                \
+            }                                                                                                    \
+        __m512i copy[R * V];                                                                                     \
+        _Pragma("GCC unroll 12") for (int r = 0; r < R; r++) _Pragma("GCC unroll 4") for (int v = 0; v < V; v++) \
+            copy[r * V + v] = acc[r][v];                                                                         \
+        store_all(t, R, V, copy);                                                                                \
+    }
+
+#define BOTH(R, V) TILE(R, V, 0) TILE(R, V, 1) IMAGE(R, V, 0) IMAGE(R, V, 1)
+#define TILES(R) BOTH(R, 1) BOTH(R, 2) BOTH(R, 3) BOTH(R, 4)
+#define THIN(R) BOTH(R, 1)
 TILES(1)
 TILES(2)
 TILES(3)
@@ -116,17 +143,54 @@ THIN(11)
 THIN(12)
 
 typedef void (*tile_fn)(const hone__tile_i8_args *);
-#define ROW(R, U) {tile_##R##x1_##U, tile_##R##x2_##U, tile_##R##x3_##U, tile_##R##x4_##U}
-#define TABLE(U)                                                                                           \
-    {                                                                                                      \
-        ROW(1, U),      ROW(2, U),      ROW(3, U),      ROW(4, U),       ROW(5, U),       ROW(6, U),       \
-        {tile_7x1_##U}, {tile_8x1_##U}, {tile_9x1_##U}, {tile_10x1_##U}, {tile_11x1_##U}, {tile_12x1_##U}, \
+#define ROW(F, R, U) {F##_##R##x1_##U, F##_##R##x2_##U, F##_##R##x3_##U, F##_##R##x4_##U}
+#define TABLE(F, U)                                                                                  \
+    {                                                                                                \
+        ROW(F, 1, U),  ROW(F, 2, U),  ROW(F, 3, U),  ROW(F, 4, U),   ROW(F, 5, U),   ROW(F, 6, U),   \
+        {F##_7x1_##U}, {F##_8x1_##U}, {F##_9x1_##U}, {F##_10x1_##U}, {F##_11x1_##U}, {F##_12x1_##U}, \
     }
-static const tile_fn tiles[2][MAX_ROWS][4] = {TABLE(0), TABLE(1)};
+static const tile_fn tiles[2][MAX_ROWS][4] = {TABLE(tile, 0), TABLE(tile, 1)};
+static const tile_fn images[2][MAX_ROWS][4] = {TABLE(image, 0), TABLE(image, 1)};
 
 void hone__tile_i8_avx512vnni(const hone__tile_i8_args *t)
 {
     tiles[t->a_unsigned != 0][t->rows - 1][(t->lanes + 15) / 16 - 1](t);
+}
+
+void hone__tile_i8_image_avx512vnni(const hone__tile_i8_args *t)
+{
+    images[t->a_unsigned != 0][t->rows - 1][(t->lanes + 15) / 16 - 1](t);
+}
+
+void hone__tile_second_u8_avx512vnni(const uint8_t *from, size_t n, uint8_t *to)
+{
+    for (size_t i = 0; i < n; i += 32) {
+        size_t left = n - i < 32 ? n - i : 32;
+        __mmask64 in = ~(__mmask64)0 >> (65 - 2 * left);
+        __m256i v = _mm512_cvtepi16_epi8(_mm512_maskz_loadu_epi8(in, from + 2 * i));
+        _mm256_mask_storeu_epi8(to + i, (__mmask32)(~(uint32_t)0 >> (32 - left)), v);
+    }
+}
+
+/* Four channels of up to 16 taps are a 4 x 16 byte transpose. */
+void hone__tile_order_weights_avx512vnni(const uint8_t *w, size_t channels, size_t taps, uint8_t *to)
+{
+    for (size_t c = 0; c < channels; c += 4)
+        for (size_t t = 0; t < taps; t += 16) {
+            size_t n = taps - t < 16 ? taps - t : 16;
+            __mmask16 in = (__mmask16)(0xffffu >> (16 - n));
+            __m128i row[4];
+#pragma GCC unroll 4
+            for (size_t j = 0; j < 4; j++)
+                row[j] = c + j < channels ? _mm_maskz_loadu_epi8(in, w + (c + j) * taps + t) : _mm_setzero_si128();
+            __m128i lo01 = _mm_unpacklo_epi8(row[0], row[1]), lo23 = _mm_unpacklo_epi8(row[2], row[3]);
+            __m128i hi01 = _mm_unpackhi_epi8(row[0], row[1]), hi23 = _mm_unpackhi_epi8(row[2], row[3]);
+            __m512i v = _mm512_castsi128_si512(_mm_unpacklo_epi16(lo01, lo23));
+            v = _mm512_inserti32x4(v, _mm_unpackhi_epi16(lo01, lo23), 1);
+            v = _mm512_inserti32x4(v, _mm_unpacklo_epi16(hi01, hi23), 2);
+            v = _mm512_inserti32x4(v, _mm_unpackhi_epi16(hi01, hi23), 3);
+            _mm512_mask_storeu_epi32(to + (c / 4 * taps + t) * 4, in, v);
+        }
 }
 
 /* Four rows of bytes become dwords of four bytes, lane after lane: VPERMD puts dword 4 j + l of a row at 4 l + j, so
@@ -149,7 +213,7 @@ void hone__tile_pack_i8_avx512vnni(const hone__tile_pack_args *p)
     size_t k = p->channels * p->taps, vectors = p->width / 16, tap = 0;
     const uint8_t *base = p->src;
     uint8_t *to = p->panel;
-    for (size_t at = 0; at < k; at += 4, to += p->width * 4) {
+    for (size_t at = 0; at < k; at += 4, to += p->panel_rs) {
         __m512i row[4];
         size_t count = k - at < 4 ? k - at : 4;
 #pragma GCC unroll 4

@@ -148,7 +148,28 @@ static __attribute__((noinline)) void store_all(const hone__tile_i8_args *t, int
         store_all(t, R, V, copy);                                                                               \
     }
 
-#define TILES(R) TILE(R, 1, 0) TILE(R, 2, 0) TILE(R, 1, 1) TILE(R, 2, 1)
+/* The same over an image of groups of four. */
+#define IMAGE(R, V, U)                                                                                          \
+    static void image_##R##x##V##_##U(const hone__tile_i8_args *t)                                              \
+    {                                                                                                           \
+        __m256i acc[R][V], copy[R * V];                                                                         \
+        _Pragma("GCC unroll 6") for (int r = 0; r < R; r++) _Pragma("GCC unroll 2") for (int v = 0; v < V; v++) \
+            acc[r][v] = _mm256_setzero_si256();                                                                 \
+        const uint8_t *a[R], *base = t->panel;                                                                  \
+        _Pragma("GCC unroll 6") for (int r = 0; r < R; r++) a[r] = t->a + (size_t)r * t->a_rs;                  \
+        size_t k = 0;                                                                                           \
+        for (size_t c = 0; c < t->channels; c++, base += t->b_rs * 4)                                           \
+            for (size_t tap = 0; tap < t->taps; tap++, k += 4) {                                                \
+                const uint8_t *b = base + t->tap[tap] * 4;                                                      \
+                STEP(R, V, U, word(a[r] + k))                                                                   \
+            }                                                                                                   \
+        _Pragma("GCC unroll 6") for (int r = 0; r < R; r++) _Pragma("GCC unroll 2") for (int v = 0; v < V; v++) \
+            copy[r * V + v] = acc[r][v];                                                                        \
+        store_all(t, R, V, copy);                                                                               \
+    }
+
+#define TILES(R) \
+    IMAGE(R, 1, 0) IMAGE(R, 2, 0) IMAGE(R, 1, 1) IMAGE(R, 2, 1) TILE(R, 1, 0) TILE(R, 2, 0) TILE(R, 1, 1) TILE(R, 2, 1)
 TILES(1)
 TILES(2)
 TILES(3)
@@ -164,4 +185,14 @@ static const tile_fn tiles[2][MAX_ROWS][2] = {TABLE(0), TABLE(1)};
 void NAME(hone__tile_i8)(const hone__tile_i8_args *t)
 {
     tiles[t->a_unsigned != 0][t->rows - 1][(t->lanes + 7) / 8 - 1](t);
+}
+
+#define IMAGE_ROW(R, U) {image_##R##x1_##U, image_##R##x2_##U}
+#define IMAGE_TABLE(U) \
+    {IMAGE_ROW(1, U), IMAGE_ROW(2, U), IMAGE_ROW(3, U), IMAGE_ROW(4, U), IMAGE_ROW(5, U), IMAGE_ROW(6, U)}
+static const tile_fn images[2][MAX_ROWS][2] = {IMAGE_TABLE(0), IMAGE_TABLE(1)};
+
+void NAME(hone__tile_i8_image)(const hone__tile_i8_args *t)
+{
+    images[t->a_unsigned != 0][t->rows - 1][(t->lanes + 7) / 8 - 1](t);
 }
