@@ -1,0 +1,18 @@
+/* fuzz_tensorfile.c: bytes as a .npy file and as a TensorProto. */
+#include "onnx/onnx.h"
+#include "tools/tensorfile/tensorfile.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    hone__tensor t;
+    hone__map map = {data, size, 2};
+    const char *name;
+    hone__model *holder;
+    if (hone__npy_parse(data, size, "fuzz", &t) == HONE_OK) hone__tensor_release(&t);
+    if (size && hone__onnx_read_tensor(&map, "fuzz", &t, &name, &holder) == HONE_OK) {
+        hone__tensor_release(&t);
+        hone__model_destroy(holder);
+    }
+    return 0;
+}
