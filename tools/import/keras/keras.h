@@ -137,6 +137,8 @@ hone__value *hone__k_slice(kctx *c, hone__value *x, int64_t axis, int64_t start,
 hone__value *hone__k_pad(kctx *c, hone__value *x, int rank, const int64_t *pads, double value); /* begins, then ends */
 hone__value *hone__k_shape_of(kctx *c, hone__value *x, int64_t first, int64_t end); /* int64 [end - first] */
 hone__value *hone__k_concat(kctx *c, hone__value *const *in, int n, int64_t axis);
+/* float32 with a new axis of `depth`: 1 where it equals the id. ids: int64 of `rank` axes. */
+hone__value *hone__k_one_hot(kctx *c, hone__value *ids, int rank, int axis, int64_t depth);
 hone_status hone__k_refuse(kctx *c, const char *format, ...) HONE__PRINTF(2, 3); /* HONE_E_UNSUPPORTED, sticks */
 hone_status hone__k_shape_error(kctx *c, const char *format, ...) HONE__PRINTF(2, 3);
 void *hone__k_alloc(kctx *c, size_t n);         /* zeroed, dies with the context; NULL sticks HONE_E_MEMORY */

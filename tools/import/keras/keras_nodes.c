@@ -161,6 +161,9 @@ static hone_status run_node(kctx *c, kmodel *m, knode *n)
         call.args = json_object_get(n->inbound, "args");
         call.kwargs = json_object_get(n->inbound, "kwargs");
         hone__kref_walk(m, call.args, gather_tensor, &g);
+        static const char *const first[] = {"inputs", "query", "sequences", "sequence", "x", "images"};
+        for (size_t i = 0; call.in_count == 0 && i < sizeof first / sizeof first[0]; i++)
+            hone__kref_walk(m, json_object_get(call.kwargs, first[i]), gather_tensor, &g);
     } else
         old_arguments(&g, n->inbound);
     if (c->b.status != HONE_OK) return hone__at(c->b.status, "layer '%s'", m->layers[n->layer]->name);
@@ -284,7 +287,7 @@ static hone_status call_kind(kctx *c, klayer *l, kcall *call)
         return hone__kmodel_call(c, l->model, call->in, call->in_count, call->out, &call->out_count);
     }
     if (!l->kind) return refuse_class(l);
-    if (call->in_count == 0 && !l->is_op && !call->kwargs) return hone__fail(HONE_E_FORMAT, "it has no input");
+    if (call->in_count == 0 && !l->is_op) return hone__fail(HONE_E_FORMAT, "it has no input");
     return l->kind->fn(c, l, call);
 }
 

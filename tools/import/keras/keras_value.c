@@ -96,10 +96,14 @@ hone__value *hone__kt_moved(kctx *c, kt *t)
     return t->form[K_MOVED];
 }
 
-int hone__kt_best(const kt *t) { return t->form[K_MOVED] ? K_MOVED : t->form[K_FLAT] ? K_FLAT : K_PLAIN; }
+int hone__kt_best(const kt *t)
+{
+    return !t ? K_PLAIN : t->form[K_MOVED] ? K_MOVED : t->form[K_FLAT] ? K_FLAT : K_PLAIN;
+}
 
 hone__value *hone__kt_get(kctx *c, kt *t, int form)
 {
+    if (!t) return NULL;
     if (form == K_MOVED) return hone__kt_moved(c, t);
     if (form == K_FLAT && t->form[K_FLAT]) return t->form[K_FLAT];
     return hone__kt_plain(c, t);
@@ -221,6 +225,21 @@ hone__value *hone__k_shape_of(kctx *c, hone__value *x, int64_t first, int64_t en
 hone__value *hone__k_concat(kctx *c, hone__value *const *in, int n, int64_t axis)
 {
     return hone__emit(&c->b, "Concat", "concat", in, n, HONE__ATTRS(hone__a_int("axis", axis)));
+}
+
+hone__value *hone__k_one_hot(kctx *c, hone__value *ids, int rank, int axis, int64_t depth)
+{
+    int64_t *count = depth > 0 && depth <= 1 << 20 ? hone__k_alloc(c, (size_t)depth * sizeof *count) : NULL,
+            dims[HONE_MAX_RANK];
+    if (!count) {
+        hone__k_refuse(c, "%lld classes: at most 1048576", (long long)depth);
+        return NULL;
+    }
+    for (int64_t i = 0; i < depth; i++) count[i] = i;
+    hone__value *classes = hone__k_ints(c, count, (size_t)depth);
+    for (int i = axis; i <= rank; i++) dims[i - axis] = i == axis ? depth : 1;
+    if (axis < rank) classes = hone__k_reshape(c, classes, rank - axis + 1, dims);
+    return hone__k_cast(c, hone__k2(c, "Equal", hone__k_unsqueeze(c, ids, axis), classes), HONE_F32);
 }
 
 static hone_status stick(kctx *c, hone_status code, const char *format, va_list list)

@@ -37,6 +37,7 @@ static hone__value *number(kctx *c, double v) { return hone__k_scalar(c, v, HONE
 
 kt *hone__k_softmax(kctx *c, kt *t, int64_t axis, const char *op)
 {
+    if (!t) return NULL;
     int form = t->form[K_FLAT] ? K_PLAIN : hone__kt_best(t);
     int a = hone__kaxis(c, axis, t->rank);
     hone__value *x = hone__kt_get(c, t, form);
@@ -159,6 +160,7 @@ kt *hone__k_named_activation(kctx *c, const char *s, const json_t *args, kt *t)
         {"mish", "Mish"},       {"hard_silu", "HardSwish"}, {"hard_swish", "HardSwish"}};
     if (!t || c->b.status != HONE_OK) return NULL;
     t = hone__kt_cast(c, t, HONE_F32);
+    if (!t) return NULL;
     bool has_args = json_object_size(args) > 0;
     if (strcmp(s, "linear") == 0) return t;
     if (strcmp(s, "relu") == 0 && has_args)

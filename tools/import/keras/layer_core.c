@@ -89,6 +89,30 @@ static bool spell_out(const char *eq, int rank, char *out, size_t size)
     return true;
 }
 
+/* Where the input's last axes meet the kernel's first, in order ("abcd,cdef->abef"), the product is one MatMul. */
+static hone__value *einsum_product(kctx *c, klayer *l, const char *eq, kt *t, const kweight *w)
+{
+    const char *kernel = strchr(eq, ',') + 1, *out = strstr(eq, "->") + 2;
+    int joint = 0, batch, n = (int)strlen(out);
+    int64_t rows = 1, columns = 1, dims[HONE_MAX_RANK] = {0};
+    while (joint < w->rank && joint < t->rank && !strchr(out, kernel[joint])) rows *= w->dims[joint++];
+    batch = t->rank - joint;
+    for (int i = joint; i < w->rank; i++) columns *= w->dims[i];
+    bool simple = joint > 0 && batch > 0 && strncmp(eq + batch, kernel, (size_t)joint) == 0 &&
+                  strncmp(eq, out, (size_t)batch) == 0 && n == batch + w->rank - joint &&
+                  strncmp(out + batch, kernel + joint, (size_t)(w->rank - joint)) == 0;
+    for (int i = 0; i < joint && simple; i++) simple = t->dims[batch + i] == w->dims[i];
+    hone__value *x = hone__kt_plain(c, t);
+    if (!simple)
+        return hone__emit(&c->b, "Einsum", "einsum", HONE__INS(x, hone__kw_emit(c, l, w)),
+                          HONE__ATTRS(hone__a_string("equation", eq)));
+    dims[batch] = rows;
+    if (joint > 1) x = hone__k_reshape(c, x, batch + 1, dims);
+    x = hone__k2(c, "MatMul", x, hone__kw_shaped(c, l, w, 2, (int64_t[]){rows, columns}));
+    for (int i = joint; i < w->rank; i++) dims[batch + i - joint] = w->dims[i];
+    return w->rank - joint == 1 ? x : hone__k_reshape(c, x, n, dims);
+}
+
 hone_status hone__klayer_einsum_dense(kctx *c, klayer *l, kcall *call)
 {
     kt *t = hone__kt_cast(c, call->in[0], HONE_F32);
@@ -105,8 +129,7 @@ hone_status hone__klayer_einsum_dense(kctx *c, klayer *l, kcall *call)
     int rank;
     if (!einsum_dims(eq, t, &w, &rank, dims))
         return hone__k_shape_error(c, "equation '%s' does not fit an input of shape %s", given, hone__k_dims(c, t));
-    hone__value *y = hone__emit(&c->b, "Einsum", "einsum", HONE__INS(hone__kt_plain(c, t), hone__kw_emit(c, l, &w)),
-                                HONE__ATTRS(hone__a_string("equation", eq)));
+    hone__value *y = einsum_product(c, l, eq, t, &w);
     const char *axes = hone__kcfg_text(l, "bias_axes", NULL);
     if (axes && *axes) {
         int n = 0; /* the bias starts at its first named axis, with 1 where an axis has none */

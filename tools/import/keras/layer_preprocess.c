@@ -121,9 +121,7 @@ static kt *encode(kctx *c, kt *ids, const char *mode, int64_t depth)
     memcpy(dims, ids->dims, sizeof dims);
     if (one && rank > 0 && dims[rank - 1] == 1) x = hone__k_squeeze(c, x, --rank);
     if (rank >= 8) return NULL;
-    hone__value *values = hone__emit_f32(&c->b, "", (float[]){0, 1}, 1, (int64_t[]){2});
-    x = hone__emit(&c->b, "OneHot", "one_hot", HONE__INS(x, hone__k_scalar(c, (double)depth, HONE_I64), values),
-                   HONE__ATTRS(hone__a_int("axis", -1)));
+    x = hone__k_one_hot(c, x, rank, rank, depth);
     dims[rank++] = depth;
     if (!one) {
         axes[0] = rank - 2;
@@ -156,6 +154,7 @@ hone_status hone__klayer_discretization(kctx *c, klayer *l, kcall *call)
     hone__value *above = hone__k2(c, "GreaterOrEqual", x, hone__emit_f32(&c->b, "bins", bins, 1, &n));
     hone__value *count = hone__k_reduce(c, "ReduceSum", hone__k_cast(c, above, HONE_I64), axes, 1, false);
     kt *y = hone__kt_new(c, K_PLAIN, count, HONE_I64, t->rank, t->dims);
-    if (strcmp(mode, "int") != 0) y = encode(c, y, mode, n + 1);
+    y = strcmp(mode, "int") != 0 ? encode(c, y, mode, n + 1)
+                                 : hone__kt_cast(c, y, c->keras_major >= 3 ? HONE_I32 : HONE_I64);
     return hone__k_return(c, call, y);
 }

@@ -456,11 +456,7 @@ hone_status hone__kop_one_hot(kctx *c, klayer *l, kcall *call)
     int axis = hone__kaxis(c, (int64_t)hone__kop_num(l, call, 2, "axis", -1), t->rank + 1);
     int64_t dims[HONE_MAX_RANK];
     for (int i = 0; i <= t->rank; i++) dims[i] = i == axis ? (int64_t)n : t->dims[i > axis ? i - 1 : i];
-    hone__value *off_on = hone__emit_f32(&c->b, "", (float[]){0, 1}, 1, (int64_t[]){2});
-    hone__value *x =
-        hone__emit(&c->b, "OneHot", "one_hot",
-                   HONE__INS(hone__kt_plain(c, hone__kt_cast(c, t, HONE_I64)), hone__k_scalar(c, n, HONE_I64), off_on),
-                   HONE__ATTRS(hone__a_int("axis", axis)));
+    hone__value *x = hone__k_one_hot(c, hone__kt_plain(c, hone__kt_cast(c, t, HONE_I64)), t->rank, axis, (int64_t)n);
     return hone__k_return(c, call, hone__kt_new(c, K_PLAIN, x, HONE_F32, t->rank + 1, dims));
 }
 
