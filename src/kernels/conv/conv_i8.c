@@ -2,6 +2,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/conv/conv_bands.h"
 #include "kernels/conv/conv_depthwise.h"
 #include "kernels/conv/conv_plan.h"
 
@@ -23,6 +24,11 @@ struct job {
     size_t panel_bytes;         /* of one thread: panel, lane sums, fp32 rows */
     const hone__depthwise_table *planes;
     hone__depthwise_shape plane;
+    bool banded;
+    hone__conv_bands bands;
+    size_t k_ordered;  /* k with channels rounded up to four */
+    uint8_t *ordered;  /* banded: weights as [out_c, group_in / 4, taps, 4] */
+    size_t rows_bytes; /* banded: of the work space for strides */
 };
 
 static hone__conv_plan plan(const hone__conv_shape *s)
@@ -35,6 +41,15 @@ static hone__conv_plan plan(const hone__conv_shape *s)
 }
 
 enum { MAX_ROWS = 16 };
+
+/* Fewer than three channels would mostly multiply the zeros that fill up a group of four. */
+static void choose_bands(struct job *j)
+{
+    j->banded = !j->p.depthwise && hone__conv_bands_fit(&j->p) && j->p.group_in >= 3;
+    if (!j->banded) return;
+    j->bands = hone__conv_bands_make(&j->p);
+    j->k_ordered = (j->p.group_in + 3) / 4 * j->p.taps * 4;
+}
 
 static size_t panel_size(const hone__conv_plan *p) { return align((p->k + 3) / 4 * p->strip * 4); }
 
@@ -55,12 +70,20 @@ static size_t lay_out(struct job *j, char *base, int threads)
         j->panels = place(base, &at, (size_t)threads * j->panel_bytes);
         return at;
     }
+    choose_bands(j);
     j->tap = place(base, &at, p->taps * sizeof(size_t));
     j->row_add = place(base, &at, p->out_c * sizeof(int32_t));
     j->row_mul = place(base, &at, p->out_c * sizeof(int32_t));
-    j->ones = place(base, &at, p->k);
-    j->copy = place(base, &at, p->direct ? 0 : p->in_c * p->channel);
-    j->panel_bytes = panel_size(p) + align(HONE__TILE_MAX_LANES * 4) + MAX_ROWS * HONE__TILE_MAX_LANES * sizeof(float);
+    j->ones = place(base, &at, j->banded ? j->k_ordered : p->k);
+    size_t lanes_bytes = align(HONE__TILE_MAX_LANES * 4) + MAX_ROWS * HONE__TILE_MAX_LANES * sizeof(float);
+    if (j->banded) {
+        j->ordered = place(base, &at, p->out_c * j->k_ordered);
+        j->rows_bytes = align(p->stride[2] > 1 ? p->group_in * p->ext[2] : 0);
+        j->panel_bytes = align((p->group_in + 3) / 4 * j->bands.channel * 4) + j->rows_bytes + lanes_bytes;
+    } else {
+        j->copy = place(base, &at, p->direct ? 0 : p->in_c * p->channel);
+        j->panel_bytes = panel_size(p) + lanes_bytes;
+    }
     j->panels = place(base, &at, (size_t)threads * j->panel_bytes);
     return at;
 }
@@ -86,14 +109,25 @@ static void sum_rows(struct job *j, size_t begin, size_t end)
     }
 }
 
+static void order_rows(const struct job *j, size_t begin, size_t end)
+{
+    const hone__conv_plan *p = &j->p;
+    if (end > p->out_c) end = p->out_c;
+    for (size_t r = begin; r < end; r++)
+        j->tile->order_weights(j->w + r * p->k, p->group_in, p->taps, j->ordered + r * j->k_ordered);
+}
+
 static void prepare(void *ctx, size_t begin, size_t end, int thread)
 {
     struct job *j = ctx;
-    size_t copies = j->p.direct ? 0 : j->p.in_c;
+    size_t copies = j->p.direct || j->banded ? 0 : j->p.in_c;
     (void)thread;
     if (begin < copies) hone__conv_plan_copy(&j->p, j->x, 1, &j->fill, j->copy, begin, end < copies ? end : copies);
-    for (size_t i = begin < copies ? copies : begin; i < end; i++)
-        sum_rows(j, (i - copies) * SUM_ROWS, (i - copies + 1) * SUM_ROWS);
+    for (size_t i = begin < copies ? copies : begin; i < end; i++) {
+        size_t row = (i - copies) * SUM_ROWS;
+        if (j->row_add) sum_rows(j, row, row + SUM_ROWS);
+        if (j->banded) order_rows(j, row, row + SUM_ROWS);
+    }
 }
 
 static void set_output(const struct job *j, hone__tile_i8_args *t, float *rows)
@@ -122,17 +156,22 @@ static void quantize_row(const hone__tile_i8_args *t, const float *x, size_t n, 
     }
 }
 
-static void run_rows(const struct job *j, const hone__conv_item *it, hone__tile_i8_args *t, float *rows)
+/* Where the lanes of a tile go: one group's channels from first_row on, element `out` of their planes. */
+struct target {
+    size_t group, first_row, rows, out, kept;
+};
+
+static void run_rows(const struct job *j, const struct target *to, hone__tile_i8_args *t, float *rows)
 {
     const hone__conv_plan *p = &j->p;
     const hone__conv_i8_args *q = &j->q;
-    size_t mr = it->lanes <= j->tile->i8_step ? j->tile->i8_mr_thin : j->tile->i8_mr;
+    size_t mr = t->lanes <= j->tile->i8_step ? j->tile->i8_mr_thin : j->tile->i8_mr;
     bool via_rows = t->out_f32 == rows;
     float scale[MAX_ROWS];
-    for (size_t r = 0; r < it->rows; r += t->rows) {
-        size_t oc = it->group * p->group_out + it->first_row + r, at = j->y + oc * p->out_size + it->out;
-        t->rows = hone__tile_rows(it->rows, r, mr);
-        t->a = j->w + oc * p->k;
+    for (size_t r = 0; r < to->rows; r += t->rows) {
+        size_t oc = to->group * p->group_out + to->first_row + r, at = j->y + oc * p->out_size + to->out;
+        t->rows = hone__tile_rows(to->rows, r, mr);
+        t->a = j->banded ? j->ordered + oc * j->k_ordered : j->w + oc * p->k;
         t->row_add = j->row_add ? j->row_add + oc : NULL;
         t->row_mul = q->w_zp ? j->row_mul + oc : NULL;
         if (q->scale && q->scale_count > 1)
@@ -149,14 +188,31 @@ static void run_rows(const struct job *j, const hone__conv_item *it, hone__tile_
         else if (!via_rows)
             t->out_q = (uint8_t *)q->y_q + at;
         t->residual = q->y_f32 && q->ep.residual ? q->ep.residual + at : NULL;
-        j->tile->i8(t);
+        if (j->banded)
+            j->tile->i8_image(t);
+        else
+            j->tile->i8(t);
         if (q->y_i32 || q->ep.act == HONE__ACT_NONE || t->clip) continue;
         for (size_t i = 0; i < t->rows; i++) {
             float *row = t->out_f32 + i * t->out_rs;
-            hone__act_apply(&q->ep, q->ep.slope ? q->ep.slope[oc + i] : 0, row, it->kept);
-            if (via_rows) quantize_row(t, row, it->kept, (uint8_t *)q->y_q + at + i * p->out_size);
+            hone__act_apply(&q->ep, q->ep.slope ? q->ep.slope[oc + i] : 0, row, to->kept);
+            if (via_rows) quantize_row(t, row, to->kept, (uint8_t *)q->y_q + at + i * p->out_size);
         }
     }
+}
+
+/* A row of ones gives the lanes' sums. */
+static void lane_sums(const struct job *j, hone__tile_i8_args ones, int32_t *sums)
+{
+    ones.rows = 1;
+    ones.a = j->ones;
+    ones.out_i32 = sums;
+    ones.keep = ones.lanes == 64 ? ~(uint64_t)0 : ((uint64_t)1 << ones.lanes) - 1;
+    memset(sums, 0, HONE__TILE_MAX_LANES * 4);
+    if (j->banded)
+        j->tile->i8_image(&ones);
+    else
+        j->tile->i8(&ones);
 }
 
 static void item(const struct job *j, size_t index, char *panel)
@@ -164,19 +220,19 @@ static void item(const struct job *j, size_t index, char *panel)
     const hone__conv_plan *p = &j->p;
     hone__conv_item it = hone__conv_plan_item(p, index);
     if (!it.keep) return;
-    int32_t *lane_sum = (int32_t *)(panel + panel_size(p));
-    float *rows = (float *)(panel + panel_size(p) + align(HONE__TILE_MAX_LANES * 4));
+    int32_t *sums = (int32_t *)(void *)(panel + panel_size(p));
+    float *rows = (float *)(void *)(panel + panel_size(p) + align(HONE__TILE_MAX_LANES * 4));
     size_t width = (it.lanes + p->step - 1) / p->step * p->step;
-    hone__tile_pack_args pack = {j->source + it.group * p->group_in * p->channel + it.from,
-                                 p->channel,
-                                 j->tap,
-                                 p->group_in,
-                                 p->taps,
-                                 it.lanes,
-                                 width,
-                                 j->flip,
-                                 (uint8_t *)panel,
-                                 width * 4};
+    hone__tile_pack_args pack = {.src = j->source + it.group * p->group_in * p->channel + it.from,
+                                 .src_rs = p->channel,
+                                 .tap = j->tap,
+                                 .channels = p->group_in,
+                                 .taps = p->taps,
+                                 .lanes = it.lanes,
+                                 .width = width,
+                                 .flip = j->flip,
+                                 .panel = (uint8_t *)panel,
+                                 .panel_rs = width * 4};
     j->tile->pack_i8(&pack);
     hone__tile_i8_args t = {.lanes = it.lanes,
                             .k = p->k,
@@ -184,26 +240,60 @@ static void item(const struct job *j, size_t index, char *panel)
                             .a_unsigned = !j->q.w_signed,
                             .panel = (uint8_t *)panel,
                             .width = width,
-                            .lane_sum = lane_sum,
+                            .lane_sum = sums,
                             .keep = it.keep,
                             .out_rs = p->out_size};
-    if (j->q.w_zp) { /* a row of ones gives the lanes' sums */
-        hone__tile_i8_args ones = t;
-        ones.rows = 1;
-        ones.a = j->ones;
-        ones.out_i32 = lane_sum;
-        ones.keep = it.lanes == 64 ? ~(uint64_t)0 : ((uint64_t)1 << it.lanes) - 1;
-        memset(lane_sum, 0, HONE__TILE_MAX_LANES * 4);
-        j->tile->i8(&ones);
-    }
+    if (j->q.w_zp) lane_sums(j, t, sums);
     set_output(j, &t, rows);
-    run_rows(j, &it, &t, rows);
+    struct target to = {it.group, it.first_row, it.rows, it.out, it.kept};
+    run_rows(j, &to, &t, rows);
+}
+
+static void band_item(const struct job *j, size_t index, char *local)
+{
+    const hone__conv_plan *p = &j->p;
+    const hone__conv_bands *b = &j->bands;
+    hone__conv_band it = hone__conv_bands_item(b, index);
+    size_t groups = (p->group_in + 3) / 4;
+    char *work = local + align(groups * b->channel * 4), *lanes = work + j->rows_bytes;
+    int32_t *sums = (int32_t *)(void *)lanes;
+    float *rows = (float *)(void *)(lanes + align(HONE__TILE_MAX_LANES * 4));
+    hone__conv_bands_copy_i8(b, &it, j->tile, j->x + it.group * p->group_in * p->in_size, j->fill, j->flip,
+                             (uint8_t *)work, (uint8_t *)local);
+    size_t strip = hone__strip_lanes(it.lanes, p->step, j->tile->i8_nr);
+    for (size_t lane = 0; lane < it.lanes; lane += strip) {
+        hone__tile_i8_args t = {.lanes = it.lanes - lane < strip ? it.lanes - lane : strip,
+                                .k = j->k_ordered,
+                                .a_rs = j->k_ordered,
+                                .a_unsigned = !j->q.w_signed,
+                                .panel = (uint8_t *)local + lane * 4,
+                                .channels = groups,
+                                .taps = p->taps,
+                                .b_rs = b->channel,
+                                .tap = j->tap,
+                                .lane_sum = sums,
+                                .out_rs = p->out_size};
+        t.width = (t.lanes + p->step - 1) / p->step * p->step;
+        t.keep = hone__conv_kept_lanes(p, lane, t.lanes);
+        if (!t.keep) continue;
+        if (j->q.w_zp) lane_sums(j, t, sums);
+        set_output(j, &t, rows);
+        struct target to = {it.group, it.first_row, it.channels, hone__conv_bands_out(p, &it, lane),
+                            (size_t)__builtin_popcountll(t.keep)};
+        run_rows(j, &to, &t, rows);
+    }
 }
 
 static void items(void *ctx, size_t begin, size_t end, int thread)
 {
     struct job *j = ctx;
-    for (size_t i = begin; i < end; i++) item(j, i, j->panels + (size_t)thread * j->panel_bytes);
+    char *own = j->panels + (size_t)thread * j->panel_bytes;
+    for (size_t i = begin; i < end; i++) {
+        if (j->banded)
+            band_item(j, i, own);
+        else
+            item(j, i, own);
+    }
 }
 
 /* Output channels [begin, end) of one image, plane by plane. */
@@ -245,6 +335,8 @@ void hone__conv_i8(const hone__conv_shape *s, const hone__conv_i8_args *args, vo
     j.planes = hone__depthwise_table_of(hone__cpu_tier());
     if (j.p.depthwise)
         hone__depthwise_fits(j.planes, &j.p, &j.plane);
+    else if (j.banded)
+        hone__conv_bands_taps(&j.bands, j.tap);
     else
         hone__conv_plan_taps(&j.p, j.tap);
     /* The packed bytes must have the other signedness than the weights. */
@@ -252,9 +344,12 @@ void hone__conv_i8(const hone__conv_shape *s, const hone__conv_i8_args *args, vo
     j.flip = flip ? 0x80 : 0;
     j.x_zp = args->x_zp + (!flip ? 0 : args->x_signed ? 128 : -128);
     bool sums = j.x_zp != 0 || args->w_zp;
-    if (args->w_zp && !j.p.depthwise) memset(j.ones, 1, j.p.k);
+    if (args->w_zp && !j.p.depthwise)
+        for (size_t i = 0; i < (j.banded ? j.k_ordered : j.p.k); i++)
+            j.ones[i] = !j.banded || i / 4 / j.p.taps * 4 + i % 4 < j.p.group_in; /* not the channels that fill up */
     if (!sums) j.row_add = NULL;
-    size_t copies = j.p.direct ? 0 : j.p.in_c, blocks = sums ? (j.p.out_c + SUM_ROWS - 1) / SUM_ROWS : 0;
+    size_t copies = j.p.direct || j.banded ? 0 : j.p.in_c;
+    size_t blocks = sums || j.banded ? (j.p.out_c + SUM_ROWS - 1) / SUM_ROWS : 0;
     size_t per_item = j.p.channel >= 16384 ? 1 : 16384 / j.p.channel + 1;
     for (size_t n = 0; n < j.p.batch; n++) {
         j.x = (const uint8_t *)args->x + n * j.p.in_c * j.p.in_size;
@@ -266,6 +361,6 @@ void hone__conv_i8(const hone__conv_shape *s, const hone__conv_i8_args *args, vo
         j.source = j.p.direct ? j.x : j.copy;
         if (n > 0) blocks = 0; /* row sums serve every image */
         if (copies + blocks) hone__pool_run(pool, copies + blocks, per_item, prepare, &j);
-        hone__pool_run(pool, j.p.items, j.p.grain, items, &j);
+        hone__pool_run(pool, j.banded ? j.bands.items : j.p.items, j.banded ? j.bands.grain : j.p.grain, items, &j);
     }
 }
