@@ -163,11 +163,9 @@ void hone__conv_bands_copy_i8(const hone__conv_bands *b, const hone__conv_band *
                 continue;
             }
             const uint8_t *from = x + s.at + (r - s.top) * p->in[2] * p->stride[1];
-            for (size_t c = 0; step > 1 && c < p->group_in; c++)
-                if (step == 2)
-                    tile->second_u8(from + c * p->in_size, n, rows + c * width);
-                else
-                    for (size_t k = 0; k < n; k++) rows[c * width + k] = from[c * p->in_size + k * step];
+            if (step == 2) tile->second_u8(from, p->in_size, p->group_in, n, rows, width);
+            for (size_t c = 0; step > 2 && c < p->group_in; c++)
+                for (size_t k = 0; k < n; k++) rows[c * width + k] = from[c * p->in_size + k * step];
             row_i8(b, tile, step > 1 ? rows : from, step > 1 ? width : p->in_size, s.left, n, flip, four, row);
         }
     }

@@ -108,9 +108,10 @@ void hone__tile_i8_image_scalar(const hone__tile_i8_args *t)
     for (size_t r = 0; r < t->rows; r++) hone__tile_i8_finish(t, r, acc[r]);
 }
 
-void hone__tile_second_u8_scalar(const uint8_t *from, size_t n, uint8_t *to)
+void hone__tile_second_u8_scalar(const uint8_t *from, size_t from_rs, size_t rows, size_t n, uint8_t *to, size_t to_rs)
 {
-    for (size_t i = 0; i < n; i++) to[i] = from[2 * i];
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < n; i++) to[r * to_rs + i] = from[r * from_rs + 2 * i];
 }
 
 void hone__tile_copy_rows_f32_scalar(const float *from, size_t from_rs, size_t step, size_t rows, size_t n, size_t left,

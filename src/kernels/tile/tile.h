@@ -93,9 +93,10 @@ typedef struct hone__tile_table {
     void (*i8)(const hone__tile_i8_args *t);
     void (*i8_image)(const hone__tile_i8_args *t);
     void (*pack_i8)(const hone__tile_pack_args *p);
-    /* to[i] = from[2 i], nothing beyond from[2 (n - 1)] is read */
-    void (*second_u8)(const uint8_t *from, size_t n, uint8_t *to);
-    /* rows of `width`: left zeros, from[r * from_rs + i * step] for i < n, zeros; step 1 or 2 */
+    /* to[r * to_rs + i] = from[r * from_rs + 2 i] for i < n; nothing beyond a row's 2 (n - 1) is read */
+    void (*second_u8)(const uint8_t *from, size_t from_rs, size_t rows, size_t n, uint8_t *to, size_t to_rs);
+    /* rows of `width`: left zeros, from[r * from_rs + i * step] for i < n, zeros; step 1 or 2. Up to 15 elements behind
+     * the last row may be overwritten. */
     void (*copy_rows_f32)(const float *from, size_t from_rs, size_t step, size_t rows, size_t n, size_t left,
                           size_t width, float *to);
     /* to[c / 4, t, c % 4] = w[c, t], zero for c >= channels */

@@ -65,6 +65,26 @@ INLINE void store_plain(const hone__tile_f32_args *t, int rows, int vectors, con
     }
 }
 
+/* The same where some lanes are dropped. */
+INLINE void store_kept(const hone__tile_f32_args *t, int rows, int vectors, const __m512 *acc)
+{
+    float inf = __builtin_inff();
+    __m512 lo = _mm512_set1_ps(t->clip ? t->lo : -inf), hi = _mm512_set1_ps(t->clip ? t->hi : inf);
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++) {
+        float *out = t->out + (size_t)r * t->out_rs;
+        __m512 bias = _mm512_set1_ps(t->row_bias ? t->row_bias[r] : -0.0f);
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) {
+            __mmask16 in = (__mmask16)(t->keep >> (16 * v));
+            unsigned count = (unsigned)__builtin_popcount(in);
+            __m512 x = _mm512_min_ps(hi, _mm512_max_ps(lo, _mm512_add_ps(acc[r * vectors + v], bias)));
+            _mm512_mask_storeu_ps(out, (__mmask16)((1u << count) - 1), _mm512_maskz_compress_ps(in, x));
+            out += count;
+        }
+    }
+}
+
 static __attribute__((noinline)) void store_spilled(const hone__tile_f32_args *t, int rows, int vectors,
                                                     const __m512 *acc)
 {
@@ -86,8 +106,11 @@ static __attribute__((noinline)) void store_spilled(const hone__tile_f32_args *t
     {                                                                                                                \
         PRODUCTS(R, V)                                                                                               \
         uint64_t all = t->lanes == 64 ? ~(uint64_t)0 : ((uint64_t)1 << t->lanes) - 1;                                \
-        if (t->keep == all && t->alpha == 1.0f && !t->accumulate && !t->lane_bias && !t->residual) {                 \
+        int simple = t->alpha == 1.0f && !t->accumulate && !t->lane_bias && !t->residual;                            \
+        if (simple && t->keep == all) {                                                                              \
             store_plain(t, R, V, &acc[0][0], last);                                                                  \
+        } else if (simple) {                                                                                         \
+            store_kept(t, R, V, &acc[0][0]);                                                                         \
         } else {                                                                                                     \
             __m512 copy[R * V];                                                                                      \
             _Pragma("GCC unroll 12") for (int r = 0; r < R; r++) _Pragma("GCC unroll 4") for (int v = 0; v < V; v++) \
@@ -132,27 +155,48 @@ INLINE uint32_t bits_between(ptrdiff_t first, ptrdiff_t last)
     return (~(uint32_t)0 >> (32 - (last - first))) << first;
 }
 
-/* Padding needs no stores of its own: masked-out elements load as zeros. */
+/* 16 elements from p of which those in `in` exist; step 2: every second of the 32 */
+INLINE __m512 load_step(const float *p, uint32_t in, size_t step)
+{
+    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    __m512 a = _mm512_maskz_loadu_ps((__mmask16)in, p);
+    if (step == 1) return a;
+    return _mm512_permutex2var_ps(a, even, _mm512_maskz_loadu_ps((__mmask16)(in >> 16), p + 16));
+}
+
+INLINE void copy_rows(const float *from, size_t from_rs, size_t step, size_t rows, size_t n, size_t left, size_t width,
+                      float *to)
+{
+    enum { CHUNKS = 16 };
+    uint32_t in[CHUNKS];
+    size_t chunks = (width + 15) / 16;
+    ptrdiff_t shift = (ptrdiff_t)left, count = (ptrdiff_t)n, s = (ptrdiff_t)step;
+    for (size_t first = 0; first < chunks; first += CHUNKS) { /* wide rows in passes, without spill */
+        size_t end = chunks - first < CHUNKS ? chunks : first + CHUNKS;
+        for (size_t c = first; c < end; c++) {
+            ptrdiff_t at = s * ((ptrdiff_t)(c * 16) - shift);
+            in[c - first] = bits_between(-at, s * (count - 1) + 1 - at);
+        }
+        for (size_t r = 0; r < rows; r++)
+            for (size_t c = first; c < end; c++) {
+                ptrdiff_t at = s * ((ptrdiff_t)(c * 16) - shift);
+                __m512 v = load_step(from + r * from_rs + at, in[c - first], step);
+                float *out = to + r * width + c * 16;
+                if (chunks <= CHUNKS || c * 16 + 16 <= width)
+                    _mm512_storeu_ps(out, v);
+                else
+                    _mm512_mask_storeu_ps(out, (__mmask16)((1u << (width - c * 16)) - 1), v);
+            }
+    }
+}
+
+/* Padding needs no stores of its own: elements that do not exist load as zeros. Rows ascend, so that what a vector
+ * writes behind its row is overwritten by the next. */
 void hone__tile_copy_rows_f32_avx512vnni(const float *from, size_t from_rs, size_t step, size_t rows, size_t n,
                                          size_t left, size_t width, float *to)
 {
-    const __m512i even = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
-    for (size_t x = 0; x < width; x += 16) {
-        ptrdiff_t at = (ptrdiff_t)x - (ptrdiff_t)left; /* the element of the source under lane 0 */
-        __mmask16 out = width - x >= 16 ? 0xffff : (__mmask16)((1u << (width - x)) - 1);
-        uint32_t in = bits_between(-at, (ptrdiff_t)n - at);
-        if (step == 1) {
-            for (size_t r = 0; r < rows; r++)
-                _mm512_mask_storeu_ps(to + r * width + x, out,
-                                      _mm512_maskz_loadu_ps((__mmask16)in, from + r * from_rs + at));
-            continue;
-        }
-        uint32_t wide = bits_between(-2 * at, 2 * (ptrdiff_t)n - 1 - 2 * at);
-        for (size_t r = 0; r < rows; r++) {
-            const float *p = from + r * from_rs + 2 * at;
-            __m512 a = _mm512_maskz_loadu_ps((__mmask16)wide, p);
-            __m512 b = _mm512_maskz_loadu_ps((__mmask16)(wide >> 16), p + 16);
-            _mm512_mask_storeu_ps(to + r * width + x, out, _mm512_permutex2var_ps(a, even, b));
-        }
-    }
+    if (step == 1)
+        copy_rows(from, from_rs, 1, rows, n, left, width, to);
+    else
+        copy_rows(from, from_rs, 2, rows, n, left, width, to);
 }

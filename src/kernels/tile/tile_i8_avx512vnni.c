@@ -162,13 +162,17 @@ void hone__tile_i8_image_avx512vnni(const hone__tile_i8_args *t)
     images[t->a_unsigned != 0][t->rows - 1][(t->lanes + 15) / 16 - 1](t);
 }
 
-void hone__tile_second_u8_avx512vnni(const uint8_t *from, size_t n, uint8_t *to)
+void hone__tile_second_u8_avx512vnni(const uint8_t *from, size_t from_rs, size_t rows, size_t n, uint8_t *to,
+                                     size_t to_rs)
 {
     for (size_t i = 0; i < n; i += 32) {
         size_t left = n - i < 32 ? n - i : 32;
         __mmask64 in = ~(__mmask64)0 >> (65 - 2 * left);
-        __m256i v = _mm512_cvtepi16_epi8(_mm512_maskz_loadu_epi8(in, from + 2 * i));
-        _mm256_mask_storeu_epi8(to + i, (__mmask32)(~(uint32_t)0 >> (32 - left)), v);
+        __mmask32 out = (__mmask32)(~(uint32_t)0 >> (32 - left));
+        for (size_t r = 0; r < rows; r++) {
+            __m256i v = _mm512_cvtepi16_epi8(_mm512_maskz_loadu_epi8(in, from + r * from_rs + 2 * i));
+            _mm256_mask_storeu_epi8(to + r * to_rs + i, out, v);
+        }
     }
 }
 

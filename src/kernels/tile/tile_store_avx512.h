@@ -14,24 +14,35 @@ enum output { OUT_I32, OUT_F32, OUT_Q };
 typedef struct sink {
     __m512 lo, hi, q_inv, q_lo, q_hi;
     __m512i q_zp;
+    int clip_first; /* OUT_Q: lo and hi are not yet part of q_lo and q_hi */
 } sink;
 
+/* Rounding is monotonic, so that with q_inv > 0 clipping to [lo, hi] and scaling is scaling and clipping to
+ * [lo q_inv, hi q_inv]. */
 INLINE sink sink_of(const hone__tile_i8_args *t)
 {
-    float inf = __builtin_inff();
-    return (sink){_mm512_set1_ps(t->clip ? t->lo : -inf),
-                  _mm512_set1_ps(t->clip ? t->hi : inf),
+    float inf = __builtin_inff(), lo = t->clip ? t->lo : -inf, hi = t->clip ? t->hi : inf, q_lo = t->q_lo,
+          q_hi = t->q_hi;
+    int joined = t->q_inv > 0 && lo < hi;
+    if (joined) {
+        q_lo = lo * t->q_inv > q_lo ? lo * t->q_inv : q_lo;
+        q_hi = hi * t->q_inv < q_hi ? hi * t->q_inv : q_hi;
+        if (q_lo > t->q_hi) q_lo = t->q_hi;
+        if (q_hi < t->q_lo) q_hi = t->q_lo;
+    }
+    return (sink){_mm512_set1_ps(lo),
+                  _mm512_set1_ps(hi),
                   _mm512_set1_ps(t->q_inv),
-                  _mm512_set1_ps(t->q_lo),
-                  _mm512_set1_ps(t->q_hi),
-                  _mm512_set1_epi32(t->q_zp)};
+                  _mm512_set1_ps(q_lo),
+                  _mm512_set1_ps(q_hi),
+                  _mm512_set1_epi32(t->q_zp),
+                  !joined};
 }
 
+/* NaN passes MAX and MIN as their second operand, converts to 0x80000000 and leaves the zero point in the low byte. */
 INLINE __m128i quantized(const sink *k, __m512 v)
 {
-    v = _mm512_mul_ps(v, k->q_inv);
-    v = _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(v, v, _CMP_ORD_Q), v);
-    v = _mm512_min_ps(_mm512_max_ps(v, k->q_lo), k->q_hi);
+    v = _mm512_min_ps(k->q_hi, _mm512_max_ps(k->q_lo, _mm512_mul_ps(v, k->q_inv)));
     return _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(v), k->q_zp));
 }
 
@@ -57,7 +68,8 @@ INLINE void store(const hone__tile_i8_args *t, const sink *k, enum output kind, 
     v = _mm512_add_ps(v, bias);
     if (lane_terms && t->lane_bias) v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(in, t->lane_bias + lane));
     if (lane_terms && t->residual) v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(out, t->residual + at));
-    v = _mm512_min_ps(k->hi, _mm512_max_ps(k->lo, v)); /* the second operand is the result when either is NaN */
+    if (kind != OUT_Q || k->clip_first)
+        v = _mm512_min_ps(k->hi, _mm512_max_ps(k->lo, v)); /* the second operand is the result when either is NaN */
     if (kind == OUT_F32)
         _mm512_mask_storeu_ps(t->out_f32 + at, out, v);
     else
