@@ -1,8 +1,10 @@
-/* op_conv.c: Conv, its fused form of domain hone (bias, residual, activation), ConvTranspose. fp32. */
+/* op_conv.c: Conv, its fused form of domain hone (bias, residual, activation), ConvTranspose. float32,
+ * other floats through it. */
 #include <string.h>
 
 #include "conv_shape.h"
 #include "epilogue_attrs.h"
+#include "widen.h"
 
 /* Inputs: x, w, bias?, residual? (fused form only) */
 hone_status hone__conv_infer(hone__infer *x, hone__window *w, bool *known)
@@ -11,8 +13,7 @@ hone_status hone__conv_infer(hone__infer *x, hone__window *w, bool *known)
     int64_t group = hone__node_int(x->node, "group", 1), kernel[HONE__WINDOW_MAX];
     *known = false;
     if (s->rank < 0 || k->rank < 0) return HONE_OK;
-    if (s->rank < 3 || s->rank > 5)
-        return hone__fail(HONE_E_SHAPE, "input 0 has rank %d, expected 3 to 5", s->rank);
+    if (s->rank < 3 || s->rank > 5) return hone__fail(HONE_E_SHAPE, "input 0 has rank %d, expected 3 to 5", s->rank);
     HONE__TRY(hone__infer_rank(x, 1, s->rank));
     if (group < 1) return hone__fail(HONE_E_SHAPE, "group is %lld", (long long)group);
     if (k->dims[0] >= 0 && k->dims[0] % group)
@@ -49,7 +50,8 @@ static hone_status infer_conv(hone__infer *x)
     x->out[0].dtype = x->in[0].dtype;
     HONE__TRY(hone__conv_infer(x, &w, &known));
     const hone__shape *b = &x->in[2 < x->input_count ? 2 : 0].shape, *k = &x->in[1].shape;
-    if (hone__has_input(x, 2) && k->rank > 0 && b->rank >= 0 && (b->rank != 1 || !hone__dims_agree(b->dims[0], k->dims[0])))
+    if (hone__has_input(x, 2) && k->rank > 0 && b->rank >= 0 &&
+        (b->rank != 1 || !hone__dims_agree(b->dims[0], k->dims[0])))
         return hone__fail(HONE_E_SHAPE, "the bias does not have one value per output channel");
     return HONE_OK;
 }
@@ -61,8 +63,11 @@ hone_status hone__conv_shape_make(const hone__node *n, const hone__tensor *x, co
     hone__window win;
     memcpy(s.dims, x->dims, sizeof s.dims);
     HONE__TRY(hone__window_read(n, &s, w->dims + 2, &win));
-    *cs = (hone__conv_shape){.batch = (size_t)x->dims[0], .groups = (size_t)hone__node_int(n, "group", 1),
-                             .in_c = (size_t)x->dims[1], .out_c = (size_t)w->dims[0], .rank = win.rank};
+    *cs = (hone__conv_shape){.batch = (size_t)x->dims[0],
+                             .groups = (size_t)hone__node_int(n, "group", 1),
+                             .in_c = (size_t)x->dims[1],
+                             .out_c = (size_t)w->dims[0],
+                             .rank = win.rank};
     hone__window_copy(&win, x->dims + 2, cs->kernel, cs->stride, cs->dilation, cs->pad, cs->in, cs->out);
     return HONE_OK;
 }
@@ -76,8 +81,6 @@ static hone_status prepare_conv(hone__prepare *p)
 {
     state *s = hone__arena_zalloc(p->arena, sizeof *s);
     if (!s) return hone__out_of_memory(sizeof *s);
-    if (p->in[0]->dtype != HONE_F32)
-        return hone__fail(HONE_E_UNSUPPORTED, "type %s", hone_dtype_name(p->in[0]->dtype));
     HONE__TRY(hone__conv_shape_make(p->node, p->in[0], p->in[1], &s->shape));
     s->ep = hone__epilogue_read(p->node);
     p->state = s;
@@ -95,8 +98,9 @@ static hone_status run_conv(hone__run *r)
     hone__conv_f32(&s->shape, r->in[0]->data, r->in[1]->data, &ep, hone__out_data(r, 0), r->scratch, r->pool);
     return HONE_OK;
 }
-const hone__op hone__op_conv = {"", "Conv", infer_conv, prepare_conv, run_conv, 0};
-const hone__op hone__op_hone_conv = {"hone", "Conv", infer_conv, prepare_conv, run_conv, 0};
+HONE__WIDENED(conv, prepare_conv, run_conv)
+const hone__op hone__op_conv = {"", "Conv", infer_conv, wide_prepare_conv, wide_run_conv, 0};
+const hone__op hone__op_hone_conv = {"hone", "Conv", infer_conv, wide_prepare_conv, wide_run_conv, 0};
 
 /* ConvTranspose: output sizes from output_shape, or stride * (in - 1) + output_padding + reach - pads. */
 typedef struct transpose_window {
@@ -119,7 +123,8 @@ static hone_status transpose_axis(const hone__node *n, transpose_window *w, int 
     int64_t full = (in - 1) * w->stride[i] + reach + more;
     int64_t begin = list_at(pads, cp, i, 0), end = list_at(pads, cp, w->rank + i, 0);
     bool same = !strncmp(auto_pad, "SAME", 4);
-    if (more < 0 || begin < 0 || end < 0 || full > INT32_MAX) return hone__fail(HONE_E_SHAPE, "axis %d does not fit", i + 2);
+    if (more < 0 || begin < 0 || end < 0 || full > INT32_MAX)
+        return hone__fail(HONE_E_SHAPE, "axis %d does not fit", i + 2);
     if (sizes || same) {
         int64_t want = sizes ? list_at(sizes, co, (int)co - w->rank + i, -1) : in * w->stride[i];
         int64_t total = full - want;
@@ -145,8 +150,8 @@ static hone_status transpose_read(const hone__node *n, const int64_t *in, const 
         w->kernel[i] = kernel[i];
         w->stride[i] = list_at(strides, cs, i, 1);
         w->dilation[i] = list_at(dilations, cd, i, 1);
-        if (kernel[i] < 1 || kernel[i] > INT32_MAX || w->stride[i] < 1 || w->stride[i] > 1 << 20 || w->dilation[i] < 1 ||
-            w->dilation[i] > 1 << 20 || in[i] > INT32_MAX)
+        if (kernel[i] < 1 || kernel[i] > INT32_MAX || w->stride[i] < 1 || w->stride[i] > 1 << 20 ||
+            w->dilation[i] < 1 || w->dilation[i] > 1 << 20 || in[i] > INT32_MAX)
             return hone__fail(HONE_E_SHAPE, "stride, dilation or kernel of axis %d makes no sense", i + 2);
         w->out[i] = -1;
         if (in[i] >= 0) HONE__TRY(transpose_axis(n, w, i, in[i]));
@@ -182,11 +187,13 @@ static hone_status prepare_conv_transpose(hone__prepare *p)
     state *s = hone__arena_zalloc(p->arena, sizeof *s);
     transpose_window w;
     if (!s) return hone__out_of_memory(sizeof *s);
-    if (x->dtype != HONE_F32) return hone__fail(HONE_E_UNSUPPORTED, "type %s", hone_dtype_name(x->dtype));
     HONE__TRY(transpose_read(p->node, x->dims + 2, k->dims + 2, x->rank - 2, &w));
     hone__conv_shape *c = &s->shape;
-    *c = (hone__conv_shape){.batch = (size_t)x->dims[0], .groups = (size_t)hone__node_int(p->node, "group", 1),
-                            .in_c = (size_t)x->dims[1], .out_c = (size_t)p->out[0]->dims[1], .rank = w.rank};
+    *c = (hone__conv_shape){.batch = (size_t)x->dims[0],
+                            .groups = (size_t)hone__node_int(p->node, "group", 1),
+                            .in_c = (size_t)x->dims[1],
+                            .out_c = (size_t)p->out[0]->dims[1],
+                            .rank = w.rank};
     for (int i = 0; i < w.rank; i++) {
         c->kernel[i] = (size_t)w.kernel[i];
         c->stride[i] = (size_t)w.stride[i];
@@ -205,8 +212,10 @@ static hone_status run_conv_transpose(hone__run *r)
     const state *s = r->state;
     hone__epilogue ep = {.bias = r->input_count > 2 && r->in[2] ? r->in[2]->data : NULL};
     if (r->out[0]->count)
-        hone__conv_transpose_f32(&s->shape, r->in[0]->data, r->in[1]->data, &ep, hone__out_data(r, 0), r->scratch, r->pool);
+        hone__conv_transpose_f32(&s->shape, r->in[0]->data, r->in[1]->data, &ep, hone__out_data(r, 0), r->scratch,
+                                 r->pool);
     return HONE_OK;
 }
-const hone__op hone__op_conv_transpose = {"", "ConvTranspose", infer_conv_transpose, prepare_conv_transpose,
-                                          run_conv_transpose, 0};
+HONE__WIDENED(conv_transpose, prepare_conv_transpose, run_conv_transpose)
+const hone__op hone__op_conv_transpose = {
+    "", "ConvTranspose", infer_conv_transpose, wide_prepare_conv_transpose, wide_run_conv_transpose, 0};

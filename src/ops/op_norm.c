@@ -1,11 +1,12 @@
 /* op_norm.c: BatchNormalization (inference), LayerNormalization, RMSNormalization, InstanceNormalization,
- * GroupNormalization, Softmax, LogSoftmax. float32. */
+ * GroupNormalization, Softmax, LogSoftmax. float32, other floats through it. */
 #include <math.h>
 #include <string.h>
 
 #include "infer.h"
 #include "kernels/norm/norm.h"
 #include "kernels/vec/vec.h"
+#include "widen.h"
 
 static hone_status need_f32(const hone__tensor *t)
 {
@@ -15,7 +16,8 @@ static hone_status need_f32(const hone__tensor *t)
 static hone_status channel_params(const hone__infer *x, int first, int last)
 {
     const hone__shape *s = &x->in[0].shape;
-    if (s->rank >= 0 && s->rank < 2) return hone__fail(HONE_E_SHAPE, "input 0 has rank %d, expected at least 2", s->rank);
+    if (s->rank >= 0 && s->rank < 2)
+        return hone__fail(HONE_E_SHAPE, "input 0 has rank %d, expected at least 2", s->rank);
     for (int i = first; i <= last; i++) {
         HONE__TRY(hone__infer_rank(x, i, 1));
         if (s->rank >= 2 && x->in[i].shape.rank == 1 && !hone__dims_agree(x->in[i].shape.dims[0], s->dims[1]))
@@ -73,8 +75,13 @@ static hone_status run_batch_norm(hone__run *r)
     hone__pool_run(r->pool, n * c, 8192 / (p.size ? p.size : 1) + 1, scale_planes, &p);
     return HONE_OK;
 }
-const hone__op hone__op_batch_normalization = {"", "BatchNormalization", infer_batch_norm, prepare_batch_norm,
-                                               run_batch_norm, HONE__OP_INPLACE};
+HONE__WIDENED(batch_normalization, prepare_batch_norm, run_batch_norm)
+const hone__op hone__op_batch_normalization = {"",
+                                               "BatchNormalization",
+                                               infer_batch_norm,
+                                               wide_prepare_batch_normalization,
+                                               wide_run_batch_normalization,
+                                               HONE__OP_INPLACE};
 
 static hone_status infer_rows(hone__infer *x)
 {
@@ -118,7 +125,12 @@ static hone_status run_layer_norm(hone__run *r)
                          r->in[1]->data, r->input_count > 2 && r->in[2] ? r->in[2]->data : NULL, mean, inv, r->pool);
     return HONE_OK;
 }
-const hone__op hone__op_layer_normalization = {"", "LayerNormalization", infer_rows, NULL, run_layer_norm,
+HONE__WIDENED(layer_normalization, NULL, run_layer_norm)
+const hone__op hone__op_layer_normalization = {"",
+                                               "LayerNormalization",
+                                               infer_rows,
+                                               wide_prepare_layer_normalization,
+                                               wide_run_layer_normalization,
                                                HONE__OP_INPLACE};
 
 static hone_status run_rms_norm(hone__run *r)
@@ -129,7 +141,9 @@ static hone_status run_rms_norm(hone__run *r)
                        r->in[1]->data, NULL, r->pool);
     return HONE_OK;
 }
-const hone__op hone__op_rms_normalization = {"", "RMSNormalization", infer_rows, NULL, run_rms_norm, HONE__OP_INPLACE};
+HONE__WIDENED(rms_normalization, NULL, run_rms_norm)
+const hone__op hone__op_rms_normalization = {
+    "", "RMSNormalization", infer_rows, wide_prepare_rms_normalization, wide_run_rms_normalization, HONE__OP_INPLACE};
 
 static hone_status infer_channels(hone__infer *x)
 {
@@ -159,9 +173,19 @@ static hone_status run_group_norm(hone__run *r)
     return group_norm(r, g < 0 ? 0 : (size_t)g);
 }
 static hone_status run_instance_norm(hone__run *r) { return group_norm(r, (size_t)r->in[0]->dims[1]); }
-const hone__op hone__op_group_normalization = {"", "GroupNormalization", infer_channels, NULL, run_group_norm,
+HONE__WIDENED(group_normalization, NULL, run_group_norm)
+const hone__op hone__op_group_normalization = {"",
+                                               "GroupNormalization",
+                                               infer_channels,
+                                               wide_prepare_group_normalization,
+                                               wide_run_group_normalization,
                                                HONE__OP_INPLACE};
-const hone__op hone__op_instance_normalization = {"", "InstanceNormalization", infer_channels, NULL, run_instance_norm,
+HONE__WIDENED(instance_normalization, NULL, run_instance_norm)
+const hone__op hone__op_instance_normalization = {"",
+                                                  "InstanceNormalization",
+                                                  infer_channels,
+                                                  wide_prepare_instance_normalization,
+                                                  wide_run_instance_normalization,
                                                   HONE__OP_INPLACE};
 
 static hone_status infer_softmax(hone__infer *x)
@@ -170,7 +194,8 @@ static hone_status infer_softmax(hone__infer *x)
     HONE__TRY(hone__infer_arity(x, 1, 1));
     HONE__TRY(hone__infer_float(x, 0));
     hone__infer_same(x, 0, 0);
-    return x->in[0].shape.rank < 0 ? HONE_OK : hone__axis(hone__node_int(x->node, "axis", -1), x->in[0].shape.rank, &axis);
+    return x->in[0].shape.rank < 0 ? HONE_OK
+                                   : hone__axis(hone__node_int(x->node, "axis", -1), x->in[0].shape.rank, &axis);
 }
 
 static hone_status softmax(hone__run *r, int log_softmax)
@@ -188,5 +213,9 @@ static hone_status softmax(hone__run *r, int log_softmax)
 }
 static hone_status run_softmax(hone__run *r) { return softmax(r, 0); }
 static hone_status run_log_softmax(hone__run *r) { return softmax(r, 1); }
-const hone__op hone__op_softmax = {"", "Softmax", infer_softmax, NULL, run_softmax, HONE__OP_INPLACE};
-const hone__op hone__op_log_softmax = {"", "LogSoftmax", infer_softmax, NULL, run_log_softmax, HONE__OP_INPLACE};
+HONE__WIDENED(softmax, NULL, run_softmax)
+const hone__op hone__op_softmax = {
+    "", "Softmax", infer_softmax, wide_prepare_softmax, wide_run_softmax, HONE__OP_INPLACE};
+HONE__WIDENED(log_softmax, NULL, run_log_softmax)
+const hone__op hone__op_log_softmax = {
+    "", "LogSoftmax", infer_softmax, wide_prepare_log_softmax, wide_run_log_softmax, HONE__OP_INPLACE};

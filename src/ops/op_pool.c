@@ -3,6 +3,7 @@
 
 #include "kernels/norm/norm.h"
 #include "kernels/pool/pool.h"
+#include "widen.h"
 #include "window.h"
 
 static hone_status infer_pool(hone__infer *x)
@@ -62,9 +63,11 @@ static hone_status run_max_pool(hone__run *r)
         return HONE_OK;
     default: break;
     }
-    return hone__fail(HONE_E_UNSUPPORTED, "type %s%s", hone_dtype_name(r->in[0]->dtype), indices ? " with indices" : "");
+    return hone__fail(HONE_E_UNSUPPORTED, "type %s%s", hone_dtype_name(r->in[0]->dtype),
+                      indices ? " with indices" : "");
 }
-const hone__op hone__op_max_pool = {"", "MaxPool", infer_pool, prepare_pool, run_max_pool, 0};
+HONE__WIDENED(max_pool, prepare_pool, run_max_pool)
+const hone__op hone__op_max_pool = {"", "MaxPool", infer_pool, wide_prepare_max_pool, wide_run_max_pool, 0};
 
 static hone_status run_average_pool(hone__run *r)
 {
@@ -74,7 +77,9 @@ static hone_status run_average_pool(hone__run *r)
                                hone__node_int(r->node, "count_include_pad", 0) != 0, r->pool);
     return HONE_OK;
 }
-const hone__op hone__op_average_pool = {"", "AveragePool", infer_pool, prepare_pool, run_average_pool, 0};
+HONE__WIDENED(average_pool, prepare_pool, run_average_pool)
+const hone__op hone__op_average_pool = {"", "AveragePool", infer_pool, wide_prepare_average_pool, wide_run_average_pool,
+                                        0};
 
 static hone_status infer_global(hone__infer *x)
 {
@@ -97,5 +102,9 @@ static hone_status global(hone__run *r, hone__reduce kind)
 }
 static hone_status run_global_average(hone__run *r) { return global(r, HONE__REDUCE_MEAN); }
 static hone_status run_global_max(hone__run *r) { return global(r, HONE__REDUCE_MAX); }
-const hone__op hone__op_global_average_pool = {"", "GlobalAveragePool", infer_global, NULL, run_global_average, 0};
-const hone__op hone__op_global_max_pool = {"", "GlobalMaxPool", infer_global, NULL, run_global_max, 0};
+HONE__WIDENED(global_average, NULL, run_global_average)
+HONE__WIDENED(global_max, NULL, run_global_max)
+const hone__op hone__op_global_average_pool = {
+    "", "GlobalAveragePool", infer_global, wide_prepare_global_average, wide_run_global_average, 0};
+const hone__op hone__op_global_max_pool = {
+    "", "GlobalMaxPool", infer_global, wide_prepare_global_max, wide_run_global_max, 0};
