@@ -24,6 +24,7 @@ void hone__conv_f32(const hone__conv_shape *s, const float *x, const float *w, c
                     void *scratch /* 64-byte aligned */, hone__pool *pool);
 
 /* acc = sum (x - x_zp) * (w - w_zp), exact modulo 2^32 on every tier; padding counts as x_zp.
+ * Zero points lie in the range of their type.
  * Exactly one output: y_i32 = acc; y_f32 = ep(acc * scale); y_q = saturate(round_half_even(ep(acc * scale) *
  * y_scale_inv) + y_zp), NaN gives y_zp. */
 typedef struct hone__conv_i8_args {

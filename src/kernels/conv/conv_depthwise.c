@@ -1,6 +1,8 @@
 /* conv_depthwise.c: which tiers have depthwise kernels; elsewhere the strips of conv_f32 and conv_i8 do the work. */
 #include "kernels/conv/conv_depthwise.h"
 
+#include <string.h>
+
 #include "kernels/conv/conv_plan.h"
 #include "kernels/dispatch.h"
 
@@ -25,6 +27,27 @@ const hone__depthwise_table *hone__depthwise_table_of(hone__tier tier)
 {
     pthread_once(&once, build);
     return &tables[hone__tier_slot(tier)];
+}
+
+/* Fills the masks of hone__depthwise_shape. Wide rows gain nothing: their vectors are full anyway. */
+void hone__depthwise_prepare(hone__depthwise_shape *s)
+{
+    size_t width = s->in[1], height = s->in[0], pixels = width * height, vectors = (pixels + 15) / 16;
+    s->flat = 0;
+    if (s->stride[0] != 1 || s->stride[1] != 1 || s->out[0] != height || s->out[1] != width || width > 32 ||
+        vectors > HONE__DEPTHWISE_FLAT || s->kernel[0] > HONE__DEPTHWISE_MAX_WIDTH)
+        return;
+    s->flat = vectors;
+    memset(s->above, 0, sizeof s->above);
+    memset(s->beside, 0, sizeof s->beside);
+    for (size_t i = 0, y = 0, x = 0; i < pixels; i++) {
+        uint16_t bit = (uint16_t)(1u << i % 16);
+        for (size_t k = 0; k < s->kernel[0]; k++)
+            if (y + k * s->dilation[0] - s->pad[0] < height) s->above[k][i / 16] |= bit;
+        for (size_t k = 0; k < s->kernel[1]; k++)
+            if (x + k * s->dilation[1] - s->pad[1] < width) s->beside[k][i / 16] |= bit;
+        if (++x == width) x = 0, y++;
+    }
 }
 
 int hone__depthwise_fits(const hone__depthwise_table *t, const hone__conv_plan *p, hone__depthwise_shape *out)

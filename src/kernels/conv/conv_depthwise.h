@@ -7,12 +7,19 @@
 
 enum {
     HONE__DEPTHWISE_MAX_WIDTH = 8, /* taps along the width */
-    HONE__DEPTHWISE_MAX_TAPS = 128
+    HONE__DEPTHWISE_MAX_TAPS = 128,
+    HONE__DEPTHWISE_FLAT = 64 /* vectors of 16 pixels in a plane that is taken as one line */
 };
 
 /* Axes: height, width. */
 typedef struct hone__depthwise_shape {
     size_t in[2], out[2], kernel[2], stride[2], dilation[2], pad[2];
+    /* Strides 1 and equal extents: pixel i of the plane reads i + a constant through each tap, where that exists.
+     * Vector v's lanes for which tap row kh, tap column kw exists: above[kh][v] & beside[kw][v]. 0 vectors: not used.
+     */
+    size_t flat;
+    uint16_t above[HONE__DEPTHWISE_MAX_WIDTH][HONE__DEPTHWISE_FLAT];
+    uint16_t beside[HONE__DEPTHWISE_MAX_WIDTH][HONE__DEPTHWISE_FLAT];
 } hone__depthwise_shape;
 
 typedef struct hone__depthwise_table {
@@ -30,6 +37,9 @@ const hone__depthwise_table *hone__depthwise_table_of(hone__tier tier);
 /* Whether the tier's kernels take this convolution: one input channel per group, two axes that matter, few taps. */
 struct hone__conv_plan;
 int hone__depthwise_fits(const hone__depthwise_table *t, const struct hone__conv_plan *p, hone__depthwise_shape *out);
+
+/* After hone__depthwise_fits: what is worth computing once for all planes. */
+void hone__depthwise_prepare(hone__depthwise_shape *s);
 
 void hone__depthwise_f32_avx512vnni(const hone__depthwise_shape *s, const float *x, const float *w, float bias,
                                     const float *residual, int clip, float lo, float hi, float *y);

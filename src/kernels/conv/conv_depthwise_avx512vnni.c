@@ -76,6 +76,41 @@ INLINE void plane_f32(const hone__depthwise_shape *s, const float *x, const floa
     }
 }
 
+/* Where tap (kh, kw) of pixel 0 reads, in pixels. */
+INLINE ptrdiff_t distance(const hone__depthwise_shape *s, size_t kh, size_t kw)
+{
+    return ((ptrdiff_t)(kh * s->dilation[0]) - (ptrdiff_t)s->pad[0]) * (ptrdiff_t)s->in[1] +
+           (ptrdiff_t)(kw * s->dilation[1]) - (ptrdiff_t)s->pad[1];
+}
+
+INLINE __mmask16 pixels_of(const hone__depthwise_shape *s, size_t v)
+{
+    size_t left = s->in[0] * s->in[1] - v * PIXELS;
+    return left >= PIXELS ? 0xffff : (__mmask16)((1u << left) - 1);
+}
+
+INLINE void flat_f32(const hone__depthwise_shape *s, const float *x, const float *w, float bias, const float *residual,
+                     __m512 lo, __m512 hi, float *y, size_t height, size_t width)
+{
+    for (size_t v = 0; v < s->flat; v++) {
+        __m512 chain[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()}; /* shorter than one */
+        __mmask16 out = pixels_of(s, v);
+#pragma GCC unroll 8
+        for (size_t kh = 0; kh < height; kh++)
+#pragma GCC unroll 8
+            for (size_t kw = 0; kw < width; kw++) {
+                __mmask16 in = (__mmask16)(s->above[kh][v] & s->beside[kw][v]);
+                __m512 f = _mm512_maskz_loadu_ps(in, x + (ptrdiff_t)(v * PIXELS) + distance(s, kh, kw));
+                __m512 *acc = &chain[(kh * width + kw) % 2];
+                *acc = _mm512_fmadd_ps(f, _mm512_set1_ps(w[kh * width + kw]), *acc);
+            }
+        __m512 acc = _mm512_add_ps(_mm512_add_ps(chain[0], chain[1]), _mm512_set1_ps(bias));
+        if (residual) acc = _mm512_add_ps(acc, _mm512_maskz_loadu_ps(out, residual + v * PIXELS));
+        /* the second operand is the result when either is NaN */
+        _mm512_mask_storeu_ps(y + v * PIXELS, out, _mm512_min_ps(hi, _mm512_max_ps(lo, acc)));
+    }
+}
+
 void hone__depthwise_f32_avx512vnni(const hone__depthwise_shape *s, const float *x, const float *w, float bias,
                                     const float *residual, int clip, float lo, float hi, float *y)
 {
@@ -125,12 +160,46 @@ INLINE void plane_i8(const hone__depthwise_shape *s, const uint8_t *x, int x_sig
             for (size_t kh = k0; kh < k1; kh++, row += s->dilation[0])
 #pragma GCC unroll 8
                 for (size_t kw = 0; kw < width; kw++)
-                    acc = _mm512_add_epi32(acc, _mm512_mullo_epi32(load_i8(x + row * s->in[1], c.at[kw], c.exist[kw],
-                                                                           c.even[kw], stride, x_signed, zp),
-                                                                   _mm512_set1_epi32(w[kh * width + kw])));
+                    acc = _mm512_dpwssd_epi32(
+                        acc, load_i8(x + row * s->in[1], c.at[kw], c.exist[kw], c.even[kw], stride, x_signed, zp),
+                        _mm512_set1_epi32(w[kh * width + kw]));
             store(t, &k, kind, t->residual != NULL, acc, 0, 0, o * s->out[1] + first, 0xffff, out, scale, bias);
         }
     }
+}
+
+INLINE void flat_i8(const hone__depthwise_shape *s, const uint8_t *x, int x_signed, int32_t x_zp, const int32_t *w,
+                    const hone__tile_i8_args *t, enum output kind, size_t height, size_t width)
+{
+    const sink k = sink_of(t);
+    const __m512i zp = _mm512_set1_epi32(x_zp);
+    const __m512 scale = _mm512_set1_ps(t->row_scale ? t->row_scale[0] : 1.0f);
+    const __m512 bias = _mm512_set1_ps(t->row_bias ? t->row_bias[0] : -0.0f);
+    for (size_t v = 0; v < s->flat; v++) {
+        __m512i acc = _mm512_setzero_si512();
+#pragma GCC unroll 8
+        for (size_t kh = 0; kh < height; kh++)
+#pragma GCC unroll 8
+            for (size_t kw = 0; kw < width; kw++) {
+                __mmask16 in = (__mmask16)(s->above[kh][v] & s->beside[kw][v]);
+                __m128i b = _mm_maskz_loadu_epi8(in, x + (ptrdiff_t)(v * PIXELS) + distance(s, kh, kw));
+                __m512i f =
+                    _mm512_maskz_sub_epi32(in, x_signed ? _mm512_cvtepi8_epi32(b) : _mm512_cvtepu8_epi32(b), zp);
+                acc = _mm512_dpwssd_epi32(acc, f, _mm512_set1_epi32(w[kh * width + kw]));
+            }
+        store(t, &k, kind, t->residual != NULL, acc, 0, 0, v * PIXELS, 0xffff, pixels_of(s, v), scale, bias);
+    }
+}
+
+INLINE void flat_kind(const hone__depthwise_shape *s, const uint8_t *x, int x_signed, int32_t x_zp, const int32_t *w,
+                      const hone__tile_i8_args *t, size_t height, size_t width)
+{
+    if (t->out_q)
+        flat_i8(s, x, x_signed, x_zp, w, t, OUT_Q, height, width);
+    else if (t->out_f32)
+        flat_i8(s, x, x_signed, x_zp, w, t, OUT_F32, height, width);
+    else
+        flat_i8(s, x, x_signed, x_zp, w, t, OUT_I32, height, width);
 }
 
 INLINE void plane_kind(const hone__depthwise_shape *s, const uint8_t *x, int x_signed, int32_t x_zp, const int32_t *w,
@@ -149,7 +218,9 @@ void hone__depthwise_i8_avx512vnni(const hone__depthwise_shape *s, const void *x
 {
     int32_t wide[HONE__DEPTHWISE_MAX_TAPS];
     size_t width = s->kernel[1], taps = s->kernel[0] * width;
-    for (size_t i = 0; i < taps; i++) wide[i] = (w_signed ? ((const int8_t *)w)[i] : ((const uint8_t *)w)[i]) - w_zp;
+    /* VPDPWSSD multiplies pairs of int16: the weight stands in the low one, zero in the high one */
+    for (size_t i = 0; i < taps; i++)
+        wide[i] = ((w_signed ? ((const int8_t *)w)[i] : ((const uint8_t *)w)[i]) - w_zp) & 0xffff;
     if (width == 3 && s->stride[1] == 1 && !x_signed)
         plane_kind(s, x, 0, x_zp, wide, t, 1, 3);
     else if (width == 3 && s->stride[1] == 1)

@@ -174,7 +174,7 @@ void hone__conv_f32(const hone__conv_shape *s, const float *x, const float *w, c
     j.planes = hone__depthwise_table_of(hone__cpu_tier());
     bool banded = !j.p.depthwise && hone__conv_bands_fit(&j.p);
     if (j.p.depthwise) {
-        hone__depthwise_fits(j.planes, &j.p, &j.plane);
+        hone__depthwise_fits(j.planes, &j.p, &j.plane), hone__depthwise_prepare(&j.plane);
     } else if (banded) {
         j.bands = hone__conv_bands_make(&j.p);
         j.local = (char *)j.copy;

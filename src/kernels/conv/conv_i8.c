@@ -334,7 +334,7 @@ void hone__conv_i8(const hone__conv_shape *s, const hone__conv_i8_args *args, vo
     lay_out(&j, scratch, hone__pool_threads(pool));
     j.planes = hone__depthwise_table_of(hone__cpu_tier());
     if (j.p.depthwise)
-        hone__depthwise_fits(j.planes, &j.p, &j.plane);
+        hone__depthwise_fits(j.planes, &j.p, &j.plane), hone__depthwise_prepare(&j.plane);
     else if (j.banded)
         hone__conv_bands_taps(&j.bands, j.tap);
     else
