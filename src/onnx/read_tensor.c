@@ -214,6 +214,17 @@ static hone_status read_strings(hone__reader *r, hone__span s, const proto *p, h
     return st;
 }
 
+/* In place where the bytes lie as their type demands; files of other tools, which do not care, are copied. */
+static hone_status view_aligned(hone__blob *blob, size_t offset, hone_dtype d, const proto *p, hone__tensor *out)
+{
+    size_t size = hone__dtype_size(d);
+    if (size < 2 || (uintptr_t)(blob->data + offset) % (size > 8 ? 8 : size) == 0)
+        return hone__tensor_view(blob, offset, d, p->rank, p->dims, out);
+    HONE__TRY(hone__tensor_new(d, p->rank, p->dims, out));
+    if (out->bytes) memcpy(hone__tensor_write(out), blob->data + offset, out->bytes);
+    return HONE_OK;
+}
+
 static hone_status read_raw(hone__reader *r, const proto *p, hone_dtype d, hone__tensor *out)
 {
     size_t count, bytes;
@@ -225,11 +236,11 @@ static hone_status read_raw(hone__reader *r, const proto *p, hone_dtype d, hone_
                               (unsigned long long)p->length, bytes);
         hone__blob *blob;
         HONE__TRY(hone__read_external(r, p->location, p->offset, bytes, &blob));
-        return hone__tensor_view(blob, (size_t)p->offset, d, p->rank, p->dims, out);
+        return view_aligned(blob, (size_t)p->offset, d, p, out);
     }
     if (hone__span_size(p->raw) != bytes)
         return hone__fail(HONE_E_FORMAT, "raw_data has %zu bytes, the shape needs %zu", hone__span_size(p->raw), bytes);
-    return hone__tensor_view(r->file, (size_t)(p->raw.p - r->start), d, p->rank, p->dims, out);
+    return view_aligned(r->file, (size_t)(p->raw.p - r->start), d, p, out);
 }
 
 hone_status hone__read_tensor(hone__reader *r, hone__span s, hone__tensor *out, const char **name)

@@ -1,15 +1,21 @@
 /* write.c: streams a model as protobuf. Each message is written twice by the same code: once into a counter, which
- * gives the length that protobuf wants first, and once into the file. Field numbers are those of onnx.proto. */
+ * gives the length that protobuf wants first, and once into the file. Weights lie at aligned offsets, so that a reader
+ * can use them from the mapping: an empty doc_string of the right length stands before raw_data. Its length shifts what
+ * follows, so the file is walked without writing until the offsets stay. Field numbers are those of onnx.proto. */
 #include <string.h>
 
 #include "base/file.h"
 #include "onnx.h"
 
-enum { EXTERNAL_MIN = 1024, EXTERNAL_ALIGN = 64 };
+enum { EXTERNAL_MIN = 1024, EXTERNAL_ALIGN = 64, BIG = 1 << 16, WALKS = 8 };
 
 typedef struct sink {
     hone__output *file; /* NULL: only count */
+    bool walk;          /* go through everything without writing: `count` is then a place in the file */
     size_t count;
+    size_t tensor;          /* initializers so far */
+    uint8_t *pads;          /* per initializer: bytes before raw_data, 0 or 2 and more */
+    bool moved;             /* a walk found a pad that must change */
     hone_status status;
     hone__output *external; /* where big tensors go, or NULL */
     const char *location;
@@ -58,12 +64,17 @@ static void put_message(sink *s, int field, body_fn body, const void *what)
 {
     sink counter = *s;
     counter.file = NULL;
+    counter.walk = false;
     counter.count = 0;
     body(&counter, what);
     put_varint(s, (uint64_t)field << 3 | 2);
     put_varint(s, counter.count);
-    if (s->file) body(s, what);
-    else s->count += counter.count;
+    if (s->file || s->walk) {
+        body(s, what);
+        return;
+    }
+    s->count += counter.count;
+    s->tensor = counter.tensor;
 }
 
 static void put_entry(sink *s, const void *what)
@@ -84,7 +95,27 @@ typedef struct named_tensor {
     const char *name;
     const hone__tensor *t;
     size_t external; /* place + 1, 0: inside */
+    uint8_t *pad;    /* NULL: not aligned */
 } named_tensor;
+
+/* Spaces nobody reads. A walk finds how many; the file is then written with the same number. */
+static void put_pad(sink *s, const named_tensor *nt)
+{
+    char spaces[2 * EXTERNAL_ALIGN];
+    size_t align = nt->t->bytes >= BIG ? EXTERNAL_ALIGN : hone__dtype_size(nt->t->dtype);
+    if (!nt->pad || align < 2) return;
+    if (s->walk) {
+        size_t at = s->count + 2, want; /* behind tag and length of raw_data */
+        for (size_t length = nt->t->bytes; length >>= 7;) at++;
+        want = (align - at % align) % align;
+        if (want == 1) want += align;
+        s->moved |= *nt->pad != want;
+        *nt->pad = (uint8_t)want;
+    }
+    if (!*nt->pad) return;
+    memset(spaces, ' ', sizeof spaces);
+    put_span(s, 12, spaces, *nt->pad - 2u);
+}
 
 static void put_external(sink *s, const named_tensor *nt)
 {
@@ -114,7 +145,10 @@ static void put_tensor(sink *s, const void *what)
         const hone__string *str = t->data;
         for (size_t i = 0; i < t->count; i++) put_span(s, 6, str[i].data, str[i].size);
     } else if (nt->external) put_external(s, nt);
-    else put_span(s, 9, t->data, t->bytes);
+    else {
+        put_pad(s, nt);
+        put_span(s, 9, t->data, t->bytes);
+    }
 }
 
 typedef struct dim {
@@ -162,7 +196,7 @@ static void put_attr(sink *s, const void *what)
     case HONE__ATTR_FLOAT: put_float(s, 2, a->f); break;
     case HONE__ATTR_INT: put_int(s, 3, a->i); break;
     case HONE__ATTR_STRING: put_span(s, 4, a->s.data, a->s.size); break;
-    case HONE__ATTR_TENSOR: put_message(s, 5, put_tensor, &(named_tensor){"", a->t, 0}); break;
+    case HONE__ATTR_TENSOR: put_message(s, 5, put_tensor, &(named_tensor){"", a->t, 0, NULL}); break;
     case HONE__ATTR_GRAPH: put_message(s, 6, put_graph, a->g); break;
     case HONE__ATTR_FLOATS:
         for (size_t i = 0; i < a->count; i++) put_float(s, 7, a->floats[i]);
@@ -210,7 +244,8 @@ static void put_graph(sink *s, const void *what)
     while (v && v->next) v = v->next;
     for (; v; v = v->prev)
         if (is_initializer(v))
-            put_message(s, 5, put_tensor, &(named_tensor){v->name, v->constant, external_place(s, g->model, v->constant)});
+            put_message(s, 5, put_tensor, &(named_tensor){v->name, v->constant, external_place(s, g->model, v->constant),
+                                                          &s->pads[s->tensor++]});
     for (size_t i = 0; i < g->input_count; i++) put_message(s, 11, put_value, g->inputs[i]);
     for (size_t i = 0; i < g->output_count; i++) put_message(s, 12, put_value, g->outputs[i]);
 }
@@ -246,6 +281,15 @@ static hone_status put_externals(sink *s, const hone__model *m)
 static hone_status write_all(sink *s, const hone__model *m)
 {
     if (s->external) HONE__TRY(put_externals(s, m));
+    sink walk = *s;
+    walk.file = NULL;
+    walk.walk = true;
+    for (int i = 0; i < WALKS; i++) {
+        walk.count = walk.tensor = 0;
+        walk.moved = false;
+        put_model(&walk, m);
+        if (!walk.moved) break;
+    }
     put_model(s, m);
     return s->status;
 }
@@ -257,8 +301,9 @@ hone_status hone__onnx_write(hone__model *m, const char *path, const char *exter
     hone__output file, side = {0};
     HONE__TRY(hone__output_open(path, &file));
     sink s = {.file = &file};
-    hone_status r = HONE_OK;
-    if (external) {
+    s.pads = hone__calloc(m->tensor_count + (size_t)m->next_id + 1, 1);
+    hone_status r = s.pads ? HONE_OK : hone__out_of_memory(m->tensor_count);
+    if (r == HONE_OK && external) {
         const char *slash = strrchr(external, '/');
         s.location = slash ? slash + 1 : external;
         s.offsets = hone__calloc(m->tensor_count + 1, sizeof *s.offsets);
@@ -271,5 +316,6 @@ hone_status hone__onnx_write(hone__model *m, const char *path, const char *exter
     hone__output_abandon(&side);
     hone__output_abandon(&file);
     hone__free(s.offsets);
+    hone__free(s.pads);
     return r;
 }
