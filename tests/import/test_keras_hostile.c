@@ -250,10 +250,57 @@ static void fuzz_seeds(void **state)
     assert_true(files >= 50 && good >= files * 9 / 10);
 }
 
+/* An allocator that fails from its n-th call on. */
+static size_t calls_left;
+
+static void *failing(void *ctx, void *block, size_t old_size, size_t new_size)
+{
+    (void)ctx, (void)old_size;
+    if (new_size == 0) {
+        free(block);
+        return NULL;
+    }
+    if (calls_left == 0) return NULL;
+    calls_left--;
+    return realloc(block, new_size);
+}
+
+/* Every allocation fails once in its turn: an error, no crash, and (under ASan) no leak. */
+static void out_of_memory(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"k3_bilstm_concat", "k3_residual_nested_shared", "k3_mha_embed", "k2_tf_item",
+                                        "k3_stacked_cells"};
+    const hone_allocator allocator = {failing, NULL};
+    size_t step = getenv("HONE_TEST_ALL") ? 1 : 7;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        char path[512], text[65536];
+        snprintf(path, sizeof path, TEST_SOURCE_DIR "/tests/fuzz/corpus/keras/%s", names[i]);
+        FILE *f = fopen(path, "rb");
+        assert_non_null(f);
+        size_t size = fread(text, 1, sizeof text, f);
+        fclose(f);
+        hone_set_allocator(&allocator);
+        hone_status status = HONE_E_MEMORY;
+        for (size_t n = 0; status != HONE_OK && n < 100000; n += step) {
+            hone__model *m;
+            calls_left = n;
+            status = hone__keras_from_config(text + 1, size - 1, text[0] - '0', &m);
+            calls_left = SIZE_MAX;
+            if (status != HONE_OK && status != HONE_E_MEMORY)
+                fail_msg("%s, allocation %zu: %s", names[i], n, hone_error_message());
+            hone__model_destroy(m);
+        }
+        hone_set_allocator(NULL);
+        assert_int_equal(status, HONE_OK);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(bad_configurations), cmocka_unit_test(fuzz_seeds),
                                        cmocka_unit_test(json_files),         cmocka_unit_test(hdf5_files),
-                                       cmocka_unit_test(truncated),          cmocka_unit_test(flipped)};
+                                       cmocka_unit_test(truncated),          cmocka_unit_test(flipped),
+                                       cmocka_unit_test(out_of_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -14,7 +14,7 @@
 #include "h5.h"
 #include "h5_records.h"
 
-enum { TIME_LIMIT_MS = 4500 };
+enum { TIME_LIMIT_MS = 4000 };
 
 struct hone__h5 {
     hone__map *catalogue, *spill;
@@ -188,7 +188,7 @@ static hone_status run_child(const uint8_t *data, size_t size, const char *name,
     close(ends[0]);
     if (pid < 0) return hone__fail(HONE_E_IO, "%s: cannot start a process for HDF5: %s", name, strerror(reason));
     if (!in_time)
-        return hone__fail(HONE_E_LIMIT, "%s: the HDF5 library did not finish in 4.5 s: damaged or hostile", name);
+        return hone__fail(HONE_E_LIMIT, "%s: the HDF5 library did not finish in 4 s: damaged or hostile", name);
     return HONE_OK;
 }
 

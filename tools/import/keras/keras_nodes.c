@@ -258,15 +258,35 @@ static hone_status refuse_class(const klayer *l)
     if (l->is_op)
         return hone__fail(HONE_E_UNSUPPORTED, "operation '%s' is not supported: replace it by one of Keras's layers",
                           s);
-    static const char *const known[] = {
-        "Hashing",       "HashedCrossing",      "StringLookup",       "TextVectorization",
-        "IntegerLookup", "TFSMLayer",           "TorchModuleWrapper", "JaxLayer",
-        "FlaxLayer",     "MaxNumBoundingBoxes", "FeatureSpace"};
+    static const char *const known[] = {"Hashing",
+                                        "HashedCrossing",
+                                        "StringLookup",
+                                        "TextVectorization",
+                                        "IntegerLookup",
+                                        "TFSMLayer",
+                                        "TorchModuleWrapper",
+                                        "JaxLayer",
+                                        "FlaxLayer",
+                                        "MaxNumBoundingBoxes",
+                                        "FeatureSpace",
+                                        "AutoContrast",
+                                        "ContrastLimitedAdaptiveHistogramEqualization",
+                                        "DenseFeatures",
+                                        "LocallyConnected1D",
+                                        "LocallyConnected2D",
+                                        "CuDNNLSTM",
+                                        "CuDNNGRU",
+                                        "CuDNNLSTMV1",
+                                        "Highway",
+                                        "MaxoutDense",
+                                        "GRUCell",
+                                        "LSTMCell",
+                                        "SimpleRNNCell"};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strcmp(s, known[i]) == 0)
             return hone__fail(HONE_E_UNSUPPORTED,
-                              "layers of class %s are not supported: do this step before the model, and "
-                              "save the model without it",
+                              "layers of class %s are not supported: do this step before the model, or "
+                              "replace it, and save the model again",
                               s);
     return hone__fail(HONE_E_UNSUPPORTED,
                       "class '%s' is not one of Keras's layers, and code from a file is never executed: "
@@ -288,6 +308,10 @@ static hone_status call_kind(kctx *c, klayer *l, kcall *call)
     }
     if (!l->kind) return refuse_class(l);
     if (call->in_count == 0 && !l->is_op) return hone__fail(HONE_E_FORMAT, "it has no input");
+    const char *policy = hone__json_text(json_object_get(l->config, "dtype"), "class_name");
+    if (policy && strstr(policy, "Quantized"))
+        return hone__fail(HONE_E_UNSUPPORTED,
+                          "it is quantised by Keras (%s): import the model as it was before quantize()", policy);
     return l->kind->fn(c, l, call);
 }
 

@@ -212,8 +212,13 @@ bool hone__kw_take(kctx *c, klayer *l, const char *sub, int index, const char *n
         hone__shape_bytes(item->dtype, rank, item->dims, &out->count, &bytes) != HONE_OK || bytes != item->bytes ||
         bytes == 0) {
         hone__k_shape_error(c, "weight '%s' of shape %s cannot be read: %s", name, dims_text(c, rank, item->dims),
-                            item->dtype == HONE_UNDEFINED ? "it does not hold numbers"
-                                                          : "its data are missing or damaged");
+                            item->dtype == HONE_UNDEFINED
+                                ? "it does not hold numbers"
+                                : "its data are missing, damaged or packed by a filter other than gzip");
+        return false;
+    }
+    if (item->dtype == HONE_I8 || item->dtype == HONE_U8) {
+        hone__k_refuse(c, "weight '%s' is quantised by Keras: import the model as it was before quantize()", name);
         return false;
     }
     const hone__map *spill = hone__h5_spill(c->catalogue);

@@ -215,3 +215,22 @@ hone_status hone__klayer_masking(kctx *c, klayer *l, kcall *call)
     y->mask = hone__kt_new(c, K_PLAIN, mask, HONE_BOOL, t->rank - 1, t->dims);
     return hone__k_return(c, call, y);
 }
+
+/* The layers of a Pipeline, one after the other. */
+hone_status hone__klayer_pipeline(kctx *c, klayer *l, kcall *call)
+{
+    const json_t *list = json_object_get(l->config, "layers");
+    kt *t = call->in[0];
+    json_t *names = json_object();
+    if (c->made) json_array_append_new(c->made, names);
+    if (!json_is_array(list)) return hone__k_shape_error(c, "it has no layers");
+    for (size_t i = 0; i < json_array_size(list) && t; i++) {
+        const json_t *entry = json_array_get(list, i);
+        const char *class_name = hone__json_text(entry, "class_name");
+        klayer *one = hone__klayer_child_of(c, l, entry, "a layer of the pipeline", "");
+        if (!one || !class_name) return c->b.status;
+        if (!c->weights_root) one->source = hone__kw_source(c, &l->source, class_name, one->name, names);
+        t = hone__klayer_apply(c, one, t);
+    }
+    return hone__k_return(c, call, t);
+}

@@ -227,3 +227,16 @@ hone_status hone__klayer_center_crop(kctx *c, klayer *l, kcall *call)
     }
     return hone__k_return(c, call, hone__kview_back(c, &v, x, v.channels, to));
 }
+
+/* Keras 3 leaves the image alone at inference; before, it was resized around its middle. */
+hone_status hone__klayer_random_crop(kctx *c, klayer *l, kcall *call)
+{
+    kview v;
+    if (c->keras_major >= 3) return hone__klayer_identity(c, l, call);
+    int64_t to[2] = {hone__kcfg_int(c, l, "height", 1, 1, 1 << 20), hone__kcfg_int(c, l, "width", 1, 1, 1 << 20)};
+    if (!hone__kview_of(c, l, call->in[0], 2, &v)) return c->b.status;
+    if (v.size[0] < 0 || v.size[1] < 0) return hone__k_refuse(c, "an image of unknown size");
+    hone__value *x = to_aspect(c, l, v.x, v.size, to, true);
+    x = resize(c, x, v.size, to, "bilinear", false);
+    return hone__k_return(c, call, hone__kview_back(c, &v, x, v.channels, to));
+}
