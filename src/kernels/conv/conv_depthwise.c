@@ -29,24 +29,30 @@ const hone__depthwise_table *hone__depthwise_table_of(hone__tier tier)
     return &tables[hone__tier_slot(tier)];
 }
 
-/* Fills the masks of hone__depthwise_shape. Wide rows gain nothing: their vectors are full anyway. */
+/* Wide rows gain nothing from being one line: their vectors are full anyway. */
 void hone__depthwise_prepare(hone__depthwise_shape *s)
 {
+    uint16_t above[HONE__DEPTHWISE_MAX_WIDTH][HONE__DEPTHWISE_FLAT] = {{0}};
+    uint16_t beside[HONE__DEPTHWISE_MAX_WIDTH][HONE__DEPTHWISE_FLAT] = {{0}};
     size_t width = s->in[1], height = s->in[0], pixels = width * height, vectors = (pixels + 15) / 16;
+    size_t kh = s->kernel[0], kw = s->kernel[1];
     s->flat = 0;
-    if (s->stride[0] != 1 || s->stride[1] != 1 || s->out[0] != height || s->out[1] != width || width > 32 ||
-        vectors > HONE__DEPTHWISE_FLAT || s->kernel[0] > HONE__DEPTHWISE_MAX_WIDTH)
+    if (s->stride[0] != 1 || s->stride[1] != 1 || s->out[0] != height || s->out[1] != width || width > 24 ||
+        vectors > HONE__DEPTHWISE_FLAT || kh > HONE__DEPTHWISE_MAX_WIDTH || kh * kw > HONE__DEPTHWISE_FLAT_TAPS)
         return;
     s->flat = vectors;
-    memset(s->above, 0, sizeof s->above);
-    memset(s->beside, 0, sizeof s->beside);
     for (size_t i = 0, y = 0, x = 0; i < pixels; i++) {
         uint16_t bit = (uint16_t)(1u << i % 16);
-        for (size_t k = 0; k < s->kernel[0]; k++)
-            if (y + k * s->dilation[0] - s->pad[0] < height) s->above[k][i / 16] |= bit;
-        for (size_t k = 0; k < s->kernel[1]; k++)
-            if (x + k * s->dilation[1] - s->pad[1] < width) s->beside[k][i / 16] |= bit;
+        for (size_t k = 0; k < kh; k++)
+            if (y + k * s->dilation[0] - s->pad[0] < height) above[k][i / 16] |= bit;
+        for (size_t k = 0; k < kw; k++)
+            if (x + k * s->dilation[1] - s->pad[1] < width) beside[k][i / 16] |= bit;
         if (++x == width) x = 0, y++;
+    }
+    for (size_t t = 0; t < kh * kw; t++) {
+        ptrdiff_t down = (ptrdiff_t)(t / kw * s->dilation[0]) - (ptrdiff_t)s->pad[0];
+        s->reach[t] = down * (ptrdiff_t)width + (ptrdiff_t)(t % kw * s->dilation[1]) - (ptrdiff_t)s->pad[1];
+        for (size_t v = 0; v < vectors; v++) s->exist[t][v] = above[t / kw][v] & beside[t % kw][v];
     }
 }
 

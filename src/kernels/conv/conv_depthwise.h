@@ -8,18 +8,18 @@
 enum {
     HONE__DEPTHWISE_MAX_WIDTH = 8, /* taps along the width */
     HONE__DEPTHWISE_MAX_TAPS = 128,
-    HONE__DEPTHWISE_FLAT = 64 /* vectors of 16 pixels in a plane that is taken as one line */
+    HONE__DEPTHWISE_FLAT = 64, /* vectors of 16 pixels in a plane that is taken as one line */
+    HONE__DEPTHWISE_FLAT_TAPS = 25
 };
 
 /* Axes: height, width. */
 typedef struct hone__depthwise_shape {
     size_t in[2], out[2], kernel[2], stride[2], dilation[2], pad[2];
-    /* Strides 1 and equal extents: pixel i of the plane reads i + a constant through each tap, where that exists.
-     * Vector v's lanes for which tap row kh, tap column kw exists: above[kh][v] & beside[kw][v]. 0 vectors: not used.
-     */
+    /* Strides 1 and equal extents: through tap t, pixel i of the plane reads pixel i + reach[t]; exist[t][v]: for which
+     * lanes of vector v that is inside. 0 vectors: not used. */
     size_t flat;
-    uint16_t above[HONE__DEPTHWISE_MAX_WIDTH][HONE__DEPTHWISE_FLAT];
-    uint16_t beside[HONE__DEPTHWISE_MAX_WIDTH][HONE__DEPTHWISE_FLAT];
+    ptrdiff_t reach[HONE__DEPTHWISE_FLAT_TAPS];
+    uint16_t exist[HONE__DEPTHWISE_FLAT_TAPS][HONE__DEPTHWISE_FLAT];
 } hone__depthwise_shape;
 
 typedef struct hone__depthwise_table {

@@ -76,13 +76,6 @@ INLINE void plane_f32(const hone__depthwise_shape *s, const float *x, const floa
     }
 }
 
-/* Where tap (kh, kw) of pixel 0 reads, in pixels. */
-INLINE ptrdiff_t distance(const hone__depthwise_shape *s, size_t kh, size_t kw)
-{
-    return ((ptrdiff_t)(kh * s->dilation[0]) - (ptrdiff_t)s->pad[0]) * (ptrdiff_t)s->in[1] +
-           (ptrdiff_t)(kw * s->dilation[1]) - (ptrdiff_t)s->pad[1];
-}
-
 INLINE __mmask16 pixels_of(const hone__depthwise_shape *s, size_t v)
 {
     size_t left = s->in[0] * s->in[1] - v * PIXELS;
@@ -90,21 +83,20 @@ INLINE __mmask16 pixels_of(const hone__depthwise_shape *s, size_t v)
 }
 
 INLINE void flat_f32(const hone__depthwise_shape *s, const float *x, const float *w, float bias, const float *residual,
-                     __m512 lo, __m512 hi, float *y, size_t height, size_t width)
+                     __m512 lo, __m512 hi, float *y, size_t taps)
 {
     for (size_t v = 0; v < s->flat; v++) {
-        __m512 chain[2] = {_mm512_setzero_ps(), _mm512_setzero_ps()}; /* shorter than one */
+        __m512 even = _mm512_set1_ps(bias), odd = _mm512_setzero_ps(); /* two short chains */
         __mmask16 out = pixels_of(s, v);
-#pragma GCC unroll 8
-        for (size_t kh = 0; kh < height; kh++)
-#pragma GCC unroll 8
-            for (size_t kw = 0; kw < width; kw++) {
-                __mmask16 in = (__mmask16)(s->above[kh][v] & s->beside[kw][v]);
-                __m512 f = _mm512_maskz_loadu_ps(in, x + (ptrdiff_t)(v * PIXELS) + distance(s, kh, kw));
-                __m512 *acc = &chain[(kh * width + kw) % 2];
-                *acc = _mm512_fmadd_ps(f, _mm512_set1_ps(w[kh * width + kw]), *acc);
-            }
-        __m512 acc = _mm512_add_ps(_mm512_add_ps(chain[0], chain[1]), _mm512_set1_ps(bias));
+#pragma GCC unroll 9
+        for (size_t t = 0; t < taps; t++) {
+            __m512 f = _mm512_maskz_loadu_ps(s->exist[t][v], x + (ptrdiff_t)(v * PIXELS) + s->reach[t]);
+            if (t % 2)
+                odd = _mm512_fmadd_ps(f, _mm512_set1_ps(w[t]), odd);
+            else
+                even = _mm512_fmadd_ps(f, _mm512_set1_ps(w[t]), even);
+        }
+        __m512 acc = _mm512_add_ps(even, odd);
         if (residual) acc = _mm512_add_ps(acc, _mm512_maskz_loadu_ps(out, residual + v * PIXELS));
         /* the second operand is the result when either is NaN */
         _mm512_mask_storeu_ps(y + v * PIXELS, out, _mm512_min_ps(hi, _mm512_max_ps(lo, acc)));
@@ -116,7 +108,11 @@ void hone__depthwise_f32_avx512vnni(const hone__depthwise_shape *s, const float 
 {
     __m512 low = _mm512_set1_ps(clip ? lo : -__builtin_inff()), high = _mm512_set1_ps(clip ? hi : __builtin_inff());
     size_t width = s->kernel[1];
-    if (s->stride[1] == 1 && width == 3)
+    if (s->flat && width * s->kernel[0] == 9)
+        flat_f32(s, x, w, bias, residual, low, high, y, 9);
+    else if (s->flat)
+        flat_f32(s, x, w, bias, residual, low, high, y, s->kernel[0] * width);
+    else if (s->stride[1] == 1 && width == 3)
         plane_f32(s, x, w, bias, residual, low, high, y, 1, 3);
     else if (s->stride[1] == 1)
         plane_f32(s, x, w, bias, residual, low, high, y, 1, width);
@@ -169,37 +165,38 @@ INLINE void plane_i8(const hone__depthwise_shape *s, const uint8_t *x, int x_sig
 }
 
 INLINE void flat_i8(const hone__depthwise_shape *s, const uint8_t *x, int x_signed, int32_t x_zp, const int32_t *w,
-                    const hone__tile_i8_args *t, enum output kind, size_t height, size_t width)
+                    const hone__tile_i8_args *t, enum output kind, size_t taps)
 {
     const sink k = sink_of(t);
     const __m512i zp = _mm512_set1_epi32(x_zp);
     const __m512 scale = _mm512_set1_ps(t->row_scale ? t->row_scale[0] : 1.0f);
     const __m512 bias = _mm512_set1_ps(t->row_bias ? t->row_bias[0] : -0.0f);
     for (size_t v = 0; v < s->flat; v++) {
-        __m512i acc = _mm512_setzero_si512();
-#pragma GCC unroll 8
-        for (size_t kh = 0; kh < height; kh++)
-#pragma GCC unroll 8
-            for (size_t kw = 0; kw < width; kw++) {
-                __mmask16 in = (__mmask16)(s->above[kh][v] & s->beside[kw][v]);
-                __m128i b = _mm_maskz_loadu_epi8(in, x + (ptrdiff_t)(v * PIXELS) + distance(s, kh, kw));
-                __m512i f =
-                    _mm512_maskz_sub_epi32(in, x_signed ? _mm512_cvtepi8_epi32(b) : _mm512_cvtepu8_epi32(b), zp);
-                acc = _mm512_dpwssd_epi32(acc, f, _mm512_set1_epi32(w[kh * width + kw]));
-            }
-        store(t, &k, kind, t->residual != NULL, acc, 0, 0, v * PIXELS, 0xffff, pixels_of(s, v), scale, bias);
+        __m512i even = _mm512_setzero_si512(), odd = even; /* two short chains */
+#pragma GCC unroll 9
+        for (size_t i = 0; i < taps; i++) {
+            __mmask16 in = s->exist[i][v];
+            __m128i b = _mm_maskz_loadu_epi8(in, x + (ptrdiff_t)(v * PIXELS) + s->reach[i]);
+            __m512i f = _mm512_maskz_sub_epi32(in, x_signed ? _mm512_cvtepi8_epi32(b) : _mm512_cvtepu8_epi32(b), zp);
+            if (i % 2)
+                odd = _mm512_dpwssd_epi32(odd, f, _mm512_set1_epi32(w[i]));
+            else
+                even = _mm512_dpwssd_epi32(even, f, _mm512_set1_epi32(w[i]));
+        }
+        store(t, &k, kind, t->residual != NULL, _mm512_add_epi32(even, odd), 0, 0, v * PIXELS, 0xffff, pixels_of(s, v),
+              scale, bias);
     }
 }
 
 INLINE void flat_kind(const hone__depthwise_shape *s, const uint8_t *x, int x_signed, int32_t x_zp, const int32_t *w,
-                      const hone__tile_i8_args *t, size_t height, size_t width)
+                      const hone__tile_i8_args *t, size_t taps)
 {
     if (t->out_q)
-        flat_i8(s, x, x_signed, x_zp, w, t, OUT_Q, height, width);
+        flat_i8(s, x, x_signed, x_zp, w, t, OUT_Q, taps);
     else if (t->out_f32)
-        flat_i8(s, x, x_signed, x_zp, w, t, OUT_F32, height, width);
+        flat_i8(s, x, x_signed, x_zp, w, t, OUT_F32, taps);
     else
-        flat_i8(s, x, x_signed, x_zp, w, t, OUT_I32, height, width);
+        flat_i8(s, x, x_signed, x_zp, w, t, OUT_I32, taps);
 }
 
 INLINE void plane_kind(const hone__depthwise_shape *s, const uint8_t *x, int x_signed, int32_t x_zp, const int32_t *w,
@@ -221,7 +218,13 @@ void hone__depthwise_i8_avx512vnni(const hone__depthwise_shape *s, const void *x
     /* VPDPWSSD multiplies pairs of int16: the weight stands in the low one, zero in the high one */
     for (size_t i = 0; i < taps; i++)
         wide[i] = ((w_signed ? ((const int8_t *)w)[i] : ((const uint8_t *)w)[i]) - w_zp) & 0xffff;
-    if (width == 3 && s->stride[1] == 1 && !x_signed)
+    if (s->flat && taps == 9 && !x_signed)
+        flat_kind(s, x, 0, x_zp, wide, t, 9);
+    else if (s->flat && taps == 9)
+        flat_kind(s, x, 1, x_zp, wide, t, 9);
+    else if (s->flat)
+        flat_kind(s, x, x_signed, x_zp, wide, t, taps);
+    else if (width == 3 && s->stride[1] == 1 && !x_signed)
         plane_kind(s, x, 0, x_zp, wide, t, 1, 3);
     else if (width == 3 && s->stride[1] == 1)
         plane_kind(s, x, 1, x_zp, wide, t, 1, 3);
