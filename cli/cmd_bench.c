@@ -8,10 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "base/alloc.h"
 #include "tensor/tensor.h"
 #include "tools/measure/bench.h"
 
@@ -93,6 +95,33 @@ static size_t file_size(const char *path)
 {
     struct stat st;
     return stat(path, &st) ? 0 : (size_t)st.st_size;
+}
+
+/* Accuracy on a labelled set, asked of `hone eval` itself; below 0 where it cannot be measured. */
+static double accuracy_of(const char *self, const char *model, const char *dataset)
+{
+    char line[8192] = "";
+    double value = -1;
+    int pipes[2];
+    if (!dataset || pipe(pipes)) return -1;
+    pid_t pid = fork();
+    if (!pid) {
+        dup2(pipes[1], STDOUT_FILENO);
+        close(pipes[0]);
+        if (!freopen("/dev/null", "w", stderr)) _exit(127);
+        execl(self, self, "eval", model, dataset, "--json", (char *)NULL);
+        _exit(127);
+    }
+    close(pipes[1]);
+    FILE *f = pid > 0 ? fdopen(pipes[0], "r") : NULL;
+    if (f && fgets(line, sizeof line, f)) {
+        const char *at = strstr(line, "\"value\": ");
+        if (at) value = atof(at + 9);
+    }
+    if (f) fclose(f);
+    else close(pipes[0]);
+    if (pid > 0) waitpid(pid, NULL, 0);
+    return value;
 }
 
 static hone_status measure(const char *path, hone_model *m, double start, int64_t repeat)
@@ -225,18 +254,19 @@ static void cell(double v, int width, const char *format)
 
 static void print_table(const hone__bench_results *r)
 {
-    printf("%-22s %-12s %-28s %8s  %9s  %9s  %9s  %9s  %9s  %8s\n", "engine", "precision", "model", "file MB", "init ms",
-           "cold ms", "warm ms", "min ms", "max ms", "peak MB");
+    printf("%-18s %-12s %-26s %8s  %8s  %8s  %9s  %9s  %9s  %8s  %8s\n", "engine", "precision", "model", "file MB", "init ms",
+           "cold ms", "warm ms", "min ms", "max ms", "peak MB", "accuracy");
     for (size_t i = 0; i < r->count; i++) {
         const hone__bench_row *w = &r->rows[i];
-        printf("%-22.22s %-12.12s %-28.28s", w->engine, w->precision, w->model);
+        printf("%-18.18s %-12.12s %-26.26s", w->engine, w->precision, w->model);
         cell(w->size_mb, 7, "%.2f");
-        cell(w->init_ms, 9, "%.2f");
-        cell(w->cold_ms, 9, "%.2f");
+        cell(w->init_ms, 8, "%.2f");
+        cell(w->cold_ms, 8, "%.2f");
         cell(w->warm_ms, 9, "%.4f");
         cell(w->min_ms, 9, "%.4f");
         cell(w->max_ms, 9, "%.4f");
         cell(w->peak_rss_mb, 8, "%.1f");
+        cell(w->quality < 0 ? -1 : 100 * w->quality, 8, "%.2f %%");
         printf("\n");
     }
 }
@@ -247,11 +277,29 @@ static void on_progress(void *ctx, size_t done, size_t total)
     progress("measuring", done, total);
 }
 
-static int run_all(plan *p, const char *dir)
+/* Quality of our own rows; a model without labels has none. */
+static void add_quality(const plan *p, const char *dataset, hone__bench_results *r)
+{
+    for (size_t i = 0; dataset && i < p->count; i++) {
+        if (strcmp(p->list[i].engine, "hone")) continue;
+        const char *slash = strrchr(p->list[i].model, '/'), *name = slash ? slash + 1 : p->list[i].model;
+        double value = accuracy_of(p->self, p->list[i].model, dataset);
+        for (size_t k = 0; value >= 0 && k < r->count; k++) {
+            hone__bench_row *w = &r->rows[k];
+            if (strcmp(w->engine, "hone") || strcmp(w->model, name)) continue;
+            w->quality = value;
+            hone__free(w->quality_metric);
+            w->quality_metric = hone__strndup("accuracy", 8);
+        }
+    }
+}
+
+static int run_all(plan *p, const char *dir, const char *dataset)
 {
     hone__bench_results r;
     char *failures;
     hone_status s = hone__bench_run(p->list, p->count, ROUNDS, on_progress, NULL, &r, &failures);
+    add_quality(p, dataset, &r);
     if (failures) fprintf(stderr, "%s", failures);
     bool failed = failures != NULL;
     free(failures);
@@ -277,12 +325,13 @@ int cmd_bench(int argc, char **argv)
 {
     text_list rest = {0};
     static plan p;
-    const char *peers = NULL, *dir = "bench-out", *child = NULL;
+    const char *peers = NULL, *dir = "bench-out", *child = NULL, *dataset = NULL;
     int64_t repeat = 30;
     const option_row rows[] = {
         {"output", 'o', OPTION_TEXT, &dir, "DIR", "where results go (default bench-out)", 0, 0, NULL},
         {"peers", 0, OPTION_TEXT, &peers, "LIST", "keras,tflite,onnxruntime,openvino: measured beside", 0, 0, NULL},
         {"peers-dir", 0, OPTION_TEXT, &p.peers_dir, "DIR", "where peer_<name>.py are", 0, 0, NULL},
+        {"dataset", 0, OPTION_TEXT, &dataset, "DIR", "also measure accuracy on <label>/<clip> files", 0, 0, NULL},
         {"repeat", 0, OPTION_INT, &repeat, "N", "warm runs per process; 3 processes each (default 30)", 1, 1000000, NULL},
         {"child", 0, OPTION_TEXT, &child, "MODEL", "measure one model in this process, print JSON", 0, 0, NULL},
         {0},
@@ -306,5 +355,5 @@ int cmd_bench(int argc, char **argv)
         if ((code = add_hone(&p, rest.items[i])) >= 0) return code;
     }
     if ((code = add_peers(&p, peers, &rest)) >= 0) return code;
-    return run_all(&p, dir);
+    return run_all(&p, dir, dataset);
 }

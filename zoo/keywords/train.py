@@ -117,6 +117,19 @@ def write_test_clips(args, synthesiser):
             soundfile.write(os.path.join(root, name, f"{n}.flac"), clip, speech.RATE, subtype="PCM_16")
 
 
+def write_calibration_clips(args, synthesiser):
+    """calibration/<label>.flac: one clip per label of the training voices, for the ranges of static int8."""
+    random = np.random.default_rng(args.seed + 3)
+    folder = os.path.join(HERE, "calibration")
+    shutil.rmtree(folder, ignore_errors=True)
+    os.makedirs(folder)
+    for name in LABELS:
+        text = str(random.choice(speech.OTHER_TRAIN)) if name == "unknown" else name
+        wave = None if name == "silence" else speech.random_word(synthesiser, random, text, False)
+        clip = speech.clip_of(random, wave, TRAIN_SNR, TEST_PEAK)
+        soundfile.write(os.path.join(folder, f"{name}.flac"), clip, speech.RATE, subtype="PCM_16")
+
+
 def write_demo_clips(args, synthesiser):
     """Clips of several kinds; `commands` holds six words, one every 1.5 s, for reading in windows."""
     random = np.random.default_rng(args.seed + 2)
@@ -202,6 +215,7 @@ def main():
         f.write("\n".join(LABELS) + "\n")
     write_test_clips(args, synthesiser)
     write_demo_clips(args, synthesiser)
+    write_calibration_clips(args, synthesiser)
     saved = keras.models.load_model(os.path.join(HERE, "keywords.keras"))
     write_reference(saved, mean, std)
     evaluate_fresh(args, synthesiser, saved, mean, std)
