@@ -3,14 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/alloc.h"
-#include "base/cpu.h"
-#include "base/threads.h"
 #include "kernels/conv/conv.h"
 #include "kernels/gemm/gemm.h"
+#include "kernels/nbits/nbits.h"
 #include "kernels/pool/pool.h"
+#include "peaks.h"
 
 typedef enum kind { CONV, POOL, DENSE, MEAN } kind;
 
@@ -55,13 +54,6 @@ static const net nets[] = {
         {DENSE, 256, 2}}},
 };
 /* clang-format on */
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static int by_value(const void *a, const void *b)
 {
@@ -203,7 +195,7 @@ static double work(const layer *l)
 }
 
 /* The layers run one after the other as in the network, so that each finds the caches as it would there. */
-static void run_net(const net *n, int int8, hone__pool *pool, int repeat)
+static void run_net(const net *n, int int8, hone__pool *pool, int repeat, double peak)
 {
     struct run runs[40];
     double *times = buffer(sizeof(double) * (size_t)repeat * 41);
@@ -240,17 +232,71 @@ static void run_net(const net *n, int int8, hone__pool *pool, int repeat)
         else
             snprintf(what, sizeof what, "%s %zu/%zu %zu -> %zu, %zux%zu", l->groups > 1 ? "depthwise" : "conv",
                      l->kernel, l->stride, l->in_c, l->out_c, l->h, l->w);
-        printf("  %-34s median %9.1f us  min %9.1f us  %8.1f G%s/s\n", what, median * 1e6, least * 1e6,
+        printf("  %-34s median %9.1f us  min %9.1f us  %8.1f G%s/s", what, median * 1e6, least * 1e6,
                work(l) / least * 1e-9,
                l->kind == POOL ? "elements"
                : int8          ? "OP"
                                : "FLOP");
+        if (l->kind == CONV)
+            printf("  %5.1f %% of peak\n", work(l) / least / peak * 100);
+        else if (l->kind == DENSE)
+            printf("  %5.1f GB/s\n", work(l) / 2 * (int8 ? 1 : 4) / least * 1e-9);
+        else
+            printf("\n");
     }
     for (int i = 0; i < n->count; i++) {
         hone__aligned_free(runs[i].x), hone__aligned_free(runs[i].w), hone__aligned_free(runs[i].y);
         hone__aligned_free(runs[i].bias), hone__aligned_free(runs[i].scratch);
     }
     hone__aligned_free(times);
+}
+
+/* y = x . W^T for `m` rows, W [n, k] in blocks: bytes of weights and scales read a second. */
+static void run_linear(size_t m, size_t n, size_t k, int bits, size_t block, hone__pool *pool, int repeat, double read)
+{
+    size_t blocks = (k + block - 1) / block, bytes = n * blocks * (block * (size_t)bits / 8 + 4);
+    uint8_t *w = buffer(n * blocks * block * (size_t)bits / 8);
+    float *scales = buffer(n * blocks * 4), *x = buffer(m * k * 4), *y = buffer(m * n * 4);
+    double *times = buffer((size_t)repeat * sizeof *times);
+    for (size_t i = 0; i < m * k; i++) x[i] = (float)(i % 17) - 8;
+    for (size_t i = 0; i < n * blocks; i++) scales[i] = 0.01f;
+    hone__nbits_args g = {.m = m,
+                          .n = n,
+                          .k = k,
+                          .bits = bits,
+                          .block = block,
+                          .w = w,
+                          .scales = scales,
+                          .x = x,
+                          .x_rs = k,
+                          .y = y,
+                          .y_rs = n};
+    void *scratch = buffer(hone__nbits_scratch(&g, hone__pool_threads(pool)));
+    for (int i = 0; i < repeat; i++) {
+        double t = now();
+        hone__nbits(&g, scratch, pool);
+        times[i] = now() - t;
+    }
+    qsort(times, (size_t)repeat, sizeof *times, by_value);
+    double least = times[0];
+    printf("  %d bits, block %3zu, %zu x %zu x %zu   median %9.1f us  min %9.1f us  %6.1f GB/s  %5.1f %% of reading\n",
+           bits, block, m, n, k, times[repeat / 2] * 1e6, least * 1e6, (double)bytes / least * 1e-9,
+           (double)bytes / least / read * 100);
+    hone__aligned_free(w), hone__aligned_free(scales), hone__aligned_free(x), hone__aligned_free(y);
+    hone__aligned_free(times), hone__aligned_free(scratch);
+}
+
+static void run_linears(hone__pool *pool, int repeat)
+{
+    size_t set = (size_t)64 << 20;
+    char *data = buffer(set);
+    double read = measure_read(data, set, pool);
+    hone__aligned_free(data);
+    printf("linear, reading 64 MB: %.1f GB/s\n", read * 1e-9);
+    for (size_t m = 1; m <= 8; m *= 2) {
+        run_linear(m, 8192, 8192, 8, 128, pool, repeat, read);
+        run_linear(m, 8192, 8192, 4, 32, pool, repeat, read);
+    }
 }
 
 int main(int argc, char **argv)
@@ -272,9 +318,12 @@ int main(int argc, char **argv)
     }
     printf("%s, tier %s\n", hone__cpu_name(), hone__tier_name(hone__cpu_tier()));
     hone__pool_enter(pool);
+    double peaks[2] = {peak_of("f32", hone__cpu_tier(), pool), peak_of("int8", hone__cpu_tier(), pool)};
+    printf("peak %.1f GFLOP/s, %.1f GOP/s\n", peaks[0] * 1e-9, peaks[1] * 1e-9);
     for (size_t i = 0; i < sizeof nets / sizeof *nets; i++)
         for (int int8 = 0; int8 <= 1; int8++)
-            if (strstr(nets[i].name, filter)) run_net(&nets[i], int8, pool, repeat);
+            if (strstr(nets[i].name, filter)) run_net(&nets[i], int8, pool, repeat, peaks[int8]);
+    if (strstr("linear", filter)) run_linears(pool, repeat / 5 + 1);
     hone__pool_leave(pool);
     hone__pool_destroy(pool);
     return 0;

@@ -73,7 +73,8 @@ int main(int argc, char **argv)
     }
     qsort(ms, (size_t)runs, sizeof *ms, by_value);
     printf("load %.3f first %.3f median %.4f min %.4f p90 %.4f ms, peak %.1f MB, activations %.2f MB\n", ready - start,
-           first, ms[runs / 2], ms[0], ms[runs * 9 / 10], (double)peak_kb() / 1024, (double)hone_session_memory(s) / 1e6);
+           first, ms[runs / 2], ms[0], ms[runs * 9 / 10], (double)peak_kb() / 1024,
+           (double)hone_session_memory(s) / 1e6);
     hone_node_time t;
     for (size_t i = 0; profile && hone_session_time(s, i, &t) == HONE_OK; i++)
         if (t.calls) printf("%9.2f us  %-24s %s\n", t.seconds / (double)t.calls * 1e6, t.op, t.name);
