@@ -75,8 +75,8 @@ static bool add_bias(const job *j, size_t i, float *row)
     for (size_t k = 0; k < a->keys; k++) {
         int64_t key = (int64_t)k;
         double bias = mask_term(a, &a->mask, j->b, j->h, i, k) + mask_term(a, &a->bias, j->b, j->h, i, k);
-        if ((a->causal && key > at) || (a->left >= 0 && key < at - a->left) || (a->right >= 0 && key > at + a->right) || key >= length)
-            bias += a->masked;
+        if (key >= length) bias += a->masked;
+        if ((a->causal && key > at) || (a->left >= 0 && key < at - a->left) || (a->right >= 0 && key > at + a->right)) bias = -INFINITY;
         if (bias > -INFINITY || bias != bias) any = true;
         row[k] += (float)bias;
     }

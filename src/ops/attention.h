@@ -30,7 +30,7 @@ typedef struct hone__attention {
     int64_t offset;              /* keys before the first query */
     const hone__tensor *lengths; /* valid keys per batch, or NULL; with `own_offset` the offset is length - queries */
     bool own_offset;
-    double masked; /* bias of what is not allowed: -infinity, or a large negative number */
+    double masked; /* bias of what masks and lengths exclude: -infinity, or a large negative number */
     hone__attention_mask mask, bias;
     float *scores_out; /* [batch, heads, queries, keys] or NULL */
     int scores_mode;   /* what goes there: 0 scaled products, 1 with softcap, 2 with bias, 3 probabilities */
