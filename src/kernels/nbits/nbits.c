@@ -21,7 +21,7 @@ struct job {
     int8_t *natural;                 /* per thread: padded */
     int32_t *zeros;                  /* per thread: blocks */
     char *rows;                      /* [m]: q, sums, scales */
-    size_t row_bytes, sums_at, scales_at;
+    size_t row_bytes, sums_at, scales_at, block_sums_at;
 };
 
 static struct job plan(const hone__nbits_args *g)
@@ -38,7 +38,8 @@ static struct job plan(const hone__nbits_args *g)
     j.zero_bytes = (j.blocks * bits + 7) / 8;
     j.sums_at = align(j.padded);
     j.scales_at = j.sums_at + align(j.chunks * j.t->chunk);
-    j.row_bytes = j.scales_at + align(j.blocks * sizeof(float));
+    j.block_sums_at = j.scales_at + align(j.blocks * sizeof(float));
+    j.row_bytes = j.block_sums_at + align(j.blocks * sizeof(int32_t));
     return j;
 }
 
@@ -65,6 +66,9 @@ size_t hone__nbits_scratch(const hone__nbits_args *g, int threads)
     return lay_out(&j, NULL, threads);
 }
 
+/* Whether blocks have zero points of their own. Two's complement weights become unsigned with zero point 128. */
+static int uses_zeros(const hone__nbits_args *g) { return g->zero_points && !(g->bits == 8 && g->w_signed); }
+
 static void quantize_rows(void *ctx, size_t begin, size_t end, int thread)
 {
     struct job *j = ctx;
@@ -72,12 +76,15 @@ static void quantize_rows(void *ctx, size_t begin, size_t end, int thread)
     for (size_t i = begin; i < end; i++) {
         char *row = j->rows + i * j->row_bytes;
         float *scales = (float *)(void *)(row + j->scales_at);
+        int32_t *block_sums = (int32_t *)(void *)(row + j->block_sums_at);
         size_t used = j->blocks * j->block;
-        hone__quantize_row_s8(j->g->x + i * j->g->x_rs, j->g->k, j->block, natural, scales, NULL);
+        hone__quantize_row_s8(j->g->x + i * j->g->x_rs, j->g->k, j->block, natural, scales, block_sums);
         if (used < j->padded) memset(natural + used, 0, j->padded - used);
         int32_t *sums = (int32_t *)(void *)(row + j->sums_at);
         j->t->arrange(natural, j->chunks, j->g->bits, (int8_t *)row, sums);
-        j->x[i] = (hone__nbits_x){(int8_t *)row, sums, scales};
+        for (size_t b = 0; !uses_zeros(j->g) && b < j->blocks; b++)
+            block_sums[b] = (int32_t)((uint32_t)block_sums[b] << (j->g->bits - 1));
+        j->x[i] = (hone__nbits_x){(int8_t *)row, sums, block_sums, scales};
     }
 }
 
@@ -106,7 +113,7 @@ static void weight_rows(const struct job *j, size_t n, size_t count, int32_t *ze
                          .blocks = j->blocks,
                          .flip = is_signed ? 0x80 : 0,
                          .zero = g->bits == 8 ? 128 : 8};
-    if (g->zero_points && !is_signed) r.zeros = zeros;
+    if (uses_zeros(g)) r.zeros = zeros;
     for (size_t i = 0; i < g->m; i += r.rows) {
         float out[HONE__NBITS_ROWS][WEIGHT_ROWS], one[HONE__NBITS_ROWS];
         r.rows = g->m - i < HONE__NBITS_ROWS ? g->m - i : HONE__NBITS_ROWS;

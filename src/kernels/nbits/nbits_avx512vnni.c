@@ -9,13 +9,12 @@ enum { CHUNK = 64, LANES = 16, AHEAD = 2048 /* bytes of prefetch */, ROWS = HONE
 
 void hone__nbits_arrange_avx512vnni(const int8_t *q, size_t chunks, int bits, int8_t *to, int32_t *sums)
 {
-    const __m512i ones = _mm512_set1_epi8(1);
-    for (size_t c = 0; c < chunks; c++, sums += LANES) {
+    (void)sums; /* the sums of whole blocks are enough here */
+    for (size_t c = 0; c < chunks; c++) {
         __m512i a = _mm512_loadu_si512(q), b;
         q += 64;
         if (bits == 8) {
             _mm512_storeu_si512(to, a);
-            _mm512_storeu_si512(sums, _mm512_dpbusd_epi32(_mm512_setzero_si512(), ones, a));
             to += 64;
             continue;
         }
@@ -27,8 +26,6 @@ void hone__nbits_arrange_avx512vnni(const int8_t *q, size_t chunks, int bits, in
         _mm512_storeu_si512(to, even);
         _mm512_storeu_si512(to + 64, odd);
         to += 128;
-        __m512i s = _mm512_dpbusd_epi32(_mm512_setzero_si512(), ones, even);
-        _mm512_storeu_si512(sums, _mm512_dpbusd_epi32(s, ones, odd));
     }
 }
 
@@ -50,19 +47,15 @@ INLINE __m512i load_chunk(const hone__nbits_row *r, size_t c, __m512i flip)
     return _mm512_xor_si512(_mm512_maskz_loadu_epi8(((__mmask64)1 << left) - 1, r->w + at), flip);
 }
 
-INLINE __m512i minus_zero(__m512i acc, const hone__nbits_x *x, size_t c, __m512i zero)
-{
-    return _mm512_sub_epi32(acc, _mm512_mullo_epi32(zero, _mm512_loadu_si512(x->sums + c * LANES)));
-}
-
 /* Several blocks in a chunk: `count` (a power of two) of them, lanes / count lanes each. */
 INLINE void small_blocks(const hone__nbits_row *r, int bits, int rows, int zeros)
 {
     size_t chunks = (r->bytes + CHUNK - 1) / CHUNK, count = CHUNK / r->block_bytes;
-    const __m512i flip = _mm512_set1_epi8((char)r->flip), zero = _mm512_set1_epi32(r->zero);
+    const __m512i flip = _mm512_set1_epi8((char)r->flip);
     int lanes_log = __builtin_ctzll(LANES / count);
     __m512i spread = _mm512_srl_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
                                       _mm_cvtsi32_si128(lanes_log));
+    __mmask16 heads = (__mmask16)(count == 8 ? 0x5555 : count == 4 ? 0x1111 : 0x0101);
     __m512 sum[ROWS][2];
 #pragma GCC unroll 4
     for (int m = 0; m < rows; m++) sum[m][0] = sum[m][1] = _mm512_setzero_ps();
@@ -71,11 +64,13 @@ INLINE void small_blocks(const hone__nbits_row *r, int bits, int rows, int zeros
         __mmask16 in = (__mmask16)((1u << (left < count ? left : count)) - 1);
         __m512i w = load_chunk(r, c, flip);
         __m512 ws = _mm512_maskz_loadu_ps(in, r->scales + first);
-        __m512i z = zero;
-        if (zeros) z = _mm512_permutexvar_epi32(spread, _mm512_maskz_loadu_epi32(in, r->zeros + first));
+        __m512i z = zeros ? _mm512_maskz_loadu_epi32(in, r->zeros + first) : _mm512_setzero_si512();
 #pragma GCC unroll 4
         for (int m = 0; m < rows; m++) {
-            __m512i acc = minus_zero(chunk_dot(_mm512_setzero_si512(), w, r->x + m, c, bits), r->x + m, c, z);
+            __m512i acc = chunk_dot(_mm512_setzero_si512(), w, r->x + m, c, bits);
+            __m512i off = _mm512_maskz_loadu_epi32(in, r->x[m].block_sums + first);
+            if (zeros) off = _mm512_mullo_epi32(off, z);
+            acc = _mm512_sub_epi32(acc, _mm512_maskz_expand_epi32(heads, off)); /* in a block's first lane */
             __m512 s = _mm512_mul_ps(_mm512_maskz_loadu_ps(in, r->x[m].scales + first), ws);
             s = _mm512_permutexvar_ps(spread, s);
             sum[m][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc), s, sum[m][0]);
@@ -95,32 +90,27 @@ INLINE void large_blocks(const hone__nbits_row *r, int bits, int rows)
     for (int m = 0; m < rows; m++) sum[m] = _mm512_setzero_ps();
     for (size_t b = 0; b < r->blocks; b++) {
         size_t c = b * per_block, end = chunks - c < per_block ? chunks : c + per_block;
-        const __m512i zero = _mm512_set1_epi32(r->zeros ? r->zeros[b] : r->zero);
-        __m512i acc[ROWS][2], off[ROWS];
+        __m512i acc[ROWS][2];
 #pragma GCC unroll 4
-        for (int m = 0; m < rows; m++) acc[m][0] = acc[m][1] = off[m] = _mm512_setzero_si512();
+        for (int m = 0; m < rows; m++) acc[m][0] = acc[m][1] = _mm512_setzero_si512();
         for (; c + 2 <= end; c += 2) {
             __m512i w = load_chunk(r, c, flip), v = load_chunk(r, c + 1, flip);
 #pragma GCC unroll 4
             for (int m = 0; m < rows; m++) {
                 acc[m][0] = chunk_dot(acc[m][0], w, r->x + m, c, bits);
                 acc[m][1] = chunk_dot(acc[m][1], v, r->x + m, c + 1, bits);
-                __m512i s = _mm512_add_epi32(_mm512_loadu_si512(r->x[m].sums + c * LANES),
-                                             _mm512_loadu_si512(r->x[m].sums + (c + 1) * LANES));
-                off[m] = _mm512_add_epi32(off[m], s);
             }
         }
         if (c < end) {
             __m512i w = load_chunk(r, c, flip);
 #pragma GCC unroll 4
-            for (int m = 0; m < rows; m++) {
-                acc[m][0] = chunk_dot(acc[m][0], w, r->x + m, c, bits);
-                off[m] = _mm512_add_epi32(off[m], _mm512_loadu_si512(r->x[m].sums + c * LANES));
-            }
+            for (int m = 0; m < rows; m++) { acc[m][0] = chunk_dot(acc[m][0], w, r->x + m, c, bits); }
         }
 #pragma GCC unroll 4
         for (int m = 0; m < rows; m++) {
-            __m512i total = _mm512_sub_epi32(_mm512_add_epi32(acc[m][0], acc[m][1]), _mm512_mullo_epi32(zero, off[m]));
+            uint32_t off = (uint32_t)r->x[m].block_sums[b] * (uint32_t)(r->zeros ? r->zeros[b] : 1);
+            __m512i total = _mm512_add_epi32(acc[m][0], acc[m][1]);
+            total = _mm512_sub_epi32(total, _mm512_zextsi128_si512(_mm_cvtsi32_si128((int32_t)off)));
             __m512 s = _mm512_set1_ps(r->x[m].scales[b] * r->scales[b]);
             sum[m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(total), s, sum[m]);
         }

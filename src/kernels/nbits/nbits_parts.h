@@ -13,7 +13,8 @@
 typedef struct hone__nbits_x {
     const int8_t *q;     /* [chunks, values of a chunk]; 4-bit: first the even values of the chunk, then the odd */
     const int32_t *sums; /* [chunks, lanes]: sum of q per lane */
-    const float *scales; /* [blocks] */
+    const int32_t *block_sums; /* [blocks]: sum of q, times the zero point when that is the same everywhere */
+    const float *scales;       /* [blocks] */
 } hone__nbits_x;
 
 enum { HONE__NBITS_ROWS = 4 };
