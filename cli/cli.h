@@ -23,7 +23,7 @@ typedef enum option_kind {
 
 typedef struct text_list {
     const char **items;
-    size_t count, capacity;
+    size_t count;
 } text_list;
 
 typedef struct option_row {
@@ -46,6 +46,8 @@ typedef struct verb_help {
 /* Reads options anywhere among the arguments; positional ones go to *rest. Adds --help, --threads, --json, -q and -v to
  * every table. Returns -1 to go on, or the exit code (help was asked for, or something made no sense). */
 int options_read(int argc, char **argv, const option_row *rows, const verb_help *help, text_list *rest);
+
+void options_free(void); /* what options_read allocated */
 
 typedef struct common_options {
     int64_t threads;

@@ -115,6 +115,7 @@ int main(int argc, char **argv)
             continue;
         }
         int code = verbs[i].run(argc - 1, argv + 1);
+        options_free();
         if (fflush(stdout) || ferror(stdout)) return code ? code : EXIT_FAILED;
         return code;
     }

@@ -119,17 +119,25 @@ static int set_choice(const option_row *r, const char *text)
     return usage_failure("--%s is '%s', expected %s", r->name, text, r->choices);
 }
 
+/* Lists never hold more than there are arguments, so each is allocated once; options_free drops them all. */
+static void *owned[32];
+static size_t owned_count, argument_count;
+
 static int add_text(text_list *l, const char *text)
 {
-    if (l->count == l->capacity) {
-        size_t want = l->capacity ? 2 * l->capacity : 16;
-        const char **grown = realloc(l->items, want * sizeof *grown);
-        if (!grown) return usage_failure("out of memory");
-        l->items = grown;
-        l->capacity = want;
+    if (!l->items) {
+        if (owned_count == sizeof owned / sizeof *owned) return usage_failure("too many lists of arguments");
+        l->items = calloc(argument_count + 1, sizeof *l->items);
+        if (!l->items) return usage_failure("out of memory");
+        owned[owned_count++] = (void *)l->items;
     }
     l->items[l->count++] = text;
     return -1;
+}
+
+void options_free(void)
+{
+    while (owned_count) free(owned[--owned_count]);
 }
 
 static int set(const option_row *r, const char *text)
@@ -175,6 +183,7 @@ static int one_option(int argc, char **argv, int *i, const option_row *rows)
 int options_read(int argc, char **argv, const option_row *rows, const verb_help *help, text_list *rest)
 {
     bool only_rest = false;
+    argument_count = (size_t)argc;
     for (int i = 1; i < argc; i++) {
         int code;
         if (!only_rest && !strcmp(argv[i], "--")) {

@@ -115,6 +115,9 @@ static void set_filter(void)
         ALLOW(SYS_clock_gettime),
         ALLOW(SYS_gettimeofday),
         ALLOW(SYS_getrandom),
+#ifdef SANITIZED
+        ALLOW(SYS_sigaltstack), /* of the sanitizer's own clean-up */
+#endif
         ALLOW_NO_EXEC(SYS_mmap),
         ALLOW_NO_EXEC(SYS_mprotect),
         BPF_STMT(BPF_RET | BPF_K, REFUSE),
