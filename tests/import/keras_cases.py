@@ -152,6 +152,13 @@ def cases(K):
         add(f"upsample_{method}", lambda method=method: L.UpSampling2D((2, 3), interpolation=method), (5, 6, 3))
     add("crop_begin", lambda: L.Cropping2D(((1, 0), (0, 2))), (5, 6, 3))
 
+    for kind in ("Max", "Average"):
+        @model(f"pad_then_{kind}pool".lower())
+        def make(kind=kind):
+            x = K.Input((6, 5, 3), name="x")
+            y = L.ZeroPadding2D(1)(L.Conv2D(3, 1)(x))
+            return K.Model(x, [getattr(L, kind + "Pooling2D")(3, strides=2)(y), L.Conv2D(2, 3)(y)])
+
     # nothing at inference
     for name, layer in (("dropout", lambda: L.Dropout(0.5)), ("noise", lambda: L.GaussianNoise(1.0)), ("gdrop", lambda: L.GaussianDropout(0.5)),
                         ("spatialdrop", lambda: L.SpatialDropout1D(0.5)), ("regular", lambda: L.ActivityRegularization(0.1))):

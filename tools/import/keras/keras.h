@@ -60,7 +60,7 @@ typedef struct klayer_kind {
     int flags; /* K_MASK: a mask of the only input goes on to the output */
 } klayer_kind;
 
-enum { K_MASK = 1, K_IDENTITY = 2 };
+enum { K_MASK = 1, K_IDENTITY = 2, K_KERAS_ONLY = 4 /* only where the file names one of Keras's own modules */ };
 
 struct klayer {
     const char *class_name, *name;

@@ -46,6 +46,10 @@ klayer *hone__klayer_new(kctx *c, const json_t *entry, const char *what)
     if (!l->name) l->name = class_name;
     l->is_op = is_op_entry(entry, class_name);
     l->kind = l->is_op ? hone__kop_kind_find(class_name) : hone__klayer_kind_find(class_name);
+    if (l->kind && (l->kind->flags & K_KERAS_ONLY)) { /* a name that others use, too */
+        const char *module = hone__json_text(entry, "module");
+        if (!module || (strncmp(module, "keras.", 6) != 0 && strncmp(module, "tf_keras.", 9) != 0)) l->kind = NULL;
+    }
     return l;
 }
 

@@ -296,8 +296,9 @@ static hone_status refuse_class(const klayer *l)
 
 static void keep_mask(klayer *l, kcall *call)
 {
-    if (call->in_count != 1 || call->out_count != 1 || !call->in[0]->mask || call->out[0]->mask) return;
-    if (l->kind && (l->kind->flags & K_MASK)) call->out[0]->mask = call->in[0]->mask;
+    const kt *in = call->in_count == 1 ? call->in[0] : NULL;
+    if (!in || call->out_count != 1 || !in->mask || !call->out[0] || call->out[0]->mask) return;
+    if (l->kind && (l->kind->flags & K_MASK)) call->out[0]->mask = in->mask;
 }
 
 static hone_status call_kind(kctx *c, klayer *l, kcall *call)

@@ -117,7 +117,7 @@ static ksource nested_source(kctx *c, const ksource *model, const char *name)
     if (!list || !s.cursor) return s;
     size_t skip =
         strlen(c->weights_root) + (*c->weights_root != 0) + (model->container ? strlen(model->container) + 1 : 0);
-    for (size_t i = 0; i < model->count; i++) {
+    for (size_t i = 0; model->list && i < model->count; i++) {
         if (!model->list[i]) continue;
         const char *path = model->list[i]->path;
         if (has_segment(path + (strlen(path) > skip ? skip : 0), name)) list[s.count++] = model->list[i];

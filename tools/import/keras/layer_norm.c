@@ -211,3 +211,29 @@ hone_status hone__klayer_spectral(kctx *c, klayer *l, kcall *call)
     klayer *inner = hone__klayer_child(c, l, "layer", "layer");
     return hone__k_return(c, call, hone__klayer_apply(c, inner, call->in[0]));
 }
+
+/* keras.applications' ConvNeXt: x times one weight per channel. */
+hone_status hone__klayer_layer_scale(kctx *c, klayer *l, kcall *call)
+{
+    kt *t = hone__kt_cast(c, call->in[0], HONE_F32);
+    kweight w;
+    int64_t dims[HONE_MAX_RANK];
+    if (!t || t->rank < 2) return hone__k_shape_error(c, "an input of rank below 2");
+    int64_t n = t->dims[t->rank - 1];
+    if (!hone__kw_take(c, l, "", 0, "gamma", 1, &n, &w)) return c->b.status;
+    int form = t->form[K_MOVED] && !t->form[K_PLAIN] ? K_MOVED : K_PLAIN, rank = form == K_MOVED ? t->rank - 1 : 1;
+    for (int i = 0; i < rank; i++) dims[i] = i ? 1 : w.dims[0];
+    hone__value *y = hone__k2(c, "Mul", hone__kt_get(c, t, form), hone__kw_shaped(c, l, &w, rank, dims));
+    return hone__k_return(c, call, hone__kt_like(c, t, form, y));
+}
+
+/* keras.applications' InceptionResNetV2: a + b * scale. */
+hone_status hone__klayer_scaled_sum(kctx *c, klayer *l, kcall *call)
+{
+    if (call->in_count != 2) return hone__k_shape_error(c, "%d inputs, expected 2", call->in_count);
+    kt *b = hone__kt_cast(c, call->in[1], HONE_F32);
+    int form = hone__kt_best(b);
+    hone__value *scale = hone__k_scalar(c, hone__kcfg_num(c, l, "scale", 1), HONE_F32);
+    b = hone__kt_like(c, b, form, hone__k2(c, "Mul", hone__kt_get(c, b, form), scale));
+    return hone__k_return(c, call, hone__k_binary(c, "Add", call->in[0], b));
+}

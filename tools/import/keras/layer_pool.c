@@ -3,6 +3,17 @@
 
 #include "keras.h"
 
+/* ONNX Runtime merges a Pad with zeros into a following pool, where padding means -infinity or nothing at all. The
+ * smallest number above zero keeps them apart and changes no result. */
+static void keep_pad(kctx *c, hone__value *x)
+{
+    hone__node *pad = x ? x->producer : NULL;
+    if (!pad || !hone__node_is(pad, "Pad") || (pad->input_count > 2 && pad->inputs[2])) return;
+    if (strcmp(hone__node_string(pad, "mode", "constant"), "constant") != 0) return;
+    hone__value *tiny = hone__k_scalar(c, 1.4e-45, HONE_F32);
+    if (tiny) hone__builder_fail(&c->b, hone__node_set_input(pad, 2, tiny));
+}
+
 kt *hone__k_pool(kctx *c, klayer *l, kt *t, int nd, bool max, const int64_t *pool, const int64_t *stride,
                  const char *padding)
 {
@@ -12,6 +23,7 @@ kt *hone__k_pool(kctx *c, klayer *l, kt *t, int nd, bool max, const int64_t *poo
     if (!hone__kview_of(c, l, t, nd, &v)) return NULL;
     for (int i = 0; i < nd && c->b.status == HONE_OK; i++)
         hone__k_window(c, padding, v.size[i], pool[i], stride[i], &pads[i], &pads[i + nd], &out[i], &automatic);
+    keep_pad(c, v.x);
     size_t n = (size_t)nd;
     hone__attr pad = automatic ? hone__a_string("auto_pad", "SAME_UPPER") : hone__a_ints("pads", pads, n * 2);
     hone__value *y =
