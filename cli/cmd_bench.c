@@ -12,9 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "cli.h"
+#include "feeds.h"
 #include "base/alloc.h"
-#include "tensor/tensor.h"
 #include "tools/measure/bench.h"
 
 enum { ROUNDS = 3, CONTENDERS = 256 };
@@ -68,29 +67,6 @@ static const char *precision_of(const hone_model *m)
     }
 }
 
-/* Seeded numbers in [-1, 1); symbolic sizes are 1. */
-static hone_status random_inputs(const hone_model *m, hone_tensor *in)
-{
-    unsigned seed = 1;
-    for (size_t i = 0; i < hone_model_input_count(m); i++) {
-        hone_value_info v;
-        hone_model_input(m, i, &v);
-        size_t count = 1, size = (size_t)hone__dtype_bits(v.dtype) / 8;
-        if (v.rank < 0 || !size || v.dtype == HONE_STRING)
-            return hone__fail(HONE_E_UNSUPPORTED, "input '%s' has no rank or type that random numbers fit", v.name);
-        in[i] = (hone_tensor){.dtype = v.dtype, .rank = v.rank};
-        for (int k = 0; k < v.rank; k++) count *= (size_t)(in[i].dims[k] = v.dims[k] < 0 ? 1 : v.dims[k]);
-        in[i].bytes = count * size;
-        in[i].data = calloc(count + 1, size);
-        if (!in[i].data) return hone__fail(HONE_E_MEMORY, "out of memory");
-        for (size_t k = 0; k < count; k++) {
-            seed = seed * 1664525u + 1013904223u;
-            hone__element_set_f64(v.dtype, in[i].data, k, hone__dtype_is_float(v.dtype) ? (double)(seed >> 8) / 8388608.0 - 1 : 0);
-        }
-    }
-    return HONE_OK;
-}
-
 static size_t file_size(const char *path)
 {
     struct stat st;
@@ -124,18 +100,17 @@ static double accuracy_of(const char *self, const char *model, const char *datas
     return value;
 }
 
-static hone_status measure(const char *path, hone_model *m, double start, int64_t repeat)
+static hone_status measure(const char *path, hone_model *m, const hone_tensor *in, double start, int64_t repeat)
 {
     hone_session_options o = {.threads = (int)common.threads};
     hone_session *s;
     size_t ins = hone_model_input_count(m), outs = hone_model_output_count(m);
     hone_model_facts facts;
-    hone_tensor *in = calloc(ins + 1, sizeof *in), *out = calloc(outs + 1, sizeof *out);
+    hone_tensor *out = calloc(outs + 1, sizeof *out);
     double *ms = calloc((size_t)repeat, sizeof *ms);
-    if (!in || !out || !ms) return hone__fail(HONE_E_MEMORY, "out of memory");
+    if (!out || !ms) return hone__fail(HONE_E_MEMORY, "out of memory");
     hone_status st = hone_session_create(m, &o, &s);
     double ready = now_ms(), cold = 0;
-    if (st == HONE_OK) st = random_inputs(m, in);
     if (st == HONE_OK) {
         double t = now_ms();
         st = hone_session_run(s, in, ins, out, outs);
@@ -160,8 +135,6 @@ static hone_status measure(const char *path, hone_model *m, double start, int64_
         printf("]}\n");
     }
     hone_session_destroy(s);
-    for (size_t i = 0; i < ins; i++) free(in[i].data);
-    free(in);
     free(out);
     free(ms);
     return st;
@@ -173,9 +146,16 @@ static int run_child(const char *path, int64_t repeat)
     double start = now_ms();
     hone_status s = open_model(path, &m);
     if (s != HONE_OK) return report_failure(s);
-    s = measure(path, m, start, repeat);
+    double opened = now_ms() - start;
+    feeds *f;
+    int code = feeds_open(m, &(text_list){0}, true, &f);
+    if (code < 0) {
+        s = measure(path, m, feeds_inputs(f), now_ms() - opened, repeat);
+        code = s == HONE_OK ? EXIT_DONE : report_failure(s);
+        feeds_close(f);
+    }
     hone_model_destroy(m);
-    return s == HONE_OK ? EXIT_DONE : report_failure(s);
+    return code;
 }
 
 typedef struct plan {

@@ -5,68 +5,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#include "cli.h"
+#include "feeds.h"
 #include "tools/tensorfile/tensorfile.h"
-
-enum { MAX_IO = 512 };
-
-typedef struct feeds {
-    hone__named_tensor *lists[MAX_IO];
-    size_t counts[MAX_IO], lists_used;
-} feeds;
-
-static void feeds_free(feeds *f)
-{
-    for (size_t i = 0; i < f->lists_used; i++) hone__tensor_list_free(f->lists[i], f->counts[i]);
-}
-
-static int input_index(const hone_model *m, const char *name, size_t n)
-{
-    hone_value_info info;
-    for (size_t i = 0; hone_model_input(m, i, &info) == HONE_OK; i++)
-        if (strlen(info.name) == n && !strncmp(info.name, name, n)) return (int)i;
-    return -1;
-}
-
-static void as_public(const hone__tensor *t, hone_tensor *out)
-{
-    *out = (hone_tensor){.dtype = t->dtype, .rank = t->rank, .data = (void *)(uintptr_t)t->data, .bytes = t->bytes};
-    memcpy(out->dims, t->dims, sizeof out->dims);
-}
-
-static int unknown_input(const hone_model *m, const char *name)
-{
-    char known[512] = "";
-    hone_value_info info;
-    for (size_t i = 0; hone_model_input(m, i, &info) == HONE_OK; i++)
-        snprintf(known + strlen(known), sizeof known - strlen(known), "%s'%.80s'", i ? ", " : "", info.name);
-    return usage_failure("the model has no input '%s'; it has %s", name, known);
-}
-
-/* NAME=FILE, or FILE.npz with one member per input. */
-static int feed(const hone_model *m, const char *spec, feeds *f, hone_tensor *inputs, bool *given)
-{
-    const char *eq = strchr(spec, '='), *file = eq ? eq + 1 : spec;
-    if (f->lists_used == MAX_IO) return usage_failure("more than %d inputs", MAX_IO);
-    hone_status s = hone__tensorfile_read(file, &f->lists[f->lists_used], &f->counts[f->lists_used]);
-    if (s != HONE_OK) return report_failure(s);
-    hone__named_tensor *list = f->lists[f->lists_used];
-    size_t count = f->counts[f->lists_used++];
-    if (eq && count != 1) return usage_failure("%s holds %zu tensors; give it without a name", file, count);
-    for (size_t i = 0; i < count; i++) {
-        const char *name = eq ? spec : list[i].name;
-        int k = input_index(m, name, eq ? (size_t)(eq - spec) : strlen(name));
-        if (k < 0 && !eq && !*name && hone_model_input_count(m) == 1) k = 0;
-        if (k < 0) {
-            char text[128];
-            snprintf(text, sizeof text, "%.*s", eq ? (int)(eq - spec) : (int)strlen(name), name);
-            return unknown_input(m, text);
-        }
-        as_public(&list[i].tensor, &inputs[k]);
-        given[k] = true;
-    }
-    return -1;
-}
 
 /* Characters outside [A-Za-z0-9._-] become '_'. */
 static void file_name(const char *name, char *out, size_t size)
@@ -138,22 +78,10 @@ int cmd_run(int argc, char **argv)
     hone_model *m;
     hone_status s = open_model(rest.items[0], &m);
     if (s != HONE_OK) return report_failure(s);
-    size_t n = hone_model_input_count(m);
-    feeds *f = calloc(1, sizeof *f);
-    hone_tensor *inputs = calloc(n + 1, sizeof *inputs);
-    bool *given = calloc(n + 1, sizeof *given);
-    code = f && inputs && given ? -1 : usage_failure("out of memory");
-    for (size_t i = 0; code < 0 && i < ins.count; i++) code = feed(m, ins.items[i], f, inputs, given);
-    for (size_t i = 0; code < 0 && i < n; i++) {
-        hone_value_info info;
-        hone_model_input(m, i, &info);
-        if (!given[i]) code = usage_failure("input '%s' is missing: -i %s=FILE", info.name, info.name);
-    }
-    if (code < 0) code = run_model(m, dir, inputs, max_memory, plain);
-    if (f) feeds_free(f);
-    free(f);
-    free(inputs);
-    free(given);
+    feeds *f = NULL;
+    code = feeds_open(m, &ins, false, &f);
+    if (code < 0) code = run_model(m, dir, feeds_inputs(f), max_memory, plain);
+    feeds_close(f);
     hone_model_destroy(m);
     return code;
 }
