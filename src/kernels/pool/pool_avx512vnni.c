@@ -6,6 +6,24 @@
 static inline __mmask16 tail16(size_t n) { return n >= 16 ? 0xffff : (__mmask16)((1u << n) - 1); }
 static inline __mmask64 tail64(size_t n) { return n >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << n) - 1; }
 
+/* Whole vectors are stored without a mask: lines are read back at once, and a load cannot be served from a masked store
+ * still on its way. */
+static inline void store_f32(float *y, __m512 v, size_t n)
+{
+    if (n >= 16)
+        _mm512_storeu_ps(y, v);
+    else
+        _mm512_mask_storeu_ps(y, tail16(n), v);
+}
+
+static inline void store_u8(uint8_t *y, __m512i v, size_t n)
+{
+    if (n >= 64)
+        _mm512_storeu_si512(y, v);
+    else
+        _mm512_mask_storeu_epi8(y, tail64(n), v);
+}
+
 /* NaN of either side: a NaN in b comes through MAXPS, one in a is put back. */
 static inline __m512 larger(__m512 a, __m512 b)
 {
@@ -16,7 +34,7 @@ void hone__max_into_f32_avx512vnni(const float *x, float *y, size_t n)
 {
     for (size_t i = 0; i < n; i += 16) {
         __mmask16 m = tail16(n - i);
-        _mm512_mask_storeu_ps(y + i, m, larger(_mm512_maskz_loadu_ps(m, y + i), _mm512_maskz_loadu_ps(m, x + i)));
+        store_f32(y + i, larger(_mm512_maskz_loadu_ps(m, y + i), _mm512_maskz_loadu_ps(m, x + i)), n - i);
     }
 }
 
@@ -29,7 +47,7 @@ void hone__pair_max_f32_avx512vnni(const float *x, float *y, size_t n)
         __m512 a = _mm512_maskz_loadu_ps(tail16(rest), x + 2 * i);
         __m512 b = _mm512_maskz_loadu_ps(rest > 16 ? tail16(rest - 16) : 0, x + 2 * i + 16);
         __m512 v = larger(_mm512_permutex2var_ps(a, even, b), _mm512_permutex2var_ps(a, odd, b));
-        _mm512_mask_storeu_ps(y + i, tail16(n - i), v);
+        store_f32(y + i, v, n - i);
     }
 }
 
@@ -37,8 +55,7 @@ void hone__add_into_f32_avx512vnni(const float *x, float *y, size_t n)
 {
     for (size_t i = 0; i < n; i += 16) {
         __mmask16 m = tail16(n - i);
-        _mm512_mask_storeu_ps(y + i, m,
-                              _mm512_add_ps(_mm512_maskz_loadu_ps(m, y + i), _mm512_maskz_loadu_ps(m, x + i)));
+        store_f32(y + i, _mm512_add_ps(_mm512_maskz_loadu_ps(m, y + i), _mm512_maskz_loadu_ps(m, x + i)), n - i);
     }
 }
 
@@ -48,7 +65,7 @@ void hone__max_into_u8_avx512vnni(const uint8_t *x, uint8_t flip, uint8_t *y, si
     for (size_t i = 0; i < n; i += 64) {
         __mmask64 m = tail64(n - i);
         __m512i v = _mm512_xor_si512(_mm512_maskz_loadu_epi8(m, x + i), f);
-        _mm512_mask_storeu_epi8(y + i, m, _mm512_max_epu8(v, _mm512_maskz_loadu_epi8(m, y + i)));
+        store_u8(y + i, _mm512_max_epu8(v, _mm512_maskz_loadu_epi8(m, y + i)), n - i);
     }
 }
 

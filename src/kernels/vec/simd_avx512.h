@@ -13,8 +13,18 @@ typedef __m512i vi;
 typedef __mmask16 vm;
 
 INLINE vm first_lanes(size_t n) { return n >= W ? 0xffff : (vm)((1u << n) - 1); }
-INLINE vf load_n(const float *p, size_t n) { return _mm512_maskz_loadu_ps(first_lanes(n), p); }
-INLINE void store_n(float *p, vf v, size_t n) { _mm512_mask_storeu_ps(p, first_lanes(n), v); }
+INLINE vf load_n(const float *p, size_t n)
+{
+    return n >= W ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(first_lanes(n), p);
+}
+/* Whole vectors go without a mask: a load that follows cannot be served from a masked store still on its way. */
+INLINE void store_n(float *p, vf v, size_t n)
+{
+    if (n >= W)
+        _mm512_storeu_ps(p, v);
+    else
+        _mm512_mask_storeu_ps(p, first_lanes(n), v);
+}
 INLINE vf keep_first(vf v, size_t n, vf other) { return _mm512_mask_mov_ps(other, first_lanes(n), v); }
 
 INLINE vf set1(float x) { return _mm512_set1_ps(x); }

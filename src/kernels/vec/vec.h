@@ -1,8 +1,8 @@
 /* vec.h: element-wise functions on contiguous fp32.
  * Tolerance: exact for abs neg relu clip leaky floor ceil round sign square add sub mul div max min sqrt reciprocal;
- * 4 ulp for exp log log1p expm1 sigmoid tanh erf silu, 8 for softplus mish elu selu celu; gelu, hard_swish 8 ulp or 2^-21
- * absolute; results below 2^-126, and products of x with such a factor, within 1e-42.
- * NaN in gives NaN out; infinities give the limits. In place is fine. */
+ * 4 ulp for exp log log1p expm1 sigmoid tanh erf silu, 8 for softplus mish elu selu celu; gelu, hard_swish 8 ulp or
+ * 2^-21 absolute; results below 2^-126, and products of x with such a factor, within 1e-42. NaN in gives NaN out;
+ * infinities give the limits. In place is fine. */
 #ifndef HONE_KERNELS_VEC_H
 #define HONE_KERNELS_VEC_H
 
