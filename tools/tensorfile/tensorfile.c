@@ -3,9 +3,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <zip.h>
 
 #include "onnx/onnx.h"
+#include "tools/libraries/lib_zip.h"
 
 enum { RATIO = 100, BOMB = 256 << 20 };
 
@@ -62,6 +62,7 @@ static hone_status read_member(zip_t *z, zip_int64_t i, const char *path, hone__
 static hone_status read_npz(const char *path, hone__named_tensor **out, size_t *count)
 {
     int code;
+    HONE__TRY(hone__zip_load());
     zip_t *z = zip_open(path, ZIP_RDONLY, &code);
     if (!z) return hone__fail(HONE_E_FORMAT, "%s: is not a readable .npz archive", path);
     zip_int64_t n = zip_get_num_entries(z, 0);

@@ -2,8 +2,6 @@
  * Only hard links are followed, only numbers and strings are read, no plug-ins, no external or virtual storage, no
  * filters but deflate, shuffle and fletcher32. The process allocates nothing through hone and ends with _exit. */
 #define _GNU_SOURCE
-#define H5_USE_110_API
-#include <hdf5.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,6 +13,7 @@
 #include "base/checked.h"
 #include "h5.h"
 #include "h5_records.h"
+#include "tools/libraries/lib_hdf5.h"
 
 enum { MAX_PATH = 4096, MAX_DEPTH = 32, MAX_ITEMS = 400000 };
 
@@ -131,16 +130,16 @@ static hone_dtype dataset_dtype(hid_t type, bool *as_is)
 static hid_t memory_type(hone_dtype dtype)
 {
     switch (dtype) {
-    case HONE_F32: return H5T_NATIVE_FLOAT;
-    case HONE_F64: return H5T_NATIVE_DOUBLE;
-    case HONE_I8: return H5T_NATIVE_INT8;
-    case HONE_U8: return H5T_NATIVE_UINT8;
-    case HONE_I16: return H5T_NATIVE_INT16;
-    case HONE_U16: return H5T_NATIVE_UINT16;
-    case HONE_I32: return H5T_NATIVE_INT32;
-    case HONE_U32: return H5T_NATIVE_UINT32;
-    case HONE_I64: return H5T_NATIVE_INT64;
-    case HONE_U64: return H5T_NATIVE_UINT64;
+    case HONE_F32: return hone__hdf5.native_FLOAT;
+    case HONE_F64: return hone__hdf5.native_DOUBLE;
+    case HONE_I8: return hone__hdf5.native_INT8;
+    case HONE_U8: return hone__hdf5.native_UINT8;
+    case HONE_I16: return hone__hdf5.native_INT16;
+    case HONE_U16: return hone__hdf5.native_UINT16;
+    case HONE_I32: return hone__hdf5.native_INT32;
+    case HONE_U32: return hone__hdf5.native_UINT32;
+    case HONE_I64: return hone__hdf5.native_INT64;
+    case HONE_U64: return hone__hdf5.native_UINT64;
     default: return -1;
     }
 }
@@ -281,7 +280,7 @@ static herr_t on_attribute(hid_t owner, const char *name, const H5A_info_t *info
             put_string_attr(c, attr, type, name, (size_t)count);
         else if (count == 1 && (class == H5T_FLOAT || class == H5T_INTEGER) && H5Tget_size(type) <= 8) {
             double number = 0;
-            if (H5Aread(attr, H5T_NATIVE_DOUBLE, &number) >= 0) {
+            if (H5Aread(attr, hone__hdf5.native_DOUBLE, &number) >= 0) {
                 put_attr_head(c, name, HONE_F64, 1);
                 put(c, &number, sizeof number);
             }
@@ -347,7 +346,7 @@ void hone__h5_child(const uint8_t *data, size_t size, int catalogue, int spill)
 {
     child *c = &self;
     c->image = data, c->image_size = size, c->catalogue = catalogue, c->spill = spill;
-    if (H5open() < 0) finish(c, H5_RECORD_ERROR, "the HDF5 library does not start");
+    if (!hone__hdf5_start()) finish(c, H5_RECORD_ERROR, "the HDF5 library does not start");
     H5PLset_loading_state(0);
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     hid_t plist = H5Pcreate(H5P_FILE_ACCESS);

@@ -13,6 +13,7 @@
 #include "base/checked.h"
 #include "h5.h"
 #include "h5_records.h"
+#include "tools/libraries/lib_hdf5.h"
 
 enum { TIME_LIMIT_MS = 4000 };
 
@@ -175,6 +176,7 @@ static bool wait_child(pid_t pid, int pipe_fd)
 static hone_status run_child(const uint8_t *data, size_t size, const char *name, int catalogue, int spill)
 {
     int ends[2];
+    HONE__TRY(hone__hdf5_load()); /* here: the child may open nothing */
     if (pipe(ends) != 0) return hone__fail(HONE_E_IO, "%s: cannot make a pipe: %s", name, strerror(errno));
     pid_t pid = fork();
     if (pid == 0) {

@@ -3,9 +3,9 @@
 #include "keras_zip.h"
 
 #include <string.h>
-#include <zip.h>
 
 #include "base/checked.h"
+#include "tools/libraries/lib_zip.h"
 
 enum { EOCD_SIZE = 22, ENTRY_SIZE = 46, LOCAL_SIZE = 30 };
 
@@ -93,6 +93,7 @@ hone_status hone__zip_read(const hone__map *map, const char *path, const char *m
 {
     zip_error_t error;
     memset(out, 0, sizeof *out);
+    HONE__TRY(hone__zip_load());
     zip_error_init(&error);
     zip_source_t *source = zip_source_buffer_create(map->data, map->size, 0, &error);
     zip_t *zip = source ? zip_open_from_source(source, ZIP_RDONLY, &error) : NULL;
