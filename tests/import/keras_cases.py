@@ -365,6 +365,51 @@ def cases(K):
         x = K.Input((4,), name="x")
         return K.Model(x, [x, L.Dense(2)(x)])
 
+    @model("td_model")
+    def make():
+        inner = K.Sequential([K.Input((6, 5, 2)), L.Conv2D(3, 3, activation="relu"), L.BatchNormalization(), L.Flatten(), L.Dense(4)], name="inner")
+        x = K.Input((3, 6, 5, 2), name="x")
+        return K.Model(x, L.LSTM(3)(L.TimeDistributed(inner)(x)))
+
+    @model("nested_deep")
+    def make():
+        i = K.Input((5, 4))
+        y = L.Bidirectional(L.GRU(3, return_sequences=True))(i)
+        y = L.BatchNormalization(name="norm")(y)
+        low = K.Model(i, [y, L.MultiHeadAttention(2, 3)(y, y)], name="low")
+        j = K.Input((5, 4))
+        a, b = low(j)
+        b = L.BatchNormalization(name="norm")(b)
+        frozen = L.Dense(4, name="frozen")
+        frozen.trainable = False
+        mid = K.Model(j, [frozen(a), b], name="mid")
+        x = K.Input((5, 4), name="x")
+        p, q = mid(x)
+        r, t = mid(p)
+        return K.Model(x, [L.Add()([q, t]), r])
+
+    @model("nested_frozen")
+    def make():
+        base = K.Sequential([K.Input((6, 5, 2)), L.Conv2D(3, 3), L.BatchNormalization(), L.ReLU(), L.Conv2D(4, 2), L.BatchNormalization()], name="base")
+        base.trainable = False
+        x = K.Input((6, 5, 2), name="x")
+        return K.Model(x, L.Dense(2)(L.GlobalAveragePooling2D()(base(x))))
+
+    @model("dict_ends")
+    def make():
+        a, b = K.Input((4,), name="a"), K.Input((4,), name="b")
+        return K.Model({"a": a, "b": b}, {"sum": L.Add()([a, b]), "dense": L.Dense(3)(b)})
+
+    @model("sequential_nested")
+    def make():
+        return K.Sequential([K.Input((8, 6, 2)), K.Sequential([L.Conv2D(3, 3), L.ReLU()]), K.Sequential([L.Conv2D(3, 3), L.Flatten()]), L.Dense(2)])
+
+    @model("same_layer_many_inputs")
+    def make():
+        x, y = K.Input((6, 3), name="x"), K.Input((6, 3), name="y")
+        conv, lstm = L.Conv1D(4, 3, padding="same"), L.LSTM(3)
+        return K.Model([x, y], L.Dot(-1)([lstm(conv(x)), lstm(conv(y))]))
+
     @model("channels_mixed")
     def make():
         x = K.Input((8, 6, 3), name="x")
