@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { BAND_LANES = 512, MIN_ITEMS = 4, MIN_WORK = 1 << 16, MIN_ROW_CHUNK = 12 };
+enum { SHORT_BAND = 256, LONG_BAND = 1024 /* lanes */, MIN_ITEMS = 4, MIN_WORK = 1 << 16, MIN_ROW_CHUNK = 12 };
 enum { SPILL = 16 /* positions behind a channel that vectors may write and read */ };
 
 static size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
@@ -11,7 +11,9 @@ static size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
 hone__conv_bands hone__conv_bands_make(const hone__conv_plan *p)
 {
     hone__conv_bands b = {.p = p};
-    size_t bands = ceil_div(p->out[1] * p->ext[2], BAND_LANES);
+    /* few channels: the band stays in the first-level cache; many: fewer rows are copied twice */
+    size_t lanes = p->out[1] * p->ext[2];
+    size_t bands = ceil_div(lanes, p->group_in <= 16 || lanes <= LONG_BAND / 2 ? SHORT_BAND : LONG_BAND);
     if (bands > p->out[1]) bands = p->out[1];
     b.rows = ceil_div(p->out[1], bands);
     b.bands = ceil_div(p->out[1], b.rows);
