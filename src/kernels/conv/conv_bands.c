@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { SHORT_BAND = 256, LONG_BAND = 1024 /* lanes */, MIN_ITEMS = 4, MIN_WORK = 1 << 16, MIN_ROW_CHUNK = 12 };
+enum { SHORT_BAND = 256, LONG_BAND = 1024 /* lanes */, MIN_ITEMS = 4, MIN_WORK = 1 << 18, MIN_ROW_CHUNK = 12 };
 enum { SPILL = 16 /* positions behind a channel that vectors may write and read */ };
 
 static size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }

@@ -67,7 +67,7 @@ static void set_images(hone__conv_plan *p)
 
 static size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
 
-enum { MIN_ITEMS = 8, MIN_WORK = 1 << 16 /* multiply-adds in a piece, about */ };
+enum { MIN_ITEMS = 8, MIN_WORK = 1 << 18 /* multiply-adds in a piece, about */ };
 
 hone__conv_plan hone__conv_plan_make(const hone__conv_shape *s, size_t step, size_t nr, size_t mr)
 {
