@@ -649,7 +649,7 @@ static hone_status read_model(hone__reader *r, hone__span s)
     if (m->ir_version < 3 || m->ir_version > 14)
         return hone__fail(HONE_E_UNSUPPORTED, "IR version %lld; versions 3 to 14 are known", (long long)m->ir_version);
     int64_t opset = hone__model_opset(m, "");
-    if (opset && opset < 7) return hone__fail(HONE_E_UNSUPPORTED, "opset %lld; 7 and newer are known", (long long)opset);
+    if (opset < 0) return hone__fail(HONE_E_FORMAT, "opset %lld", (long long)opset);
     if (opset > HONE__OPSET_NEWEST)
         return hone__fail(HONE_E_UNSUPPORTED, "opset %lld is from the future; %d is the newest known", (long long)opset, HONE__OPSET_NEWEST);
     HONE__TRY(read_graph(r, graph, NULL, NULL, m->graph));

@@ -36,5 +36,8 @@ hone_status hone__read_external(hone__reader *r, const char *location, uint64_t 
                                 hone__blob **blob);
 /* Lifts every node of the graph from opset `version` of ai.onnx to the newest meaning. */
 hone_status hone__onnx_upgrade(hone__graph *graph, int64_t version);
+/* One node of an opset below 7 to opset 7. */
+struct hone__builder;
+hone_status hone__onnx_upgrade_early(struct hone__builder *b, hone__node *n, int64_t version);
 
 #endif

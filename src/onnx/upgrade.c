@@ -188,6 +188,10 @@ enum { ROWS = sizeof rows / sizeof *rows };
 static hone_status lift_node(hone__builder *b, hone__node *n, int64_t version)
 {
     if (*n->domain || !n->input_count) return HONE_OK;
+    if (version < 7) {
+        hone_status s = hone__onnx_upgrade_early(b, n, version);
+        if (s != HONE_OK) return hone__at(s, "node '%.200s' (%s)", n->name, n->op);
+    }
     for (int i = 0; i < ROWS; i++)
         if (version < rows[i].before && !strcmp(n->op, rows[i].op)) {
             hone_status s = rows[i].how(b, n);

@@ -56,7 +56,10 @@ static double f64(kind k, double a, double b)
     case MIN: return a != a || b != b ? NAN : a < b ? a : b;
     case MAX: return a != a || b != b ? NAN : a > b ? a : b;
     case FMOD: return fmod(a, b);
-    case MOD: return a - b * floor(a / b);
+    case MOD: {
+        double m = fmod(a, b); /* Python's: the sign of b */
+        return m != 0 && (m < 0) != (b < 0) ? m + b : m == 0 ? copysign(m, b) : m;
+    }
     case PRELU: return a < 0 ? a * b : a;
     case EQUAL: return a == b;
     case LESS: return a < b;
@@ -122,7 +125,7 @@ static int64_t i64(kind k, int64_t a, int64_t b, bool u)
     case BIT_OR: return a | b;
     case BIT_XOR: return a ^ b;
     case SHIFT_LEFT: return y > 63 ? 0 : (int64_t)(x << y);
-    default: return y > 63 ? 0 : (int64_t)(x >> y);
+    default: return u || a >= 0 ? (y > 63 ? 0 : (int64_t)(x >> y)) : a >> (y > 63 ? 63 : y); /* the sign fills up */
     }
 }
 

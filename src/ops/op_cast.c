@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "broadcast.h"
+#include "float8.h"
 #include "infer.h"
 #include "kernels/convert/convert.h"
 #include "kernels/vec/vec.h"
@@ -28,7 +29,8 @@ static hone_status infer_cast_like(hone__infer *x)
 typedef struct job {
     const hone__tensor *in;
     hone__tensor *out;
-
+    bool saturate;
+    char round; /* of float8e8m0: u, d, n */
 } job;
 
 /* Integers keep their low bits; floats to integers truncate toward zero. */
@@ -72,6 +74,10 @@ static void cast_piece(void *ctx, size_t begin, size_t end, int thread)
     else if (from == HONE_BF16 && to == HONE_F32) hone__bf16_to_f32((const uint16_t *)x + begin, (float *)y + begin, n);
     else if (from == HONE_I32 && to == HONE_F32)
         for (size_t i = begin; i < end; i++) ((float *)y)[i] = (float)((const int32_t *)x)[i];
+    else if (hone__is_float8(to))
+        for (size_t i = begin; i < end; i++) hone__store_float8(to, y, i, hone__element_f64(from, x, i), j->saturate);
+    else if (to == HONE_F8E8M0)
+        for (size_t i = begin; i < end; i++) hone__store_e8m0(y, i, hone__element_f64(from, x, i), j->round, j->saturate);
     else if (hone__dtype_is_int(to))
         for (size_t i = begin; i < end; i++) to_int(j, i);
     else if (to == HONE_BOOL)
@@ -90,7 +96,7 @@ static hone_status run_cast(hone__run *r)
     if (x->dtype == HONE_STRING || r->out[0]->dtype == HONE_STRING)
         return hone__fail(HONE_E_UNSUPPORTED, "casting %s to %s", hone_dtype_name(x->dtype),
                           hone_dtype_name(r->out[0]->dtype));
-    job j = {x, r->out[0]};
+    job j = {x, r->out[0], hone__node_int(r->node, "saturate", 1) != 0, *hone__node_string(r->node, "round_mode", "up")};
     bool packed = hone__dtype_bits(r->out[0]->dtype) < 8; /* neighbours share a byte: one thread */
     hone__pool_run(packed ? NULL : r->pool, x->count, PIECE, cast_piece, &j);
     return HONE_OK;

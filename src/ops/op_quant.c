@@ -3,6 +3,7 @@
 #include <math.h>
 #include <string.h>
 
+#include "float8.h"
 #include "infer.h"
 #include "kernels/quantize/quantize.h"
 
@@ -69,10 +70,12 @@ static hone_status run_quantize(hone__run *r)
         else hone__quantize_s8(x->data, x->count, scale, zp, hone__out_data(r, 0), r->pool);
         return HONE_OK;
     }
+    bool saturate = hone__node_int(r->node, "saturate", 1) != 0;
     for (size_t i = 0; i < x->count; i++) {
         size_t k = scale_at(&l, i);
         double v = (float)hone__tensor_f64(x, i) / (float)hone__tensor_f64(s, k);
-        if (hone__dtype_is_float(y->dtype)) hone__element_set_f64(y->dtype, hone__out_data(r, 0), i, v);
+        if (hone__is_float8(y->dtype)) hone__store_float8(y->dtype, hone__out_data(r, 0), i, v, saturate);
+        else if (hone__dtype_is_float(y->dtype)) hone__element_set_f64(y->dtype, hone__out_data(r, 0), i, v);
         else {
             double q = nearbyint(v) + (z ? (double)hone__tensor_i64(z, k) : 0);
             hone__element_set_f64(y->dtype, hone__out_data(r, 0), i, q);

@@ -135,7 +135,7 @@ static void store(hone__reduce kind, hone_dtype d, void *y, size_t at, const acc
     else if (kind == HONE__REDUCE_PROD && !a->n) v = 1;
     else if (kind == HONE__REDUCE_L2 || kind >= HONE__REDUCE_LOGSUM) v = (int64_t)finish(kind, a);
     else if ((kind == HONE__REDUCE_MAX || kind == HONE__REDUCE_MIN) && !a->n)
-        v = kind == HONE__REDUCE_MAX ? INT64_MIN : INT64_MAX;
+        v = d == HONE_BOOL ? kind == HONE__REDUCE_MIN : kind == HONE__REDUCE_MAX ? INT64_MIN : INT64_MAX;
     if (hone__dtype_bits(d) == 32) ((uint32_t *)y)[at] = (uint32_t)v;
     else hone__element_set_i64(d, y, at, v);
 }
