@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "base/file.h"
 #include "cli.h"
 #include "tools/import/import.h"
 
@@ -93,8 +94,19 @@ static size_t distance(const char *a, const char *b)
     return row[n];
 }
 
+/* Ctrl-C leaves nothing half-written behind, and ends as the signal would have. */
+static void on_signal(int number)
+{
+    hone__output_remove_pending();
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
 int main(int argc, char **argv)
 {
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
+    signal(SIGHUP, on_signal);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write, reported below */
     if (argc < 2) {
         overview(stderr);

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -101,6 +100,34 @@ hone_status hone__file_read(const char *path, size_t limit, uint8_t **out, size_
     return HONE_OK;
 }
 
+/* Temporary files now open; more than these are not known to a signal handler. */
+enum { PENDING = 16 };
+static char *volatile pending[PENDING];
+
+static void note_pending(char *path)
+{
+    for (int i = 0; i < PENDING; i++) {
+        char *none = NULL;
+        if (__atomic_compare_exchange_n(&pending[i], &none, path, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return;
+    }
+}
+
+static void forget_pending(const char *path)
+{
+    for (int i = 0; path && i < PENDING; i++) {
+        char *same = (char *)(uintptr_t)path;
+        if (__atomic_compare_exchange_n(&pending[i], &same, NULL, 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return;
+    }
+}
+
+void hone__output_remove_pending(void)
+{
+    for (int i = 0; i < PENDING; i++) {
+        const char *path = pending[i];
+        if (path) unlink(path);
+    }
+}
+
 hone_status hone__output_open(const char *path, hone__output *o)
 {
     *o = (hone__output){0};
@@ -123,6 +150,7 @@ hone_status hone__output_open(const char *path, hone__output *o)
         hone__output_abandon(o);
         return s;
     }
+    note_pending(o->temporary);
     mode_t mask = umask(0);
     umask(mask);
     if (fchmod(fd, 0666 & ~mask)) { /* the default mode of mkostemp stays: only narrower */ }
@@ -165,6 +193,7 @@ hone_status hone__output_commit(hone__output *o)
         s = hone__fail(HONE_E_IO, "%s: cannot rename into place: %s", o->path, strerror(errno));
     if (s == HONE_OK) {
         sync_folder(o->path);
+        forget_pending(o->temporary);
         hone__free(o->temporary);
         o->temporary = NULL;
     }
@@ -176,6 +205,7 @@ void hone__output_abandon(hone__output *o)
 {
     if (o->file) fclose(o->file);
     if (o->temporary) unlink(o->temporary);
+    forget_pending(o->temporary);
     hone__free(o->temporary);
     hone__free(o->path);
     *o = (hone__output){0};

@@ -1,0 +1,25 @@
+#!/bin/sh
+# What `make test-all` adds to `make test`: live frameworks, threads under TSan, every allocation failing, fuzzing.
+set -eu
+python=build/peers-venv/bin/python
+export HONE="$PWD/build/hone"
+echo "== every allocation fails once"
+HONE_TEST_ALL=1 build/tests/test_exec
+echo "== live Keras"
+$python tests/import/live_keras.py
+echo "== ONNX's node tests"
+$python tests/onnx/make_cases.py build/onnx-cases
+build/hone test build/onnx-cases/* || true
+echo "== threads under ThreadSanitizer"
+cmake --preset tsan -Wno-dev >/dev/null
+cmake --build build-tsan -j 2 --target test_base test_exec
+build-tsan/tests/test_base
+build-tsan/tests/test_exec
+echo "== fuzzing"
+cmake --preset fuzz -Wno-dev >/dev/null
+cmake --build build-fuzz -j 2
+for target in build-fuzz/fuzz/fuzz_*; do
+    name=${target##*/fuzz_}
+    mkdir -p "build-fuzz/found/$name"
+    "$target" -max_total_time="${FUZZ_SECONDS:-60}" -rss_limit_mb=2000 "build-fuzz/found/$name" "tests/fuzz/corpus/$name"
+done
