@@ -92,9 +92,9 @@ struct kctx {
     hone__arena arena;
     hone__import_report *report;
     hone__map *map;    /* of the file */
-    const uint8_t *h5; /* the HDF5 image, in `map` or owned */
+    const uint8_t *h5; /* the HDF5 image, at h5_offset of h5_map */
+    hone__map *h5_map; /* borrowed */
     size_t h5_size, h5_offset;
-    bool h5_mapped;
     hone__h5 *catalogue;
     const char *weights_root; /* "model_weights" or "" (legacy); NULL: Keras 3 paths */
     int keras_major;          /* 1, 2 or 3 */

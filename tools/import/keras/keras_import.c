@@ -6,7 +6,7 @@
 #include "keras_model.h"
 #include "keras_zip.h"
 
-enum { MAX_CONFIG = 64 << 20, MAX_CONFIG_VALUES = 400000 };
+enum { MAX_CONFIG = 16 << 20, MAX_CONFIG_VALUES = 400000 };
 
 static const uint8_t h5_magic[8] = {0x89, 'H', 'D', 'F', '\r', '\n', 0x1a, '\n'};
 
@@ -69,7 +69,7 @@ static hone_status open_h5(kfile *f)
 {
     kctx *c = &f->c;
     snprintf(c->report->format, sizeof c->report->format, "keras-h5");
-    c->h5 = c->map->data, c->h5_size = c->map->size, c->h5_mapped = true;
+    c->h5 = c->map->data, c->h5_size = c->map->size, c->h5_map = c->map;
     HONE__TRY(hone__kw_open(c));
     const hone__string *config = root_text(c, "", "model_config"), *version = root_text(c, "", "keras_version");
     const hone__string *backend = root_text(c, "", "backend");
@@ -140,8 +140,8 @@ static hone_status open_zip(kfile *f)
                           "model.save(\"model.keras\") of Keras 3",
                           c->path);
     HONE__TRY(status);
-    c->h5 = f->weights.data, c->h5_size = f->weights.size, c->h5_mapped = f->weights.in_place;
-    if (c->h5_mapped) c->h5_offset = (size_t)(f->weights.data - c->map->data);
+    c->h5 = f->weights.data, c->h5_size = f->weights.size, c->h5_map = f->weights.map;
+    if (c->h5) c->h5_offset = (size_t)(c->h5 - c->h5_map->data);
     return hone__kw_open(c);
 }
 
@@ -169,7 +169,7 @@ static hone_status open_folder(kfile *f)
     char path[4200];
     snprintf(path, sizeof path, "%s/model.weights.h5", c->path);
     HONE__TRY(hone__map_open(path, &c->map));
-    c->h5 = c->map->data, c->h5_size = c->map->size, c->h5_mapped = true;
+    c->h5 = c->map->data, c->h5_size = c->map->size, c->h5_map = c->map;
     return hone__kw_open(c);
 }
 

@@ -271,7 +271,7 @@ float *hone__kw_floats(kctx *c, const kweight *w)
 
 static hone_status in_place(kctx *c, const kweight *w, int rank, const int64_t *dims, hone__tensor *out)
 {
-    hone__map *map = w->item->in_file ? c->map : hone__h5_spill(c->catalogue);
+    hone__map *map = w->item->in_file ? c->h5_map : hone__h5_spill(c->catalogue);
     size_t offset = (size_t)w->item->offset + (w->item->in_file ? c->h5_offset : 0);
     hone__blob *blob;
     HONE__TRY(hone__blob_map(map, offset, (size_t)w->item->bytes, &blob));
@@ -289,8 +289,7 @@ hone__value *hone__kw_shaped(kctx *c, klayer *l, const kweight *w, int rank, con
     if (v) return v;
     hone__tensor t;
     hone_status status;
-    bool mapped =
-        !c->fake && w->item->dtype == HONE_F32 && (uintptr_t)w->data % 4 == 0 && (!w->item->in_file || c->h5_mapped);
+    bool mapped = !c->fake && w->item->dtype == HONE_F32 && (uintptr_t)w->data % 4 == 0;
     if (mapped)
         status = in_place(c, w, rank, dims, &t);
     else {

@@ -1,8 +1,12 @@
 /* keras_zip.c: libzip finds and inflates members; a stored member's place is taken from its local header instead, so
  * that its bytes are used where they lie. */
+#define _GNU_SOURCE /* memfd_create */
 #include "keras_zip.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/checked.h"
 #include "tools/libraries/lib_zip.h"
@@ -47,22 +51,41 @@ static bool find_stored(const uint8_t *p, size_t size, const char *member, size_
     return false;
 }
 
+/* Writes the member to a memory file piece by piece: a bomb costs no heap, and weights can be used in place. */
+static bool inflate_to(zip_file_t *file, int fd, uint64_t size)
+{
+    uint8_t piece[1 << 15];
+    uint64_t left = size;
+    while (left) {
+        zip_int64_t n = zip_fread(file, piece, left < sizeof piece ? left : sizeof piece);
+        if (n <= 0) return false;
+        for (zip_int64_t done = 0; done < n;) {
+            ssize_t m = write(fd, piece + done, (size_t)(n - done));
+            if (m < 0 && errno == EINTR) continue;
+            if (m <= 0) return false;
+            done += m;
+        }
+        left -= (uint64_t)n;
+    }
+    return zip_fread(file, piece, 1) == 0;
+}
+
 static hone_status inflate_member(zip_t *zip, const char *path, const char *member, const zip_stat_t *stat,
                                   hone__zip_member *out)
 {
-    out->owned = hone__malloc(stat->size + 1);
-    if (!out->owned) return hone__out_of_memory(stat->size + 1);
+    int fd = memfd_create("hone-member", MFD_CLOEXEC);
+    if (fd < 0) return hone__fail(HONE_E_IO, "%s: cannot make a memory file: %s", path, strerror(errno));
     zip_file_t *file = zip_fopen_index(zip, stat->index, 0);
-    zip_int64_t n = file ? zip_fread(file, out->owned, stat->size) : -1;
-    bool ok = file && n == (zip_int64_t)stat->size && zip_fread(file, out->owned + n, 1) == 0;
+    bool ok = file && inflate_to(file, fd, stat->size);
     if (file) zip_fclose(file);
-    if (!ok) return hone__fail(HONE_E_FORMAT, "%s: member '%s' is damaged", path, member);
-    out->data = out->owned;
-    out->size = (size_t)stat->size;
-    return HONE_OK;
+    hone_status status =
+        ok ? hone__map_fd(fd, path, &out->map) : hone__fail(HONE_E_FORMAT, "%s: member '%s' is damaged", path, member);
+    close(fd);
+    if (status == HONE_OK) out->data = out->map->data, out->size = out->map->size;
+    return status;
 }
 
-static hone_status read_from(zip_t *zip, const hone__map *map, const char *path, const char *member, size_t limit,
+static hone_status read_from(zip_t *zip, hone__map *map, const char *path, const char *member, size_t limit,
                              hone__zip_member *out)
 {
     zip_stat_t stat;
@@ -82,14 +105,13 @@ static hone_status read_from(zip_t *zip, const hone__map *map, const char *path,
                           (unsigned long long)stat.size, (unsigned long long)stat.comp_size);
     size_t offset;
     if (stat.comp_method == ZIP_CM_STORE && find_stored(map->data, map->size, member, (size_t)stat.size, &offset)) {
-        *out = (hone__zip_member){map->data + offset, (size_t)stat.size, true, NULL};
+        *out = (hone__zip_member){map->data + offset, (size_t)stat.size, hone__map_ref(map)};
         return HONE_OK;
     }
     return inflate_member(zip, path, member, &stat, out);
 }
 
-hone_status hone__zip_read(const hone__map *map, const char *path, const char *member, size_t limit,
-                           hone__zip_member *out)
+hone_status hone__zip_read(hone__map *map, const char *path, const char *member, size_t limit, hone__zip_member *out)
 {
     zip_error_t error;
     memset(out, 0, sizeof *out);
@@ -113,6 +135,6 @@ hone_status hone__zip_read(const hone__map *map, const char *path, const char *m
 
 void hone__zip_release(hone__zip_member *member)
 {
-    hone__free(member->owned);
+    hone__map_unref(member->map);
     memset(member, 0, sizeof *member);
 }

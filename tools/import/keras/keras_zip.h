@@ -10,14 +10,12 @@
 typedef struct hone__zip_member {
     const uint8_t *data;
     size_t size;
-    bool in_place;  /* a stored member: `data` points into the mapping */
-    uint8_t *owned; /* otherwise: freed by hone__zip_release */
+    hone__map *map; /* where `data` lies: the archive's own mapping, or a memory file; freed by hone__zip_release */
 } hone__zip_member;
 
 /* HONE_E_ARGUMENT: no such member. A member that declares over 100 times its stored size above 256 MiB is refused, as
  * is one of more than `limit` bytes. */
-hone_status hone__zip_read(const hone__map *map, const char *path, const char *member, size_t limit,
-                           hone__zip_member *out);
+hone_status hone__zip_read(hone__map *map, const char *path, const char *member, size_t limit, hone__zip_member *out);
 void hone__zip_release(hone__zip_member *member);
 
 #endif

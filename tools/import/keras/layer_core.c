@@ -72,7 +72,7 @@ static bool spell_out(const char *eq, int rank, char *out, size_t size)
     size_t n = 0;
     if (!dots) {
         if (strlen(eq) >= size) return false;
-        strcpy(out, eq);
+        memcpy(out, eq, strlen(eq) + 1);
     } else {
         int named = 0;
         for (const char *p = eq; *p && *p != ','; p++) named += *p != '.';

@@ -109,6 +109,7 @@ hone_status hone__klayer_rnn(kctx *c, klayer *l, kcall *call)
 
 static kt *join(kctx *c, const char *mode, kt *a, kt *b)
 {
+    if (!a || !b || !mode) return NULL;
     if (strcmp(mode, "concat") == 0) {
         int64_t dims[HONE_MAX_RANK];
         memcpy(dims, a->dims, sizeof dims);
