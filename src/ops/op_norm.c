@@ -31,8 +31,9 @@ static hone_status infer_batch_norm(hone__infer *x)
 {
     HONE__TRY(hone__infer_arity(x, 5, 5));
     HONE__TRY(channel_params(x, 1, 4));
-    if (hone__node_int(x->node, "training_mode", 0)) return hone__fail(HONE_E_UNSUPPORTED, "training mode");
     hone__infer_same(x, 0, 0);
+    if (x->output_count > 1 && !hone__node_int(x->node, "training_mode", 0)) return hone__fail(HONE_E_SHAPE, "statistics outside training mode");
+    for (int i = 1; i < x->output_count && i < 3; i++) x->out[i] = x->in[i + 2];
     return HONE_OK;
 }
 
@@ -59,17 +60,39 @@ static hone_status prepare_batch_norm(hone__prepare *p)
     return HONE_OK;
 }
 
+/* Mean and variance of channel c over this batch; the running ones move toward them. */
+static void batch_statistics(const hone__run *r, size_t c, double *mean, double *var)
+{
+    const hone__tensor *x = r->in[0];
+    size_t channels = (size_t)x->dims[1], n = (size_t)x->dims[0], size = x->count / (n * channels);
+    double momentum = hone__node_float(r->node, "momentum", 0.9f), sum = 0, squares = 0, count = (double)(n * size);
+    for (size_t i = 0; i < n * size; i++) sum += ((const float *)x->data)[(i / size * channels + c) * size + i % size];
+    for (size_t i = 0; i < n * size; i++) {
+        double d = ((const float *)x->data)[(i / size * channels + c) * size + i % size] - sum / count;
+        squares += d * d;
+    }
+    double now[2] = {sum / count, squares / count}, before[2] = {*mean, *var};
+    for (int k = 0; k < 2; k++)
+        if (r->output_count > k + 1 && r->out[k + 1])
+            ((float *)hone__out_data(r, k + 1))[c] = (float)(before[k] * momentum + now[k] * (1 - momentum));
+    *mean = now[0];
+    *var = now[1];
+}
+
 static hone_status run_batch_norm(hone__run *r)
 {
     const hone__tensor *x = r->in[0];
     size_t c = (size_t)x->dims[1], n = (size_t)x->dims[0];
     const float *gamma = r->in[1]->data, *beta = r->in[2]->data, *mean = r->in[3]->data, *var = r->in[4]->data;
     float *scale = r->scratch, *shift = scale + c, eps = hone__node_float(r->node, "epsilon", 1e-5f);
+    bool training = hone__node_int(r->node, "training_mode", 0) != 0;
     if (!x->count) return HONE_OK;
     for (size_t i = 0; i < c; i++) {
-        double s = gamma[i] / sqrt((double)var[i] + eps);
+        double m = mean[i], v = var[i];
+        if (training) batch_statistics(r, i, &m, &v);
+        double s = gamma[i] / sqrt(v + eps);
         scale[i] = (float)s;
-        shift[i] = (float)(beta[i] - mean[i] * s);
+        shift[i] = (float)(beta[i] - m * s);
     }
     planes p = {x->data, hone__out_data(r, 0), x->count / (n * c), c, scale, shift};
     hone__pool_run(r->pool, n * c, 8192 / (p.size ? p.size : 1) + 1, scale_planes, &p);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "infer.h"
+#include "random.h"
 
 static hone_status run_nothing(hone__run *r)
 {
@@ -26,10 +27,22 @@ static hone_status infer_dropout(hone__infer *x)
 }
 static hone_status run_dropout(hone__run *r)
 {
-    if (r->input_count > 2 && r->in[2] && hone__tensor_i64(r->in[2], 0))
-        return hone__fail(HONE_E_UNSUPPORTED, "training mode");
-    memcpy(hone__out_data(r, 0), r->in[0]->data, r->in[0]->bytes);
-    if (r->output_count > 1 && r->out[1]) memset(hone__out_data(r, 1), 1, r->out[1]->bytes);
+    const hone__tensor *x = r->in[0];
+    bool training = r->input_count > 2 && r->in[2] && hone__tensor_i64(r->in[2], 0);
+    double ratio = !training ? 0 : r->input_count > 1 && r->in[1] ? hone__tensor_f64(r->in[1], 0) : 0.5;
+    uint8_t *mask = r->output_count > 1 && r->out[1] ? hone__out_data(r, 1) : NULL;
+    if (!(ratio >= 0 && ratio < 1)) return hone__fail(HONE_E_ARGUMENT, "ratio is %g", ratio);
+    if (ratio == 0) {
+        if (x->bytes && hone__out_data(r, 0) != x->data) memcpy(hone__out_data(r, 0), x->data, x->bytes);
+        if (mask) memset(mask, 1, r->out[1]->bytes);
+        return HONE_OK;
+    }
+    hone__random g = hone__random_start(r->node);
+    for (size_t i = 0; i < x->count; i++) {
+        bool keep = hone__random_uniform(&g) >= ratio;
+        hone__element_set_f64(x->dtype, hone__out_data(r, 0), i, keep ? hone__tensor_f64(x, i) / (1 - ratio) : 0);
+        if (mask) mask[i] = keep;
+    }
     return HONE_OK;
 }
 const hone__op hone__op_dropout = {"", "Dropout", infer_dropout, NULL, run_dropout, HONE__OP_INPLACE};
