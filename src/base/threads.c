@@ -22,7 +22,7 @@
 #define PAUSE() ((void)0)
 #endif
 
-enum { SPINS = 1 << 14 }; /* then give the core away once: the machine may be shared */
+enum { SPINS = 1 << 10 }; /* some 40 us, then give the core away once: the machine may be shared */
 
 struct hone__pool {
     int threads;
