@@ -70,8 +70,14 @@ hone_status hone__quant_convolution(hone__quant *q, hone__node *conv, hone__weig
     if (w->reason) return HONE_OK;
     hone__tensor codes, scales;
     hone__node *quantize;
-    HONE__TRY(quantize_input(conv, &quantize));
+    HONE__TRY(quantize_input(conv, &quantize)); /* swept away again where nobody comes to read it */
     HONE__TRY(codes_of(t, &codes, &scales, w));
+    w->reason = hone__quant_too_coarse(w->error, false);
+    if (w->reason) {
+        hone__tensor_release(&codes);
+        hone__tensor_release(&scales);
+        return HONE_OK;
+    }
     hone__graph *g = conv->graph;
     hone__value *cv = hone__value_constant(g, w->name, &codes), *sv = hone__value_constant(g, "", &scales), *end;
     if (!cv || !sv) return HONE_E_MEMORY;

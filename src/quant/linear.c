@@ -104,6 +104,12 @@ static hone_status to_nbits(hone__quant *q, hone__node *mm, const matrix *m, hon
     w->after = codes.bytes + scales.bytes;
     w->error = norm > 0 ? sqrt(error / norm) : 0;
     w->to = bits == 4 ? "int4" : "int8";
+    w->reason = hone__quant_too_coarse(w->error, bits == 4);
+    if (w->reason) {
+        hone__tensor_release(&codes);
+        hone__tensor_release(&scales);
+        return HONE_OK;
+    }
     char name[256];
     snprintf(name, sizeof name, "%.200s_scales", w->name);
     hone__value *cv = hone__value_constant(mm->graph, w->name, &codes), *sv = hone__value_constant(mm->graph, name, &scales);
@@ -144,6 +150,12 @@ static hone_status to_rows(hone__node *mm, const matrix *m, hone__weight *w)
     w->after = codes.bytes + scales.bytes;
     w->error = norm > 0 ? sqrt(error / norm) : 0;
     w->to = "int8";
+    w->reason = hone__quant_too_coarse(w->error, false);
+    if (w->reason) {
+        hone__tensor_release(&codes);
+        hone__tensor_release(&scales);
+        return HONE_OK;
+    }
     char name[256];
     snprintf(name, sizeof name, "%.200s_scales", w->name);
     hone__value *cv = hone__value_constant(mm->graph, w->name, &codes), *sv = hone__value_constant(mm->graph, name, &scales);

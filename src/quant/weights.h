@@ -33,6 +33,13 @@ hone_status hone__quant_half(hone__quant *q, hone__node *node, hone__weight *w);
 /* Convolutions, additions and max pools in static int8, before the weights of the rest are considered. */
 hone_status hone__quant_static(hone__quant *q, const hone_calibration *calibration);
 
+/* A weight whose relative error (as in hone_weight_change) would pass this stays in float. */
+static inline const char *hone__quant_too_coarse(double error, bool four_bits)
+{
+    if (four_bits) return error > 0.25 ? "its relative error in int4 would be over 0.25" : NULL;
+    return error > 0.05 ? "its relative error in int8 would be over 0.05" : NULL;
+}
+
 /* Symmetric int8 of n numbers: codes in -127..127, scale = max |x| / 127 (1 for zeros). Adds to the squared error and
  * the squared norm. */
 float hone__quant_row_s8(const float *x, size_t n, int8_t *codes, double *error, double *norm);
