@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "api/api.h"
+#include "base/distance.h"
 #include "base/file.h"
 #include "cli.h"
 #include "tools/import/import.h"
@@ -75,25 +76,6 @@ void print_clean(const char *text)
     for (; *text; text++) putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
 }
 
-static size_t distance(const char *a, const char *b)
-{
-    size_t row[32], n = strlen(b);
-    if (strlen(a) > 30 || n > 30) return 31;
-    for (size_t j = 0; j <= n; j++) row[j] = j;
-    for (size_t i = 1; *a; a++, i++) {
-        size_t diagonal = row[0];
-        row[0] = i;
-        for (size_t j = 1; j <= n; j++) {
-            size_t up = row[j], best = diagonal + (*a != b[j - 1]);
-            if (up + 1 < best) best = up + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            diagonal = up;
-            row[j] = best;
-        }
-    }
-    return row[n];
-}
-
 /* Ctrl-C leaves nothing half-written behind, and ends as the signal would have. */
 static void on_signal(int number)
 {
@@ -123,7 +105,7 @@ int main(int argc, char **argv)
     int near = 0;
     for (int i = 0; i < VERBS; i++) {
         if (strcmp(argv[1], verbs[i].name)) {
-            if (distance(argv[1], verbs[i].name) < distance(argv[1], verbs[near].name)) near = i;
+            if (hone__edit_distance(argv[1], verbs[i].name) < hone__edit_distance(argv[1], verbs[near].name)) near = i;
             continue;
         }
         int code = verbs[i].run(argc - 1, argv + 1);
@@ -131,7 +113,7 @@ int main(int argc, char **argv)
         if (fflush(stdout) || ferror(stdout)) return code ? code : EXIT_FAILED;
         return code;
     }
-    if (distance(argv[1], verbs[near].name) <= 3)
+    if (hone__edit_distance(argv[1], verbs[near].name) <= 3)
         return usage_failure("unknown verb '%s'; did you mean '%s'?", argv[1], verbs[near].name);
     return usage_failure("unknown verb '%s' (hone --help lists them)", argv[1]);
 }

@@ -2,6 +2,7 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "base/distance.h"
 #include "op.h"
 
 static const hone__op *const rows[] = {
@@ -43,33 +44,12 @@ const hone__op *hone__op_find(const char *domain, const char *name)
 size_t hone__op_count(void) { return COUNT; }
 const hone__op *hone__op_at(size_t i) { return rows[i]; }
 
-/* Edit distance, for "did you mean": names longer than the table are not worth it. */
-static int distance(const char *a, const char *b)
-{
-    enum { MAX = 48 };
-    int n = (int)strlen(b), row[MAX + 1];
-    if (n > MAX || strlen(a) > MAX) return MAX;
-    for (int j = 0; j <= n; j++) row[j] = j;
-    for (int i = 1; *a; a++, i++) {
-        int diagonal = row[0];
-        row[0] = i;
-        for (int j = 1; j <= n; j++) {
-            int up = row[j], best = diagonal + (*a != b[j - 1]);
-            if (up + 1 < best) best = up + 1;
-            if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
-            diagonal = up;
-            row[j] = best;
-        }
-    }
-    return row[n];
-}
-
 hone_status hone__op_unknown(const hone__node *node)
 {
     const hone__op *near = NULL;
-    int best = 4;
+    size_t best = 4;
     for (size_t i = 0; i < COUNT; i++) {
-        int d = distance(node->op, rows[i]->name);
+        size_t d = hone__edit_distance(node->op, rows[i]->name);
         if (d < best && strcmp(rows[i]->domain, "hone")) best = d, near = rows[i];
     }
     const char *domain = *node->domain ? node->domain : "ai.onnx";
