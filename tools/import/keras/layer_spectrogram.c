@@ -3,7 +3,9 @@
 #include <math.h>
 #include <string.h>
 
+#include "audio/frontend.h"
 #include "keras.h"
+#include "tasks/classify.h"
 
 static const float EPSILON = 1e-7f;
 
@@ -150,6 +152,26 @@ static hone__value *decibels(kctx *c, const klayer *l, hone__value *x)
     return hone__k2(c, "Max", x, hone__k2(c, "Sub", peak, hone__k_scalar(c, top, HONE_F32)));
 }
 
+/* A model that takes waves says at which rate: its clips need no description beside it. */
+static void note_waves(kctx *c, const klayer *l, const kt *t)
+{
+    hone__frontend_config f;
+    char text[2048];
+    size_t needed;
+    int64_t rate = hone__kcfg_int(c, l, "sampling_rate", 16000, 1, 768000);
+    const hone__value *v = t->form[K_PLAIN];
+    if (!v || v->input_index < 0 || t->dims[1] < 1 || t->dims[1] > 1 << 28 || c->b.status != HONE_OK) return;
+    hone__frontend_default(&f);
+    f.kind = HONE__FEATURE_RAW;
+    f.sample_rate = (int)rate;
+    f.clip_samples = (int)t->dims[1];
+    f.channel_axis = HONE__CHANNEL_NONE;
+    if (hone__frontend_check(&f) != HONE_OK) return;
+    hone__frontend_print(&f, text, sizeof text, &needed);
+    if (needed > sizeof text) return;
+    hone__builder_fail(&c->b, hone__model_set_metadata(c->b.graph->model, HONE__KEY_FEATURES, text));
+}
+
 hone_status hone__klayer_mel(kctx *c, klayer *l, kcall *call)
 {
     kt *t = hone__kt_cast(c, call->in[0], HONE_F32);
@@ -160,6 +182,7 @@ hone_status hone__klayer_mel(kctx *c, klayer *l, kcall *call)
     if (!t || t->rank != 2)
         return hone__k_refuse(c, "an input of shape %s: only batches of waves", t ? hone__k_dims(c, t) : "?");
     if (c->b.status != HONE_OK) return c->b.status;
+    note_waves(c, l, t);
     int64_t size = t->dims[1], half = fft / 2, bins = fft / 2 + 1, pads[4] = {0, half, 0, half};
     if (size >= 0 && size <= half)
         return hone__k_shape_error(c, "%lld samples for frames of %lld", (long long)size, (long long)fft);
