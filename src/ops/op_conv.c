@@ -102,6 +102,40 @@ HONE__WIDENED(conv, prepare_conv, run_conv)
 const hone__op hone__op_conv = {"", "Conv", infer_conv, wide_prepare_conv, wide_run_conv, 0};
 const hone__op hone__op_hone_conv = {"hone", "Conv", infer_conv, wide_prepare_conv, wide_run_conv, 0};
 
+/* FusedConv of com.microsoft: inputs x, w, bias?, residual?; an activation by name. */
+static hone_status read_activation(const hone__node *n, hone__epilogue *ep)
+{
+    static const struct {
+        const char *name;
+        hone__act act;
+        float a, b;
+    } known[] = {{"", HONE__ACT_NONE, 0, 0},
+                 {"Relu", HONE__ACT_RELU, 0, 0},
+                 {"Tanh", HONE__ACT_TANH, 0, 0},
+                 {"Sigmoid", HONE__ACT_SIGMOID, 0, 0},
+                 {"LeakyRelu", HONE__ACT_LEAKY, 0.01f, 0},
+                 {"Clip", HONE__ACT_CLIP, -3.4028234663852886e38f, 3.4028234663852886e38f},
+                 {"HardSigmoid", HONE__ACT_HARD_SIGMOID, 0.2f, 0.5f}};
+    const char *name = hone__node_string(n, "activation", "");
+    const hone__attr *params = hone__node_attr(n, "activation_params");
+    for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+        if (strcmp(known[i].name, name)) continue;
+        *ep = (hone__epilogue){.act = known[i].act, .a = known[i].a, .b = known[i].b};
+        if (params && params->kind == HONE__ATTR_FLOATS && params->count > 0) ep->a = params->floats[0];
+        if (params && params->kind == HONE__ATTR_FLOATS && params->count > 1) ep->b = params->floats[1];
+        return HONE_OK;
+    }
+    return hone__fail(HONE_E_UNSUPPORTED, "activation '%.40s'", name);
+}
+static hone_status prepare_fused_conv(hone__prepare *p)
+{
+    HONE__TRY(prepare_conv(p));
+    return read_activation(p->node, &((state *)p->state)->ep);
+}
+HONE__WIDENED(fused_conv, prepare_fused_conv, run_conv)
+const hone__op hone__op_ms_fused_conv = {"com.microsoft",         "FusedConv",         infer_conv,
+                                         wide_prepare_fused_conv, wide_run_fused_conv, 0};
+
 /* ConvTranspose: output sizes from output_shape, or stride * (in - 1) + output_padding + reach - pads. */
 typedef struct transpose_window {
     int rank;

@@ -25,14 +25,16 @@ static hone_status make_layout(const hone__node *n, const hone__tensor *x, const
     for (int i = axis + 1; i < x->rank; i++) l->inner *= (size_t)x->dims[i];
     if (!block) {
         if (s->rank != 1 || s->dims[0] != x->dims[axis])
-            return hone__fail(HONE_E_SHAPE, "%zu scales for axis %d of size %lld", s->count, axis, (long long)x->dims[axis]);
+            return hone__fail(HONE_E_SHAPE, "%zu scales for axis %d of size %lld", s->count, axis,
+                              (long long)x->dims[axis]);
         l->blocks = l->axis;
         return HONE_OK;
     }
     bool fits = s->rank == x->rank && block > 0;
     for (int i = 0; fits && i < x->rank; i++)
         fits = i == axis ? s->dims[i] == (x->dims[i] + block - 1) / block : s->dims[i] == x->dims[i];
-    if (!fits) return hone__fail(HONE_E_SHAPE, "the scales do not fit blocks of %lld on axis %d", (long long)block, axis);
+    if (!fits)
+        return hone__fail(HONE_E_SHAPE, "the scales do not fit blocks of %lld on axis %d", (long long)block, axis);
     l->block = (size_t)block;
     l->blocks = (size_t)s->dims[axis];
     l->count = 0; /* blocked: position depends on the other axes, too */
@@ -62,20 +64,25 @@ static hone_status run_quantize(hone__run *r)
     hone__tensor *y = r->out[0];
     layout l;
     HONE__TRY(make_layout(r->node, x, s, &l));
-    if (z && z->count != s->count) return hone__fail(HONE_E_SHAPE, "%zu zero points for %zu scales", z->count, s->count);
+    if (z && z->count != s->count)
+        return hone__fail(HONE_E_SHAPE, "%zu zero points for %zu scales", z->count, s->count);
     if (l.count == 1 && x->dtype == HONE_F32 && s->dtype == HONE_F32 && (y->dtype == HONE_U8 || y->dtype == HONE_I8)) {
         int32_t zp = z ? (int32_t)hone__tensor_i64(z, 0) : 0;
         float scale = *(const float *)s->data;
-        if (y->dtype == HONE_U8) hone__quantize_u8(x->data, x->count, scale, zp, hone__out_data(r, 0), r->pool);
-        else hone__quantize_s8(x->data, x->count, scale, zp, hone__out_data(r, 0), r->pool);
+        if (y->dtype == HONE_U8)
+            hone__quantize_u8(x->data, x->count, scale, zp, hone__out_data(r, 0), r->pool);
+        else
+            hone__quantize_s8(x->data, x->count, scale, zp, hone__out_data(r, 0), r->pool);
         return HONE_OK;
     }
     bool saturate = hone__node_int(r->node, "saturate", 1) != 0;
     for (size_t i = 0; i < x->count; i++) {
         size_t k = scale_at(&l, i);
         double v = (float)hone__tensor_f64(x, i) / (float)hone__tensor_f64(s, k);
-        if (hone__is_float8(y->dtype)) hone__store_float8(y->dtype, hone__out_data(r, 0), i, v, saturate);
-        else if (hone__dtype_is_float(y->dtype)) hone__element_set_f64(y->dtype, hone__out_data(r, 0), i, v);
+        if (hone__is_float8(y->dtype))
+            hone__store_float8(y->dtype, hone__out_data(r, 0), i, v, saturate);
+        else if (hone__dtype_is_float(y->dtype))
+            hone__element_set_f64(y->dtype, hone__out_data(r, 0), i, v);
         else {
             double q = nearbyint(v) + (z ? (double)hone__tensor_i64(z, k) : 0);
             hone__element_set_f64(y->dtype, hone__out_data(r, 0), i, q);
@@ -84,6 +91,7 @@ static hone_status run_quantize(hone__run *r)
     return HONE_OK;
 }
 const hone__op hone__op_quantize_linear = {"", "QuantizeLinear", infer_quantize, NULL, run_quantize, 0};
+const hone__op hone__op_ms_quantize_linear = {"com.microsoft", "QuantizeLinear", infer_quantize, NULL, run_quantize, 0};
 
 static hone_status infer_dequantize(hone__infer *x)
 {
@@ -99,13 +107,16 @@ static hone_status run_dequantize(hone__run *r)
     hone__tensor *y = r->out[0];
     layout l;
     HONE__TRY(make_layout(r->node, x, s, &l));
-    if (z && z->count != s->count) return hone__fail(HONE_E_SHAPE, "%zu zero points for %zu scales", z->count, s->count);
+    if (z && z->count != s->count)
+        return hone__fail(HONE_E_SHAPE, "%zu zero points for %zu scales", z->count, s->count);
     bool bytes = x->dtype == HONE_U8 || x->dtype == HONE_I8;
     if (l.count == 1 && bytes && y->dtype == HONE_F32 && s->dtype == HONE_F32) {
         int32_t zp = z ? (int32_t)hone__tensor_i64(z, 0) : 0;
         float scale = *(const float *)s->data;
-        if (x->dtype == HONE_U8) hone__dequantize_u8(x->data, x->count, scale, zp, hone__out_data(r, 0), r->pool);
-        else hone__dequantize_s8(x->data, x->count, scale, zp, hone__out_data(r, 0), r->pool);
+        if (x->dtype == HONE_U8)
+            hone__dequantize_u8(x->data, x->count, scale, zp, hone__out_data(r, 0), r->pool);
+        else
+            hone__dequantize_s8(x->data, x->count, scale, zp, hone__out_data(r, 0), r->pool);
         return HONE_OK;
     }
     for (size_t i = 0; i < x->count; i++) {
@@ -118,6 +129,8 @@ static hone_status run_dequantize(hone__run *r)
     return HONE_OK;
 }
 const hone__op hone__op_dequantize_linear = {"", "DequantizeLinear", infer_dequantize, NULL, run_dequantize, 0};
+const hone__op hone__op_ms_dequantize_linear = {
+    "com.microsoft", "DequantizeLinear", infer_dequantize, NULL, run_dequantize, 0};
 
 static hone_status infer_dynamic(hone__infer *x)
 {
