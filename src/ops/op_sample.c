@@ -56,7 +56,7 @@ static int taps(const sampler *s, int a, double x, int64_t *at, double *w)
     if (s->mode == 'n') x = nearbyint(x);
     if (x < low_border(s) || x > high_border(s, a)) {
         double last = (double)s->size[a] - 1;
-        if (s->pad == BORDER) x = x < 0 ? 0 : x > last ? last : x;
+        if (s->pad == BORDER && s->mode != 'c') x = x < 0 ? 0 : x > last ? last : x;
         else if (s->pad == REFLECTION) x = reflect(x, low_border(s), high_border(s, a));
     }
     int64_t first = (int64_t)floor(x);
