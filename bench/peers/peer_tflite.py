@@ -8,16 +8,17 @@ KINDS = {"fp32": "float.tflite", "int8": "dynamic.tflite", "int8 static": "int8.
 
 def convert(path):
     import tempfile, numpy as np, tensorflow as tf
-    model, _ = load_keras(path)
+    model, version = load_keras(path)
     shape = (1,) + tuple(model.input_shape[1:])
     rng = np.random.default_rng(0)
     samples = [[rng.standard_normal(shape).astype(np.float32)] for _ in range(20)]
     with tempfile.TemporaryDirectory() as folder:
         # straight from the traced function LiteRT's converter loses the weights; a SavedModel keeps them
-        if hasattr(model, "export"):
-            model.export(folder, verbose=False, input_signature=[tf.TensorSpec(shape, tf.float32)])
+        if version.startswith("tf-keras"):
+            fixed = tf.function(lambda v: model(v, training=False), input_signature=[tf.TensorSpec(shape, tf.float32)])
+            tf.saved_model.save(model, folder, signatures=fixed.get_concrete_function())
         else:
-            tf.saved_model.save(model, folder)
+            model.export(folder, verbose=False, input_signature=[tf.TensorSpec(shape, tf.float32)])
         for precision, name in KINDS.items():
             c = tf.lite.TFLiteConverter.from_saved_model(folder)
             if precision != "fp32":
