@@ -71,7 +71,8 @@ hone_status hone__read_bad(const hone__reader *r, const uint8_t *at, const char 
 
 hone_status hone__read_text(hone__reader *r, hone__span s, const char **out)
 {
-    if (memchr(s.p ? (const void *)s.p : "", 0, hone__span_size(s))) return hone__read_bad(r, s.p, "a name with a NUL byte");
+    if (memchr(s.p ? (const void *)s.p : "", 0, hone__span_size(s)))
+        return hone__read_bad(r, s.p, "a name with a NUL byte");
     *out = hone__arena_strndup(&r->model->arena, (const char *)s.p, hone__span_size(s));
     return *out ? HONE_OK : hone__out_of_memory(hone__span_size(s));
 }
@@ -111,12 +112,14 @@ static hone_status read_type(hone__reader *r, hone__span s, hone__value *v)
     hone__span whole = s;
     while (hone__wire_next(&s, &f, &bad)) {
         if (f.type != 2) continue;
-        if (f.number != 1) return hone__fail(HONE_E_UNSUPPORTED, "'%.200s' is a sequence, map, optional or sparse tensor", v->name);
+        if (f.number != 1)
+            return hone__fail(HONE_E_UNSUPPORTED, "'%.200s' is a sequence, map, optional or sparse tensor", v->name);
         hone__span tensor = f.span;
         while (hone__wire_next(&tensor, &t, &bad_type)) {
             if (t.number == 1) {
                 if (t.value < 1 || t.value >= HONE_DTYPE_COUNT)
-                    return hone__fail(HONE_E_FORMAT, "'%.200s' has element type %llu", v->name, (unsigned long long)t.value);
+                    return hone__fail(HONE_E_FORMAT, "'%.200s' has element type %llu", v->name,
+                                      (unsigned long long)t.value);
                 v->dtype = (hone_dtype)t.value;
             }
             if (t.number == 2 && t.type == 2) HONE__TRY(read_shape(r, t.span, &v->shape));
@@ -144,7 +147,8 @@ static hone_status read_value(hone__reader *r, hone__span s, scope *sc, bool inp
         if (!input) return hone__fail(HONE_E_FORMAT, "output '%.200s' is not made by any node", text);
         if (!(v = hone__value_new(sc->graph, text))) return HONE_E_MEMORY;
         HONE__TRY(bind(sc, name, v));
-    } else if (input && !v->constant) return hone__fail(HONE_E_FORMAT, "two inputs are called '%.200s'", text);
+    } else if (input && !v->constant)
+        return hone__fail(HONE_E_FORMAT, "two inputs are called '%.200s'", text);
     *out = v;
     hone__value declared = {.name = text, .shape.rank = -1};
     if (type.p) HONE__TRY(read_type(r, type, &declared));
@@ -174,9 +178,12 @@ static hone_status read_list(hone__reader *r, const hone__field *f, hone__attr *
         }
         void **list = f->number == 7 ? (void **)&a->floats : f->number == 8 ? (void **)&a->ints : (void **)&a->strings;
         HONE__TRY(hone__grow(list, room, a->count, size));
-        if (f->number == 7) memcpy(&a->floats[a->count], &(uint32_t){(uint32_t)v}, 4);
-        else if (f->number == 8) a->ints[a->count] = (int64_t)v;
-        else a->strings[a->count] = (hone__string){(const char *)f->span.p, hone__span_size(f->span)};
+        if (f->number == 7)
+            memcpy(&a->floats[a->count], &(uint32_t){(uint32_t)v}, 4);
+        else if (f->number == 8)
+            a->ints[a->count] = (int64_t)v;
+        else
+            a->strings[a->count] = (hone__string){(const char *)f->span.p, hone__span_size(f->span)};
         a->count++;
     } while (packed && s.p < s.end);
     return HONE_OK;
@@ -204,20 +211,28 @@ static hone_status scan_attr(hone__reader *r, hone__span s, attr_proto *p)
     p->a.name = "";
     while (hone__wire_next(&s, &f, &bad)) {
         if ((f.number == 1 || f.number == 21) && f.type == 2) {
-            if (f.number == 21) p->ref = f.span;
-            else HONE__TRY(hone__read_text(r, f.span, &p->a.name));
-        } else if (f.number == 2 && f.type == 5) memcpy(&p->a.f, &f.value, 4), guess = HONE__ATTR_FLOAT;
-        else if (f.number == 3 && f.type == 0) p->a.i = (int64_t)f.value, guess = HONE__ATTR_INT;
+            if (f.number == 21)
+                p->ref = f.span;
+            else
+                HONE__TRY(hone__read_text(r, f.span, &p->a.name));
+        } else if (f.number == 2 && f.type == 5)
+            memcpy(&p->a.f, &f.value, 4), guess = HONE__ATTR_FLOAT;
+        else if (f.number == 3 && f.type == 0)
+            p->a.i = (int64_t)f.value, guess = HONE__ATTR_INT;
         else if (f.number == 4 && f.type == 2)
             p->a.s = (hone__string){(const char *)f.span.p, hone__span_size(f.span)}, guess = HONE__ATTR_STRING;
-        else if (f.number == 5 && f.type == 2) p->tensor = f.span, guess = HONE__ATTR_TENSOR;
-        else if (f.number == 6 && f.type == 2) p->graph = f.span, guess = HONE__ATTR_GRAPH;
+        else if (f.number == 5 && f.type == 2)
+            p->tensor = f.span, guess = HONE__ATTR_TENSOR;
+        else if (f.number == 6 && f.type == 2)
+            p->graph = f.span, guess = HONE__ATTR_GRAPH;
         else if (f.number >= 7 && f.number <= 9) {
             HONE__TRY(read_list(r, &f, &p->a, &p->room));
             guess = HONE__ATTR_FLOATS + (int)f.number - 7;
         } else if (f.number >= 10 && f.number <= 23 && f.number != 13 && f.number != 20 && f.number != 21)
-            return hone__fail(HONE_E_UNSUPPORTED, "attribute '%.100s' is a list of tensors or graphs, a type or sparse", p->a.name);
-        else if (f.number == 20 && f.type == 0) p->a.kind = (hone__attr_kind)(f.value > 14 ? 0 : f.value);
+            return hone__fail(HONE_E_UNSUPPORTED, "attribute '%.100s' is a list of tensors or graphs, a type or sparse",
+                              p->a.name);
+        else if (f.number == 20 && f.type == 0)
+            p->a.kind = (hone__attr_kind)(f.value > 14 ? 0 : f.value);
     }
     if (bad || !*p->a.name) return hone__read_bad(r, whole.p, "an attribute");
     if (!p->a.kind) p->a.kind = (hone__attr_kind)guess; /* IR 1 and 2 had no type field */
@@ -244,7 +259,8 @@ static hone_status finish_attr(hone__reader *r, attr_proto *p, scope *sc, hone__
         HONE__TRY(hone__model_hold(r->model, &t, &p->a.t));
     }
     if (p->a.kind == HONE__ATTR_GRAPH) {
-        if (r->depth >= HONE__DEPTH_MAX) return hone__fail(HONE_E_LIMIT, "subgraphs are nested deeper than %d", HONE__DEPTH_MAX);
+        if (r->depth >= HONE__DEPTH_MAX)
+            return hone__fail(HONE_E_LIMIT, "subgraphs are nested deeper than %d", HONE__DEPTH_MAX);
         HONE__TRY(hone__graph_new(r->model, n, &p->a.g));
         r->depth++;
         hone_status s = read_graph(r, p->graph, sc, sc->call, p->a.g);
@@ -354,7 +370,8 @@ static hone_status constant_node(hone__reader *r, hone__node *n)
     case HONE__ATTR_FLOATS:
     case HONE__ATTR_INTS:
         HONE__TRY(hone__tensor_new(a->kind == HONE__ATTR_INTS ? HONE_I64 : HONE_F32, 1, dims, &t));
-        if (t.bytes) memcpy(hone__tensor_write(&t), a->kind == HONE__ATTR_INTS ? (void *)a->ints : (void *)a->floats, t.bytes);
+        if (t.bytes)
+            memcpy(hone__tensor_write(&t), a->kind == HONE__ATTR_INTS ? (void *)a->ints : (void *)a->floats, t.bytes);
         break;
     case HONE__ATTR_STRING:
     case HONE__ATTR_STRINGS: {
@@ -429,7 +446,8 @@ static hone_status read_node(hone__reader *r, hone__span s, scope *sc)
 {
     node_proto p = {0};
     hone_status st = scan_node(r, s, sc, &p);
-    if (st == HONE_OK) st = make_node(r, s, sc, &p);
+    if (st == HONE_OK)
+        st = make_node(r, s, sc, &p);
     else if (p.op.p) {
         const char *op;
         char text[200];
@@ -478,9 +496,11 @@ static hone_status bind_formals(hone__reader *r, hone__span s, scope *sc, const 
             hone__value *v = out < p->out_count ? p->outs[out] : NULL;
             out++;
             if (v && find_here(sc, f.span)) {
-                if (!hone__node_new_with(sc->graph, NULL, "", "Identity", "", (hone__value *[]){find_here(sc, f.span)}, 1, &v, 1))
+                if (!hone__node_new_with(sc->graph, NULL, "", "Identity", "", (hone__value *[]){find_here(sc, f.span)},
+                                         1, &v, 1))
                     return HONE_E_MEMORY;
-            } else if (v) HONE__TRY(bind(sc, f.span, v));
+            } else if (v)
+                HONE__TRY(bind(sc, f.span, v));
         }
     }
     if (bad) return hone__read_bad(r, whole.p, "a function");
@@ -519,7 +539,8 @@ static hone_status inline_nodes(hone__reader *r, hone__span body, scope *sc)
 static hone_status inline_function(hone__reader *r, hone__span body, hone__node *call, const node_proto *p)
 {
     scope sc = {.graph = call->graph, .call = call};
-    if (r->depth >= HONE__DEPTH_MAX) return hone__fail(HONE_E_LIMIT, "functions are nested deeper than %d", HONE__DEPTH_MAX);
+    if (r->depth >= HONE__DEPTH_MAX)
+        return hone__fail(HONE_E_LIMIT, "functions are nested deeper than %d", HONE__DEPTH_MAX);
     r->depth++;
     hone_status st = function_defaults(r, body, &sc, call);
     if (st == HONE_OK) st = bind_formals(r, body, &sc, p);
@@ -645,13 +666,16 @@ static hone_status read_model(hone__reader *r, hone__span s)
         default: break;
         }
     }
-    if (bad || !graph.p) return hone__fail(HONE_E_FORMAT, "this is not an ONNX model, or it is cut off (byte %zu)", (size_t)(s.p - whole.p));
+    if (bad || !graph.p)
+        return hone__fail(HONE_E_FORMAT, "this is not an ONNX model, or it is cut off (byte %zu)",
+                          (size_t)(s.p - whole.p));
     if (m->ir_version < 3 || m->ir_version > 14)
         return hone__fail(HONE_E_UNSUPPORTED, "IR version %lld; versions 3 to 14 are known", (long long)m->ir_version);
     int64_t opset = hone__model_opset(m, "");
     if (opset < 0) return hone__fail(HONE_E_FORMAT, "opset %lld", (long long)opset);
     if (opset > HONE__OPSET_NEWEST)
-        return hone__fail(HONE_E_UNSUPPORTED, "opset %lld is from the future; %d is the newest known", (long long)opset, HONE__OPSET_NEWEST);
+        return hone__fail(HONE_E_UNSUPPORTED, "opset %lld is from the future; %d is the newest known", (long long)opset,
+                          HONE__OPSET_NEWEST);
     HONE__TRY(read_graph(r, graph, NULL, NULL, m->graph));
     HONE__TRY(hone__graph_verify(m->graph));
     HONE__TRY(hone__onnx_upgrade(m->graph, opset ? opset : HONE__OPSET_NEWEST));

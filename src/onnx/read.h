@@ -10,13 +10,13 @@ enum { HONE__DEPTH_MAX = 32, HONE__NODES_MAX = 1 << 20 };
 
 typedef struct hone__reader {
     hone__model *model;
-    hone__blob *file;       /* the whole file's bytes */
-    const uint8_t *start;   /* of them */
-    const char *path;       /* for external data; NULL: refused */
-    const char *name;       /* for messages */
-    hone__span *functions;  /* FunctionProtos */
+    hone__blob *file;      /* the whole file's bytes */
+    const uint8_t *start;  /* of them */
+    const char *path;      /* for external data; NULL: refused */
+    const char *name;      /* for messages */
+    hone__span *functions; /* FunctionProtos */
     size_t function_count, function_capacity;
-    struct hone__side {     /* external files opened so far */
+    struct hone__side { /* external files opened so far */
         const char *location;
         hone__blob *blob;
     } *sides;

@@ -148,7 +148,8 @@ static hone_status store_packed(hone__reader *r, cursor *c, const hone__field *f
             if (hone__span_size(s) < fixed) return hone__read_bad(r, s.p, "tensor data");
             memcpy(&v, s.p, fixed);
             s.p += fixed;
-        } else if (!hone__wire_varint(&s, &v)) return hone__read_bad(r, s.p, "tensor data");
+        } else if (!hone__wire_varint(&s, &v))
+            return hone__read_bad(r, s.p, "tensor data");
         if (!store(c, v)) return hone__read_bad(r, s.p, "more tensor data than the shape has");
     }
     return HONE_OK;
@@ -163,8 +164,10 @@ static hone_status read_typed(hone__reader *r, hone__span s, hone__tensor *t)
     hone__span whole = s;
     while (hone__wire_next(&s, &f, &bad)) {
         if (f.number != typed_field(t->dtype)) continue;
-        if (f.type == 2) HONE__TRY(store_packed(r, &c, &f));
-        else if (!store(&c, f.value)) return hone__read_bad(r, s.p, "more tensor data than the shape has");
+        if (f.type == 2)
+            HONE__TRY(store_packed(r, &c, &f));
+        else if (!store(&c, f.value))
+            return hone__read_bad(r, s.p, "more tensor data than the shape has");
     }
     if (c.at != c.count) return hone__read_bad(r, whole.p, "less tensor data than the shape has");
     return HONE_OK;
@@ -196,7 +199,8 @@ static hone_status read_strings(hone__reader *r, hone__span s, const proto *p, h
     hone__span rest = s;
     while (st == HONE_OK && hone__wire_next(&rest, &f, &bad)) {
         if (f.number != 6 || f.type != 2) continue;
-        if (at == count) st = hone__read_bad(r, rest.p, "more strings than the shape has");
+        if (at == count)
+            st = hone__read_bad(r, rest.p, "more strings than the shape has");
         else {
             size_t n = hone__span_size(f.span);
             memcpy(blob->data + text, f.span.p, n);
@@ -206,8 +210,12 @@ static hone_status read_strings(hone__reader *r, hone__span s, const proto *p, h
     }
     if (st == HONE_OK && at != count) st = hone__read_bad(r, s.p, "fewer strings than the shape has");
     if (st == HONE_OK) {
-        *out = (hone__tensor){.dtype = HONE_STRING, .rank = p->rank, .data = list, .count = count,
-                              .bytes = count * sizeof *list, .blob = hone__blob_ref(blob)};
+        *out = (hone__tensor){.dtype = HONE_STRING,
+                              .rank = p->rank,
+                              .data = list,
+                              .count = count,
+                              .bytes = count * sizeof *list,
+                              .blob = hone__blob_ref(blob)};
         memcpy(out->dims, p->dims, sizeof p->dims);
     }
     hone__blob_unref(blob);
@@ -255,10 +263,12 @@ hone_status hone__read_tensor(hone__reader *r, hone__span s, hone__tensor *out, 
         return hone__fail(HONE_E_FORMAT, "tensor '%.100s' has element type %llu", text, (unsigned long long)p.dtype);
     hone_dtype d = (hone_dtype)p.dtype;
     hone_status st;
-    if (p.external || (p.has_raw && d != HONE_STRING)) st = read_raw(r, &p, d, out);
+    if (p.external || (p.has_raw && d != HONE_STRING))
+        st = read_raw(r, &p, d, out);
     else {
         st = check_typed_size(r, s, d, p.rank, p.dims);
-        if (st == HONE_OK && d == HONE_STRING) st = read_strings(r, s, &p, out);
+        if (st == HONE_OK && d == HONE_STRING)
+            st = read_strings(r, s, &p, out);
         else if (st == HONE_OK) {
             st = hone__tensor_new(d, p.rank, p.dims, out);
             if (st == HONE_OK) st = read_typed(r, s, out);

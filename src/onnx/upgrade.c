@@ -153,11 +153,15 @@ static hone_status group_norm(hone__builder *b, hone__node *n)
 {
     hone__value *x = n->inputs[0];
     int64_t groups = hone__node_int(n, "num_groups", 1), c = x && x->shape.rank > 1 ? x->shape.dims[1] : -1;
-    if (c < 0 || groups < 1 || c % groups) return hone__fail(HONE_E_UNSUPPORTED, "GroupNormalization of opset 18 with unknown channels");
+    if (c < 0 || groups < 1 || c % groups)
+        return hone__fail(HONE_E_UNSUPPORTED, "GroupNormalization of opset 18 with unknown channels");
     for (int i = 1; i < 3 && i < n->input_count; i++) {
-        hone__value *col = hone__emit(b, "Reshape", "", HONE__INS(n->inputs[i], hone__emit_i64(b, "", (int64_t[]){-1, 1}, 2)), HONE__NO_ATTRS);
-        hone__value *wide = hone__emit(b, "Expand", "", HONE__INS(col, hone__emit_i64(b, "", (int64_t[]){groups, c / groups}, 2)), HONE__NO_ATTRS);
-        hone__value *flat = hone__emit(b, "Reshape", "", HONE__INS(wide, hone__emit_i64(b, "", (int64_t[]){-1}, 1)), HONE__NO_ATTRS);
+        hone__value *col = hone__emit(
+            b, "Reshape", "", HONE__INS(n->inputs[i], hone__emit_i64(b, "", (int64_t[]){-1, 1}, 2)), HONE__NO_ATTRS);
+        hone__value *wide = hone__emit(
+            b, "Expand", "", HONE__INS(col, hone__emit_i64(b, "", (int64_t[]){groups, c / groups}, 2)), HONE__NO_ATTRS);
+        hone__value *flat =
+            hone__emit(b, "Reshape", "", HONE__INS(wide, hone__emit_i64(b, "", (int64_t[]){-1}, 1)), HONE__NO_ATTRS);
         HONE__TRY(b->status);
         put_before(n, col);
         put_before(n, wide);
@@ -173,15 +177,33 @@ static const struct {
     int64_t before;
     lift how;
 } rows[] = {
-    {"Squeeze", 13, axes_to_1},        {"Unsqueeze", 13, axes_to_1},      {"ReduceSum", 13, axes_to_1},
-    {"ReduceMean", 18, axes_to_1},     {"ReduceMax", 18, axes_to_1},      {"ReduceMin", 18, axes_to_1},
-    {"ReduceProd", 18, axes_to_1},     {"ReduceSumSquare", 18, axes_to_1}, {"ReduceL1", 18, axes_to_1},
-    {"ReduceL2", 18, axes_to_1},       {"ReduceLogSum", 18, axes_to_1},   {"ReduceLogSumExp", 18, axes_to_1},
-    {"Split", 13, split_to_1},         {"Slice", 10, slice_to_inputs},    {"Clip", 11, clip_to_inputs},
-    {"Pad", 11, pad_to_inputs},        {"TopK", 10, topk_to_input},       {"Dropout", 12, dropout},
-    {"Softmax", 13, softmax},          {"LogSoftmax", 13, softmax},       {"Hardmax", 13, softmax},
-    {"Upsample", 10, upsample},        {"Resize", 11, upsample},          {"DFT", 20, dft_axis},
-    {"Scatter", 11, scatter},          {"BatchNormalization", 14, batch_norm}, {"GroupNormalization", 21, group_norm},
+    {"Squeeze", 13, axes_to_1},
+    {"Unsqueeze", 13, axes_to_1},
+    {"ReduceSum", 13, axes_to_1},
+    {"ReduceMean", 18, axes_to_1},
+    {"ReduceMax", 18, axes_to_1},
+    {"ReduceMin", 18, axes_to_1},
+    {"ReduceProd", 18, axes_to_1},
+    {"ReduceSumSquare", 18, axes_to_1},
+    {"ReduceL1", 18, axes_to_1},
+    {"ReduceL2", 18, axes_to_1},
+    {"ReduceLogSum", 18, axes_to_1},
+    {"ReduceLogSumExp", 18, axes_to_1},
+    {"Split", 13, split_to_1},
+    {"Slice", 10, slice_to_inputs},
+    {"Clip", 11, clip_to_inputs},
+    {"Pad", 11, pad_to_inputs},
+    {"TopK", 10, topk_to_input},
+    {"Dropout", 12, dropout},
+    {"Softmax", 13, softmax},
+    {"LogSoftmax", 13, softmax},
+    {"Hardmax", 13, softmax},
+    {"Upsample", 10, upsample},
+    {"Resize", 11, upsample},
+    {"DFT", 20, dft_axis},
+    {"Scatter", 11, scatter},
+    {"BatchNormalization", 14, batch_norm},
+    {"GroupNormalization", 21, group_norm},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 

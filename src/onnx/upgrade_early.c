@@ -1,5 +1,5 @@
-/* upgrade_early.c: what changed up to opset 7: broadcasting said by attributes, shapes and types as attributes. Lifts a node
- * to the meaning of opset 7; upgrade.c goes on from there. */
+/* upgrade_early.c: what changed up to opset 7: broadcasting said by attributes, shapes and types as attributes. Lifts a
+ * node to the meaning of opset 7; upgrade.c goes on from there. */
 #include <string.h>
 
 #include "graph/builder.h"
@@ -16,10 +16,12 @@ static bool is_one_of(const char *op, const char *const *list)
 static hone_status add_axes(hone__builder *b, hone__node *n, int rank, int count)
 {
     int64_t axes[HONE_MAX_RANK];
-    if (count < 0 || rank + count > HONE_MAX_RANK) return hone__fail(HONE_E_SHAPE, "attributes broadcast and axis do not fit");
+    if (count < 0 || rank + count > HONE_MAX_RANK)
+        return hone__fail(HONE_E_SHAPE, "attributes broadcast and axis do not fit");
     if (!count) return HONE_OK;
     for (int i = 0; i < count; i++) axes[i] = rank + i;
-    hone__value *v = hone__emit(b, "Unsqueeze", "", HONE__INS(n->inputs[1], hone__emit_i64(b, "", axes, (size_t)count)), HONE__NO_ATTRS);
+    hone__value *v = hone__emit(b, "Unsqueeze", "", HONE__INS(n->inputs[1], hone__emit_i64(b, "", axes, (size_t)count)),
+                                HONE__NO_ATTRS);
     HONE__TRY(b->status);
     hone__node_move(v->producer, n);
     return hone__node_set_input(n, 1, v);
@@ -65,8 +67,9 @@ static hone_status reshape(hone__builder *b, hone__node *n)
 /* Types were names: "FLOAT". */
 static hone_status cast(hone__node *n)
 {
-    static const char *const names[] = {"",     "FLOAT", "UINT8",   "INT8",   "UINT16", "INT16",  "INT32",     "INT64",
-                                        "STRING", "BOOL",  "FLOAT16", "DOUBLE", "UINT32", "UINT64", "COMPLEX64", "COMPLEX128"};
+    static const char *const names[] = {"",       "FLOAT",  "UINT8",     "INT8",      "UINT16",  "INT16",
+                                        "INT32",  "INT64",  "STRING",    "BOOL",      "FLOAT16", "DOUBLE",
+                                        "UINT32", "UINT64", "COMPLEX64", "COMPLEX128"};
     const char *to = hone__node_string(n, "to", "");
     for (int64_t i = 1; i < 16; i++)
         if (!strcmp(to, names[i])) return hone__node_set_int(n, "to", i);
@@ -85,16 +88,25 @@ static hone_status pad(hone__node *n)
 
 hone_status hone__onnx_upgrade_early(hone__builder *b, hone__node *n, int64_t version)
 {
-    static const char *const binaries[] = {"Add", "Sub", "Mul", "Div", "Pow", "And", "Or", "Xor", "Equal", "Greater", "Less", NULL};
+    static const char *const binaries[] = {"Add", "Sub", "Mul",   "Div",     "Pow",  "And",
+                                           "Or",  "Xor", "Equal", "Greater", "Less", NULL};
     hone__node_drop_attr(n, "consumed_inputs");
     if (is_one_of(n->op, binaries)) return binary(b, n);
-    if (!strcmp(n->op, "Gemm")) hone__node_drop_attr(n, "broadcast");
-    else if (!strcmp(n->op, "BatchNormalization") || !strcmp(n->op, "Dropout")) hone__node_drop_attr(n, "is_test");
-    else if (!strcmp(n->op, "PRelu")) return prelu(b, n);
-    else if (!strcmp(n->op, "Reshape") && version < 5) return reshape(b, n);
-    else if (!strcmp(n->op, "Cast") && version < 6) return cast(n);
-    else if (!strcmp(n->op, "Pad") && version < 2) return pad(n);
-    else if (!strcmp(n->op, "Concat") && version < 4) return hone__node_set_int(n, "axis", hone__node_int(n, "axis", 1));
-    else if (!strcmp(n->op, "Tile") && version < 6) return hone__fail(HONE_E_UNSUPPORTED, "Tile of opset %lld", (long long)version);
+    if (!strcmp(n->op, "Gemm"))
+        hone__node_drop_attr(n, "broadcast");
+    else if (!strcmp(n->op, "BatchNormalization") || !strcmp(n->op, "Dropout"))
+        hone__node_drop_attr(n, "is_test");
+    else if (!strcmp(n->op, "PRelu"))
+        return prelu(b, n);
+    else if (!strcmp(n->op, "Reshape") && version < 5)
+        return reshape(b, n);
+    else if (!strcmp(n->op, "Cast") && version < 6)
+        return cast(n);
+    else if (!strcmp(n->op, "Pad") && version < 2)
+        return pad(n);
+    else if (!strcmp(n->op, "Concat") && version < 4)
+        return hone__node_set_int(n, "axis", hone__node_int(n, "axis", 1));
+    else if (!strcmp(n->op, "Tile") && version < 6)
+        return hone__fail(HONE_E_UNSUPPORTED, "Tile of opset %lld", (long long)version);
     return HONE_OK;
 }

@@ -13,9 +13,9 @@ typedef struct sink {
     hone__output *file; /* NULL: only count */
     bool walk;          /* go through everything without writing: `count` is then a place in the file */
     size_t count;
-    size_t tensor;          /* initializers so far */
-    uint8_t *pads;          /* per initializer: bytes before raw_data, 0 or 2 and more */
-    bool moved;             /* a walk found a pad that must change */
+    size_t tensor; /* initializers so far */
+    uint8_t *pads; /* per initializer: bytes before raw_data, 0 or 2 and more */
+    bool moved;    /* a walk found a pad that must change */
     hone_status status;
     hone__output *external; /* where big tensors go, or NULL */
     const char *location;
@@ -144,7 +144,8 @@ static void put_tensor(sink *s, const void *what)
     if (t->dtype == HONE_STRING) {
         const hone__string *str = t->data;
         for (size_t i = 0; i < t->count; i++) put_span(s, 6, str[i].data, str[i].size);
-    } else if (nt->external) put_external(s, nt);
+    } else if (nt->external)
+        put_external(s, nt);
     else {
         put_pad(s, nt);
         put_span(s, 9, t->data, t->bytes);
@@ -159,15 +160,16 @@ typedef struct dim {
 static void put_dim(sink *s, const void *what)
 {
     const dim *d = what;
-    if (d->v >= 0) put_int(s, 1, d->v);
-    else if (d->v < -1) put_text(s, 2, hone__symbol_name(d->model, d->v));
+    if (d->v >= 0)
+        put_int(s, 1, d->v);
+    else if (d->v < -1)
+        put_text(s, 2, hone__symbol_name(d->model, d->v));
 }
 
 static void put_shape(sink *s, const void *what)
 {
     const hone__value *v = what;
-    for (int i = 0; i < v->shape.rank; i++)
-        put_message(s, 1, put_dim, &(dim){v->graph->model, v->shape.dims[i]});
+    for (int i = 0; i < v->shape.rank; i++) put_message(s, 1, put_dim, &(dim){v->graph->model, v->shape.dims[i]});
 }
 
 static void put_tensor_type(sink *s, const void *what)
@@ -244,8 +246,9 @@ static void put_graph(sink *s, const void *what)
     while (v && v->next) v = v->next;
     for (; v; v = v->prev)
         if (is_initializer(v))
-            put_message(s, 5, put_tensor, &(named_tensor){v->name, v->constant, external_place(s, g->model, v->constant),
-                                                          &s->pads[s->tensor++]});
+            put_message(
+                s, 5, put_tensor,
+                &(named_tensor){v->name, v->constant, external_place(s, g->model, v->constant), &s->pads[s->tensor++]});
     for (size_t i = 0; i < g->input_count; i++) put_message(s, 11, put_value, g->inputs[i]);
     for (size_t i = 0; i < g->output_count; i++) put_message(s, 12, put_value, g->outputs[i]);
 }

@@ -17,7 +17,8 @@ hone_status hone__attention_mask_make(const hone__attention *a, const hone__tens
     if (t->rank > 4) return hone__fail(HONE_E_SHAPE, "the mask has rank %d", t->rank);
     for (int i = t->rank - 1, k = 3; i >= 0; i--, k--) {
         size_t d = (size_t)t->dims[i];
-        if (k == 3 && d < want[3] && d != 1) m->keys = d; /* a shorter mask allows none of the rest */
+        if (k == 3 && d < want[3] && d != 1)
+            m->keys = d; /* a shorter mask allows none of the rest */
         else if (d != 1 && d != want[k])
             return hone__fail(HONE_E_SHAPE, "the mask has size %zu where the scores have %zu", d, want[k]);
         m->step[k] = d == 1 ? 0 : step;
@@ -29,14 +30,28 @@ hone_status hone__attention_mask_make(const hone__attention *a, const hone__tens
 
 static hone__gemm_f32_args score_product(const hone__attention *a)
 {
-    return (hone__gemm_f32_args){.m = a->queries, .n = a->keys, .k = a->size, .a_rs = a->q.r, .a_cs = 1, .b_rs = 1,
-                                 .b_cs = a->k.r, .c_rs = a->keys, .alpha = a->scale};
+    return (hone__gemm_f32_args){.m = a->queries,
+                                 .n = a->keys,
+                                 .k = a->size,
+                                 .a_rs = a->q.r,
+                                 .a_cs = 1,
+                                 .b_rs = 1,
+                                 .b_cs = a->k.r,
+                                 .c_rs = a->keys,
+                                 .alpha = a->scale};
 }
 
 static hone__gemm_f32_args value_product(const hone__attention *a)
 {
-    return (hone__gemm_f32_args){.m = a->queries, .n = a->v_size, .k = a->keys, .a_rs = a->keys, .a_cs = 1,
-                                 .b_rs = a->v.r, .b_cs = 1, .c_rs = a->y_r, .alpha = 1};
+    return (hone__gemm_f32_args){.m = a->queries,
+                                 .n = a->v_size,
+                                 .k = a->keys,
+                                 .a_rs = a->keys,
+                                 .a_cs = 1,
+                                 .b_rs = a->v.r,
+                                 .b_cs = 1,
+                                 .c_rs = a->y_r,
+                                 .alpha = 1};
 }
 
 static size_t scores_bytes(const hone__attention *a) { return (a->queries * a->keys * sizeof(float) + 63) / 64 * 64; }
@@ -76,7 +91,8 @@ static bool add_bias(const job *j, size_t i, float *row)
         int64_t key = (int64_t)k;
         double bias = mask_term(a, &a->mask, j->b, j->h, i, k) + mask_term(a, &a->bias, j->b, j->h, i, k);
         if (key >= length) bias += a->masked;
-        if ((a->causal && key > at) || (a->left >= 0 && key < at - a->left) || (a->right >= 0 && key > at + a->right)) bias = -INFINITY;
+        if ((a->causal && key > at) || (a->left >= 0 && key < at - a->left) || (a->right >= 0 && key > at + a->right))
+            bias = -INFINITY;
         if (bias > -INFINITY || bias != bias) any = true;
         row[k] += (float)bias;
     }
@@ -96,8 +112,10 @@ static void rows(void *ctx, size_t begin, size_t end, int thread)
         if (out && a->scores_mode == 1) memcpy(out, row, bytes);
         bool any = add_bias(j, i, row);
         if (out && a->scores_mode == 2) memcpy(out, row, bytes);
-        if (any) hone__softmax_f32(row, row, 1, a->keys, 1, 0, NULL);
-        else memset(row, 0, bytes);
+        if (any)
+            hone__softmax_f32(row, row, 1, a->keys, 1, 0, NULL);
+        else
+            memset(row, 0, bytes);
         if (out && a->scores_mode == 3) memcpy(out, row, bytes);
     }
 }

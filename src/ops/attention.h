@@ -1,5 +1,5 @@
-/* attention.h: scaled dot-product attention in float32 over strided queries, keys and values: what Attention of ONNX and of
- * com.microsoft share. */
+/* attention.h: scaled dot-product attention in float32 over strided queries, keys and values: what Attention of ONNX
+ * and of com.microsoft share. */
 #ifndef HONE_OPS_ATTENTION_H
 #define HONE_OPS_ATTENTION_H
 
@@ -11,8 +11,8 @@ typedef struct hone__heads {
     size_t b, h, r;
 } hone__heads;
 
-/* A term of the scores' bias, broadcast over [batch, head, query, key]: steps are 0 where it is. A bool allows where it is
- * true; numbers are added. Keys from `keys` on are not allowed. */
+/* A term of the scores' bias, broadcast over [batch, head, query, key]: steps are 0 where it is. A bool allows where it
+ * is true; numbers are added. Keys from `keys` on are not allowed. */
 typedef struct hone__attention_mask {
     const hone__tensor *t; /* NULL: none */
     size_t step[4];

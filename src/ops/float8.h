@@ -16,8 +16,10 @@ static inline void hone__store_float8(hone_dtype d, void *y, size_t i, double v,
     double most = d == HONE_F8E4M3FN ? 448 : d == HONE_F8E4M3FNUZ ? 240 : 57344;
     double from = d == HONE_F8E4M3FN ? 464 : d == HONE_F8E4M3FNUZ ? 248 : 61440;
     bool over = d == HONE_F8E4M3FN ? fabs(v) > from : fabs(v) >= from;
-    if (over && saturate) v = copysign(most, v);
-    else if (over) v = d == HONE_F8E5M2 ? copysign(INFINITY, v) : NAN;
+    if (over && saturate)
+        v = copysign(most, v);
+    else if (over)
+        v = d == HONE_F8E5M2 ? copysign(INFINITY, v) : NAN;
     hone__element_set_f64(d, y, i, v);
 }
 

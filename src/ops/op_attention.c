@@ -1,4 +1,5 @@
-/* op_attention.c: Attention (opset 23 to 25: heads in groups, masks, windows, key and value cache) and RotaryEmbedding. */
+/* op_attention.c: Attention (opset 23 to 25: heads in groups, masks, windows, key and value cache) and RotaryEmbedding.
+ */
 #include <math.h>
 #include <string.h>
 
@@ -30,7 +31,8 @@ static hone_status read_sizes(const hone__infer *x, sizes *s)
         if (s->heads < 1 || s->kv_heads < 1) return hone__fail(HONE_E_SHAPE, "q_num_heads or kv_num_heads is missing");
         if ((q->dims[2] >= 0 && q->dims[2] % s->heads) || (k->dims[2] >= 0 && k->dims[2] % s->kv_heads) ||
             (v->dims[2] >= 0 && v->dims[2] % s->kv_heads))
-            return hone__fail(HONE_E_SHAPE, "the last axes do not fit %lld and %lld heads", (long long)s->heads, (long long)s->kv_heads);
+            return hone__fail(HONE_E_SHAPE, "the last axes do not fit %lld and %lld heads", (long long)s->heads,
+                              (long long)s->kv_heads);
         s->size = both(split(q->dims[2], s->heads), split(k->dims[2], s->kv_heads));
         s->v_size = split(v->dims[2], s->kv_heads);
         s->queries = q->dims[1], s->keys = both(k->dims[1], v->dims[1]);
@@ -44,7 +46,8 @@ static hone_status read_sizes(const hone__infer *x, sizes *s)
             return hone__fail(HONE_E_SHAPE, "heads of queries, keys and values do not fit");
     }
     int row = s->packed ? 1 : 2;
-    if (!hone__dims_agree(q->dims[0], k->dims[0]) || !hone__dims_agree(k->dims[0], v->dims[0]) || !hone__dims_agree(k->dims[row], v->dims[row]))
+    if (!hone__dims_agree(q->dims[0], k->dims[0]) || !hone__dims_agree(k->dims[0], v->dims[0]) ||
+        !hone__dims_agree(k->dims[row], v->dims[row]))
         return hone__fail(HONE_E_SHAPE, "batches or lengths of query, key and value do not fit");
     if (s->heads == 0 || s->kv_heads == 0 || (s->heads > 0 && s->kv_heads > 0 && s->heads % s->kv_heads))
         return hone__fail(HONE_E_SHAPE, "%lld heads in groups of %lld", (long long)s->heads, (long long)s->kv_heads);
@@ -53,15 +56,18 @@ static hone_status read_sizes(const hone__infer *x, sizes *s)
 
 static hone_status read_past(const hone__infer *x, sizes *s)
 {
-    if (hone__has_input(x, PAST_K) != hone__has_input(x, PAST_V)) return hone__fail(HONE_E_SHAPE, "past_key and past_value go together");
+    if (hone__has_input(x, PAST_K) != hone__has_input(x, PAST_V))
+        return hone__fail(HONE_E_SHAPE, "past_key and past_value go together");
     if (!hone__has_input(x, PAST_K)) return HONE_OK;
     const hone__shape *k = &x->in[PAST_K].shape, *v = &x->in[PAST_V].shape;
     s->past = -1;
     if (k->rank < 0 || v->rank < 0) return HONE_OK;
     HONE__TRY(hone__infer_rank(x, PAST_K, 4));
     HONE__TRY(hone__infer_rank(x, PAST_V, 4));
-    if (hone__has_input(x, LENGTHS)) return hone__fail(HONE_E_SHAPE, "nonpad_kv_seqlen and past_key exclude each other");
-    const int64_t want[4] = {s->batch, s->kv_heads, k->dims[2], s->size}, want_v[4] = {s->batch, s->kv_heads, k->dims[2], s->v_size};
+    if (hone__has_input(x, LENGTHS))
+        return hone__fail(HONE_E_SHAPE, "nonpad_kv_seqlen and past_key exclude each other");
+    const int64_t want[4] = {s->batch, s->kv_heads, k->dims[2], s->size},
+                  want_v[4] = {s->batch, s->kv_heads, k->dims[2], s->v_size};
     for (int i = 0; i < 4; i++)
         if (!hone__dims_agree(k->dims[i], want[i]) || !hone__dims_agree(v->dims[i], want_v[i]))
             return hone__fail(HONE_E_SHAPE, "past_key or past_value does not fit on axis %d", i);
@@ -75,7 +81,8 @@ static hone_status infer_attention(hone__infer *x)
     HONE__TRY(hone__infer_arity(x, 3, 7));
     HONE__TRY(hone__infer_float(x, Q));
     static const int typed[4] = {Q, K, V, V};
-    for (int i = 0; i < x->output_count && i < 4; i++) x->out[i].dtype = i == 3 ? x->in[Q].dtype : x->in[typed[i]].dtype;
+    for (int i = 0; i < x->output_count && i < 4; i++)
+        x->out[i].dtype = i == 3 ? x->in[Q].dtype : x->in[typed[i]].dtype;
     for (int i = Q; i <= V; i++)
         if (x->in[i].shape.rank < 0) return HONE_OK;
     HONE__TRY(read_sizes(x, &s));
@@ -85,8 +92,10 @@ static hone_status infer_attention(hone__infer *x)
         return hone__fail(HONE_E_SHAPE, "nonpad_kv_seqlen does not have one value per sample");
     int64_t total = s.past < 0 || s.keys < 0 ? -1 : s.past + s.keys, width;
     HONE__TRY(hone__dim_mul(s.heads, s.v_size, &width));
-    if (s.packed) hone__infer_set(x, 0, x->out[0].dtype, 3, (int64_t[]){s.batch, s.queries, width});
-    else hone__infer_set(x, 0, x->out[0].dtype, 4, (int64_t[]){s.batch, s.heads, s.queries, s.v_size});
+    if (s.packed)
+        hone__infer_set(x, 0, x->out[0].dtype, 3, (int64_t[]){s.batch, s.queries, width});
+    else
+        hone__infer_set(x, 0, x->out[0].dtype, 4, (int64_t[]){s.batch, s.heads, s.queries, s.v_size});
     hone__infer_set(x, 1, x->in[K].dtype, 4, (int64_t[]){s.batch, s.kv_heads, total, s.size});
     hone__infer_set(x, 2, x->in[V].dtype, 4, (int64_t[]){s.batch, s.kv_heads, total, s.v_size});
     hone__infer_set(x, 3, x->in[Q].dtype, 4, (int64_t[]){s.batch, s.heads, s.queries, total});
@@ -96,13 +105,14 @@ static hone_status infer_attention(hone__infer *x)
 typedef struct plan {
     hone__attention a;
     sizes s;
-    bool gather;         /* keys and values are put together before use */
+    bool gather;                /* keys and values are put together before use */
     size_t k_at, v_at, work_at; /* in scratch */
 } plan;
 
 static void set_heads(hone__heads *h, bool packed, size_t heads, size_t rows, size_t size)
 {
-    *h = packed ? (hone__heads){NULL, rows * heads * size, size, heads * size} : (hone__heads){NULL, heads * rows * size, rows * size, size};
+    *h = packed ? (hone__heads){NULL, rows * heads * size, size, heads * size}
+                : (hone__heads){NULL, heads * rows * size, rows * size, size};
 }
 
 static hone_status prepare_attention(hone__prepare *p)
@@ -122,16 +132,23 @@ static hone_status prepare_attention(hone__prepare *p)
     HONE__TRY(read_past(&x, &q->s));
     sizes *s = &q->s;
     hone__attention *a = &q->a;
-    *a = (hone__attention){.batch = (size_t)s->batch, .heads = (size_t)s->heads, .kv_heads = (size_t)s->kv_heads,
-                           .queries = (size_t)s->queries, .keys = (size_t)(s->keys + s->past), .size = (size_t)s->size,
-                           .v_size = (size_t)s->v_size, .masked = -INFINITY, .offset = s->past};
+    *a = (hone__attention){.batch = (size_t)s->batch,
+                           .heads = (size_t)s->heads,
+                           .kv_heads = (size_t)s->kv_heads,
+                           .queries = (size_t)s->queries,
+                           .keys = (size_t)(s->keys + s->past),
+                           .size = (size_t)s->size,
+                           .v_size = (size_t)s->v_size,
+                           .masked = -INFINITY,
+                           .offset = s->past};
     a->scale = hone__node_float(p->node, "scale", s->size ? (float)(1 / sqrt((double)s->size)) : 1);
     a->softcap = hone__node_float(p->node, "softcap", 0);
     a->causal = hone__node_int(p->node, "is_causal", 0) != 0;
     a->left = hone__node_int(p->node, "left_window_size", -1);
     a->right = hone__node_int(p->node, "right_window_size", -1);
     a->scores_mode = (int)hone__node_int(p->node, "qk_matmul_output_mode", 0);
-    if (a->left < -1 || a->right < -1 || a->left > INT32_MAX || a->right > INT32_MAX) return hone__fail(HONE_E_SHAPE, "a window of negative or huge size");
+    if (a->left < -1 || a->right < -1 || a->left > INT32_MAX || a->right > INT32_MAX)
+        return hone__fail(HONE_E_SHAPE, "a window of negative or huge size");
     if (p->input_count > MASK && p->in[MASK]) HONE__TRY(hone__attention_mask_make(a, p->in[MASK], &a->mask));
     q->gather = s->past > 0 || (p->output_count > 1 && p->out[1]) || (p->output_count > 2 && p->out[2]);
     bool packed = s->packed && !q->gather;
@@ -157,7 +174,8 @@ static void join(const sizes *s, const hone__tensor *past, const hone__tensor *n
     set_heads(&from, s->packed, heads, rows, size);
     for (size_t b = 0; b < (size_t)s->batch; b++)
         for (size_t h = 0; h < heads; h++) {
-            if (before) memcpy(to, (const float *)past->data + (b * heads + h) * before * size, before * size * sizeof *to);
+            if (before)
+                memcpy(to, (const float *)past->data + (b * heads + h) * before * size, before * size * sizeof *to);
             to += before * size;
             for (size_t i = 0; i < rows; i++, to += size)
                 memcpy(to, (const float *)now->data + b * from.b + h * from.h + i * from.r, size * sizeof *to);
@@ -175,7 +193,8 @@ static hone_status run_attention(hone__run *r)
         a.own_offset = true;
         for (size_t i = 0; i < a.lengths->count; i++)
             if (hone__tensor_i64(a.lengths, i) < 0 || hone__tensor_i64(a.lengths, i) > (int64_t)a.keys)
-                return hone__fail(HONE_E_ARGUMENT, "nonpad_kv_seqlen[%zu] is %lld of %zu keys", i, (long long)hone__tensor_i64(a.lengths, i), a.keys);
+                return hone__fail(HONE_E_ARGUMENT, "nonpad_kv_seqlen[%zu] is %lld of %zu keys", i,
+                                  (long long)hone__tensor_i64(a.lengths, i), a.keys);
     }
     a.q.data = r->in[Q]->data, a.k.data = r->in[K]->data, a.v.data = r->in[V]->data;
     if (q->gather) {
@@ -193,16 +212,18 @@ static hone_status run_attention(hone__run *r)
 HONE__WIDENED(attention, prepare_attention, run_attention)
 const hone__op hone__op_attention = {"", "Attention", infer_attention, wide_prepare_attention, wide_run_attention, 0};
 
-/* RotaryEmbedding: x [batch, heads, rows, size] or [batch, rows, heads * size], cos and sin [rows of the cache, half] with
- * positions [batch, rows], or [batch, rows, half] without. */
+/* RotaryEmbedding: x [batch, heads, rows, size] or [batch, rows, heads * size], cos and sin [rows of the cache, half]
+ * with positions [batch, rows], or [batch, rows, half] without. */
 static hone_status infer_rotary(hone__infer *x)
 {
     HONE__TRY(hone__infer_arity(x, 3, 4));
     HONE__TRY(hone__infer_float(x, 0));
     hone__infer_same(x, 0, 0);
     int rank = x->in[0].shape.rank;
-    if (rank >= 0 && rank != 3 && rank != 4) return hone__fail(HONE_E_SHAPE, "input 0 has rank %d, expected 3 or 4", rank);
-    if (rank == 3 && hone__node_int(x->node, "num_heads", 0) < 1) return hone__fail(HONE_E_SHAPE, "num_heads is missing");
+    if (rank >= 0 && rank != 3 && rank != 4)
+        return hone__fail(HONE_E_SHAPE, "input 0 has rank %d, expected 3 or 4", rank);
+    if (rank == 3 && hone__node_int(x->node, "num_heads", 0) < 1)
+        return hone__fail(HONE_E_SHAPE, "num_heads is missing");
     return HONE_OK;
 }
 
@@ -221,24 +242,30 @@ static hone_status run_rotary(hone__run *r)
     const hone__tensor *x = r->in[0], *c = r->in[1], *s = r->in[2], *at = r->input_count > 3 ? r->in[3] : NULL;
     bool packed = x->rank == 3, interleaved = hone__node_int(r->node, "interleaved", 0) != 0;
     int64_t declared = hone__node_int(r->node, "rotary_embedding_dim", 0);
-    size_t batch = (size_t)x->dims[0], heads = packed ? (size_t)hone__node_int(r->node, "num_heads", 1) : (size_t)x->dims[1];
+    size_t batch = (size_t)x->dims[0],
+           heads = packed ? (size_t)hone__node_int(r->node, "num_heads", 1) : (size_t)x->dims[1];
     size_t rows = (size_t)x->dims[packed ? 1 : 2], size = packed ? (size_t)x->dims[2] / heads : (size_t)x->dims[3];
     size_t turned = declared > 0 ? (size_t)declared : size, half = turned / 2;
-    if ((packed && (size_t)x->dims[2] % heads) || turned > size || turned % 2) return hone__fail(HONE_E_SHAPE, "%zu of %zu values turned", turned, size);
-    bool fits = c->rank == (at ? 2 : 3) && s->rank == c->rank && s->count == c->count && (size_t)c->dims[c->rank - 1] == half;
+    if ((packed && (size_t)x->dims[2] % heads) || turned > size || turned % 2)
+        return hone__fail(HONE_E_SHAPE, "%zu of %zu values turned", turned, size);
+    bool fits =
+        c->rank == (at ? 2 : 3) && s->rank == c->rank && s->count == c->count && (size_t)c->dims[c->rank - 1] == half;
     if (fits && !at) fits = (size_t)c->dims[0] == batch && (size_t)c->dims[1] == rows;
     if (fits && at) fits = at->count == batch * rows;
     if (!fits) return hone__fail(HONE_E_SHAPE, "cos and sin caches do not fit");
     for (size_t i = 0; i < batch * heads * rows; i++) {
         size_t b = i / (heads * rows), row = packed ? i / heads % rows : i % rows;
         int64_t k = at ? hone__tensor_i64(at, b * rows + row) : (int64_t)(b * rows + row);
-        if (at && (k < 0 || k >= c->dims[0])) return hone__fail(HONE_E_ARGUMENT, "position %lld of %lld", (long long)k, (long long)c->dims[0]);
+        if (at && (k < 0 || k >= c->dims[0]))
+            return hone__fail(HONE_E_ARGUMENT, "position %lld of %lld", (long long)k, (long long)c->dims[0]);
         const float *from = (const float *)x->data + i * size;
         float *to = (float *)hone__out_data(r, 0) + i * size;
-        rotate(from, (const float *)c->data + (size_t)k * half, (const float *)s->data + (size_t)k * half, to, half, interleaved);
+        rotate(from, (const float *)c->data + (size_t)k * half, (const float *)s->data + (size_t)k * half, to, half,
+               interleaved);
         memmove(to + turned, from + turned, (size - turned) * sizeof *to);
     }
     return HONE_OK;
 }
 HONE__WIDENED(rotary, NULL, run_rotary)
-const hone__op hone__op_rotary_embedding = {"", "RotaryEmbedding", infer_rotary, wide_prepare_rotary, wide_run_rotary, HONE__OP_INPLACE};
+const hone__op hone__op_rotary_embedding = {
+    "", "RotaryEmbedding", infer_rotary, wide_prepare_rotary, wide_run_rotary, HONE__OP_INPLACE};

@@ -1,5 +1,5 @@
-/* op_binary.c: element-wise operators with two broadcast inputs (Min, Max, Sum and Mean: any number). float32 runs on the
- * vector kernels; other types go element by element through double or int64, which holds every one of them. */
+/* op_binary.c: element-wise operators with two broadcast inputs (Min, Max, Sum and Mean: any number). float32 runs on
+ * the vector kernels; other types go element by element through double or int64, which holds every one of them. */
 #include <math.h>
 #include <string.h>
 
@@ -8,9 +8,29 @@
 #include "kernels/vec/vec.h"
 
 typedef enum kind {
-    ADD, SUB, MUL, DIV, POW, MIN, MAX, FMOD, MOD, PRELU,
-    EQUAL, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL, AND, OR, XOR,
-    BIT_AND, BIT_OR, BIT_XOR, SHIFT_LEFT, SHIFT_RIGHT
+    ADD,
+    SUB,
+    MUL,
+    DIV,
+    POW,
+    MIN,
+    MAX,
+    FMOD,
+    MOD,
+    PRELU,
+    EQUAL,
+    LESS,
+    LESS_EQUAL,
+    GREATER,
+    GREATER_EQUAL,
+    AND,
+    OR,
+    XOR,
+    BIT_AND,
+    BIT_OR,
+    BIT_XOR,
+    SHIFT_LEFT,
+    SHIFT_RIGHT
 } kind;
 
 static bool compares(kind k) { return k >= EQUAL && k <= XOR; }
@@ -173,8 +193,10 @@ static void run_any(void *ctx, size_t out, const size_t *at, const size_t *step,
             ((uint8_t *)j->y)[out + i] = equal_strings(j->a, pa, j->b, pb);
         } else if (floats) {
             double v = f64(j->k, hone__tensor_f64(j->a, pa), hone__tensor_f64(j->b, pb));
-            if (hone__dtype_is_int(j->out)) store_wrapped(j->out, j->y, out + i, (int64_t)trunc(v));
-            else hone__element_set_f64(j->out, j->y, out + i, v);
+            if (hone__dtype_is_int(j->out))
+                store_wrapped(j->out, j->y, out + i, (int64_t)trunc(v));
+            else
+                hone__element_set_f64(j->out, j->y, out + i, v);
         } else {
             int64_t v = i64(j->k, hone__element_i64(da, j->a->data, pa), hone__element_i64(db, j->b->data, pb), u);
             store_wrapped(j->out, j->y, out + i, v);
@@ -185,9 +207,9 @@ static void run_any(void *ctx, size_t out, const size_t *at, const size_t *step,
 /* 0: no vector kernel */
 static int vector_kernel(kind k, hone__binary *op)
 {
-    static const hone__binary map[] = {[ADD] = HONE__ADD, [SUB] = HONE__SUB, [MUL] = HONE__MUL, [DIV] = HONE__DIV,
-                                       [POW] = HONE__POW, [MIN] = HONE__MIN, [MAX] = HONE__MAX, [FMOD] = HONE__FMOD,
-                                       [MOD] = HONE__MOD, [PRELU] = HONE__PRELU};
+    static const hone__binary map[] = {
+        [ADD] = HONE__ADD, [SUB] = HONE__SUB, [MUL] = HONE__MUL,   [DIV] = HONE__DIV, [POW] = HONE__POW,
+        [MIN] = HONE__MIN, [MAX] = HONE__MAX, [FMOD] = HONE__FMOD, [MOD] = HONE__MOD, [PRELU] = HONE__PRELU};
     if (compares(k) || k >= BIT_AND) return 0;
     *op = map[k];
     return 1;
@@ -203,8 +225,8 @@ static hone_status apply(hone__run *r, kind k, const hone__tensor *a, const hone
     return HONE_OK;
 }
 
-#define BINARY(row, name_, kind_, infer_, flags_)                                                                      \
-    static hone_status run_##row(hone__run *r) { return apply(r, kind_, r->in[0], r->in[1], r->out[0]); }              \
+#define BINARY(row, name_, kind_, infer_, flags_)                                                         \
+    static hone_status run_##row(hone__run *r) { return apply(r, kind_, r->in[0], r->in[1], r->out[0]); } \
     const hone__op hone__op_##row = {"", name_, infer_, NULL, run_##row, flags_};
 #define BOTH (HONE__OP_INPLACE | HONE__OP_INPLACE1)
 

@@ -11,7 +11,8 @@ static hone_status infer_bit_cast(hone__infer *x)
     if (to < 1 || to >= HONE_DTYPE_COUNT || to == HONE_STRING || from == HONE_STRING)
         return hone__fail(HONE_E_SHAPE, "attribute 'to' is %lld", (long long)to);
     if (from && hone__dtype_bits(from) != hone__dtype_bits((hone_dtype)to))
-        return hone__fail(HONE_E_SHAPE, "%s and %s differ in size", hone_dtype_name(from), hone_dtype_name((hone_dtype)to));
+        return hone__fail(HONE_E_SHAPE, "%s and %s differ in size", hone_dtype_name(from),
+                          hone_dtype_name((hone_dtype)to));
     x->out[0] = (hone__type){(hone_dtype)to, x->in[0].shape};
     return HONE_OK;
 }
@@ -25,14 +26,17 @@ typedef struct geometry {
     int64_t image[AXES], block[AXES], stride[AXES], dilation[AXES], pad[AXES], places[AXES], block_count, place_count;
 } geometry;
 
-static hone_status list_of(const hone__node *n, const char *name, int want, int64_t least, int64_t otherwise, int64_t *out)
+static hone_status list_of(const hone__node *n, const char *name, int want, int64_t least, int64_t otherwise,
+                           int64_t *out)
 {
     size_t count;
     const int64_t *v = hone__node_ints(n, name, &count);
-    if (v && count != (size_t)want) return hone__fail(HONE_E_SHAPE, "%s has %zu entries, expected %d", name, count, want);
+    if (v && count != (size_t)want)
+        return hone__fail(HONE_E_SHAPE, "%s has %zu entries, expected %d", name, count, want);
     for (int i = 0; i < want; i++) {
         out[i] = v ? v[i] : otherwise;
-        if (out[i] < least || out[i] > INT32_MAX) return hone__fail(HONE_E_SHAPE, "%s[%d] is %lld", name, i, (long long)out[i]);
+        if (out[i] < least || out[i] > INT32_MAX)
+            return hone__fail(HONE_E_SHAPE, "%s[%d] is %lld", name, i, (long long)out[i]);
     }
     return HONE_OK;
 }
@@ -52,7 +56,8 @@ static hone_status read_geometry(const hone__infer *x, geometry *g, bool *known)
     HONE__TRY(list_of(x->node, "dilations", count, 1, 1, g->dilation));
     HONE__TRY(list_of(x->node, "pads", 2 * count, 0, 0, pads));
     for (int a = 0; a < count; a++) {
-        if (g->image[a] < 1 || g->image[a] > INT32_MAX || g->block[a] < 1 || g->block[a] > INT32_MAX) return hone__fail(HONE_E_SHAPE, "axis %d of image or block", a);
+        if (g->image[a] < 1 || g->image[a] > INT32_MAX || g->block[a] < 1 || g->block[a] > INT32_MAX)
+            return hone__fail(HONE_E_SHAPE, "axis %d of image or block", a);
         int64_t room = g->image[a] + pads[a] + pads[count + a] - (g->dilation[a] * (g->block[a] - 1) + 1);
         if (room < 0) return hone__fail(HONE_E_SHAPE, "the block does not fit axis %d", a);
         g->pad[a] = pads[a];
@@ -74,8 +79,9 @@ static hone_status infer_col2im(hone__infer *x)
     const hone__shape *s = &x->in[0].shape;
     if (!known || s->rank < 0) return HONE_OK;
     if ((s->dims[1] >= 0 && s->dims[1] % g.block_count) || !hone__dims_agree(s->dims[2], g.place_count))
-        return hone__fail(HONE_E_SHAPE, "columns of shape [?, %lld, %lld] for blocks of %lld at %lld places", (long long)s->dims[1], (long long)s->dims[2],
-                          (long long)g.block_count, (long long)g.place_count);
+        return hone__fail(HONE_E_SHAPE, "columns of shape [?, %lld, %lld] for blocks of %lld at %lld places",
+                          (long long)s->dims[1], (long long)s->dims[2], (long long)g.block_count,
+                          (long long)g.place_count);
     hone__shape o = {.rank = 2 + g.axes, .dims = {s->dims[0], s->dims[1] < 0 ? -1 : s->dims[1] / g.block_count}};
     memcpy(o.dims + 2, g.image, (size_t)g.axes * sizeof *g.image);
     x->out[0].shape = o;

@@ -17,8 +17,10 @@ static hone_status nms_read(const hone__node *node, const hone__tensor *const *i
 {
     *s = (nms){.boxes = in[0], .scores = in[1], .centers = hone__node_int(node, "center_point_box", 0) != 0};
     for (int i = 2; i < count && i < 5; i++)
-        if (in[i] && in[i]->count != 1) return hone__fail(HONE_E_SHAPE, "input %d has %zu values, expected one", i, in[i]->count);
-    if (in[0]->rank != 3 || in[1]->rank != 3 || in[0]->dims[2] != 4 || in[0]->dims[0] != in[1]->dims[0] || in[0]->dims[1] != in[1]->dims[2])
+        if (in[i] && in[i]->count != 1)
+            return hone__fail(HONE_E_SHAPE, "input %d has %zu values, expected one", i, in[i]->count);
+    if (in[0]->rank != 3 || in[1]->rank != 3 || in[0]->dims[2] != 4 || in[0]->dims[0] != in[1]->dims[0] ||
+        in[0]->dims[1] != in[1]->dims[2])
         return hone__fail(HONE_E_SHAPE, "boxes and scores do not fit");
     s->most = count > 2 && in[2] ? hone__tensor_i64(in[2], 0) : 0;
     s->overlap = count > 3 && in[3] ? hone__tensor_f64(in[3], 0) : 0;
@@ -57,7 +59,9 @@ static void sort_scores(const nms *s, size_t base, size_t *index, size_t *work, 
     sort_scores(s, base, index, work, half);
     sort_scores(s, base, index + half, work, n - half);
     while (a < half && b < n)
-        work[k++] = hone__tensor_f64(s->scores, base + index[b]) > hone__tensor_f64(s->scores, base + index[a]) ? index[b++] : index[a++];
+        work[k++] = hone__tensor_f64(s->scores, base + index[b]) > hone__tensor_f64(s->scores, base + index[a])
+                        ? index[b++]
+                        : index[a++];
     while (a < half) work[k++] = index[a++];
     while (b < n) work[k++] = index[b++];
     memcpy(index, work, n * sizeof *index);
@@ -138,11 +142,14 @@ static hone_status infer_roi_align(hone__infer *x)
     HONE__TRY(hone__infer_rank(x, 2, 1));
     int64_t h = hone__node_int(x->node, "output_height", 1), w = hone__node_int(x->node, "output_width", 1);
     if (h < 1 || w < 1) return hone__fail(HONE_E_SHAPE, "output of %lld x %lld", (long long)h, (long long)w);
-    if (x->in[1].shape.rank == 2 && !hone__dims_agree(x->in[1].shape.dims[1], 4)) return hone__fail(HONE_E_SHAPE, "boxes do not have 4 values");
+    if (x->in[1].shape.rank == 2 && !hone__dims_agree(x->in[1].shape.dims[1], 4))
+        return hone__fail(HONE_E_SHAPE, "boxes do not have 4 values");
     x->out[0].dtype = x->in[0].dtype;
     int64_t n = x->in[2].shape.rank == 1 ? x->in[2].shape.dims[0] : -1;
-    if (!hone__dims_agree(n, x->in[1].shape.rank == 2 ? x->in[1].shape.dims[0] : -1)) return hone__fail(HONE_E_SHAPE, "boxes and their batches do not fit");
-    if (x->in[0].shape.rank == 4) hone__infer_set(x, 0, x->in[0].dtype, 4, (int64_t[]){n, x->in[0].shape.dims[1], h, w});
+    if (!hone__dims_agree(n, x->in[1].shape.rank == 2 ? x->in[1].shape.dims[0] : -1))
+        return hone__fail(HONE_E_SHAPE, "boxes and their batches do not fit");
+    if (x->in[0].shape.rank == 4)
+        hone__infer_set(x, 0, x->in[0].dtype, 4, (int64_t[]){n, x->in[0].shape.dims[1], h, w});
     return HONE_OK;
 }
 
@@ -155,7 +162,8 @@ static double bilinear(const hone__tensor *t, size_t plane, double y, double x, 
     int64_t y0 = (int64_t)y, x0 = (int64_t)x, y1 = y0 + 1, x1 = x0 + 1;
     if (y0 >= h - 1) y0 = y1 = h - 1, y = (double)y0;
     if (x0 >= w - 1) x0 = x1 = w - 1, x = (double)x0;
-    double ly = y - (double)y0, lx = x - (double)x0, weight[4] = {(1 - ly) * (1 - lx), (1 - ly) * lx, ly * (1 - lx), ly * lx}, result = 0;
+    double ly = y - (double)y0, lx = x - (double)x0,
+           weight[4] = {(1 - ly) * (1 - lx), (1 - ly) * lx, ly * (1 - lx), ly * lx}, result = 0;
     const int64_t at[4] = {y0 * w + x0, y0 * w + x1, y1 * w + x0, y1 * w + x1};
     for (int k = 0; k < 4; k++) {
         double v = weight[k] * hone__tensor_f64(t, plane * (size_t)(h * w) + (size_t)at[k]);
@@ -167,14 +175,16 @@ static hone_status run_roi_align(hone__run *r)
 {
     const hone__tensor *x = r->in[0], *boxes = r->in[1], *y = r->out[0];
     double scale = hone__node_float(r->node, "spatial_scale", 1);
-    bool half = strcmp(hone__node_string(r->node, "coordinate_transformation_mode", "half_pixel"), "output_half_pixel") != 0;
+    bool half =
+        strcmp(hone__node_string(r->node, "coordinate_transformation_mode", "half_pixel"), "output_half_pixel") != 0;
     bool max = !strcmp(hone__node_string(r->node, "mode", "avg"), "max");
     int64_t ratio = hone__node_int(r->node, "sampling_ratio", 0), ph = y->dims[2], pw = y->dims[3];
     for (size_t i = 0; i < y->count; i++) {
         size_t n = i / (size_t)(y->dims[1] * ph * pw), c = i / (size_t)(ph * pw) % (size_t)y->dims[1];
         double v[4], result = 0;
         int64_t b = hone__tensor_i64(r->in[2], n);
-        if (b < 0 || b >= x->dims[0]) return hone__fail(HONE_E_ARGUMENT, "batch %lld of %lld", (long long)b, (long long)x->dims[0]);
+        if (b < 0 || b >= x->dims[0])
+            return hone__fail(HONE_E_ARGUMENT, "batch %lld of %lld", (long long)b, (long long)x->dims[0]);
         for (size_t k = 0; k < 4; k++) v[k] = hone__tensor_f64(boxes, 4 * n + k) * scale - (half ? 0.5 : 0);
         double width = v[2] - v[0], height = v[3] - v[1];
         if (!half) width = fmax(width, 1), height = fmax(height, 1);
@@ -185,7 +195,8 @@ static hone_status run_roi_align(hone__run *r)
         bool first = true;
         for (double iy = 0; iy < ny; iy++)
             for (double ix = 0; ix < nx; ix++) {
-                double p = bilinear(x, (size_t)b * (size_t)x->dims[1] + c, y0 + (iy + 0.5) * bh / ny, x0 + (ix + 0.5) * bw / nx, max);
+                double p = bilinear(x, (size_t)b * (size_t)x->dims[1] + c, y0 + (iy + 0.5) * bh / ny,
+                                    x0 + (ix + 0.5) * bw / nx, max);
                 result = !max ? result + p : first ? p : fmax(result, p);
                 first = false;
             }
@@ -205,11 +216,15 @@ static hone_status infer_max_roi(hone__infer *x)
     HONE__TRY(hone__infer_float(x, 0));
     HONE__TRY(hone__infer_rank(x, 0, 4));
     HONE__TRY(hone__infer_rank(x, 1, 2));
-    if (!size || count != 2 || size[0] < 1 || size[1] < 1) return hone__fail(HONE_E_SHAPE, "pooled_shape is not two sizes");
-    if (x->in[1].shape.rank == 2 && !hone__dims_agree(x->in[1].shape.dims[1], 5)) return hone__fail(HONE_E_SHAPE, "boxes do not have 5 values");
+    if (!size || count != 2 || size[0] < 1 || size[1] < 1)
+        return hone__fail(HONE_E_SHAPE, "pooled_shape is not two sizes");
+    if (x->in[1].shape.rank == 2 && !hone__dims_agree(x->in[1].shape.dims[1], 5))
+        return hone__fail(HONE_E_SHAPE, "boxes do not have 5 values");
     x->out[0].dtype = x->in[0].dtype;
     if (x->in[0].shape.rank == 4)
-        hone__infer_set(x, 0, x->in[0].dtype, 4, (int64_t[]){x->in[1].shape.rank == 2 ? x->in[1].shape.dims[0] : -1, x->in[0].shape.dims[1], size[0], size[1]});
+        hone__infer_set(x, 0, x->in[0].dtype, 4,
+                        (int64_t[]){x->in[1].shape.rank == 2 ? x->in[1].shape.dims[0] : -1, x->in[0].shape.dims[1],
+                                    size[0], size[1]});
     return HONE_OK;
 }
 static int64_t within(double v, int64_t size) { return !(v > 0) ? 0 : v > (double)size ? size : (int64_t)v; }
@@ -222,8 +237,10 @@ static hone_status run_max_roi(hone__run *r)
     for (size_t i = 0; i < y->count; i++) {
         size_t n = i / (size_t)(y->dims[1] * ph * pw), c = i / (size_t)(ph * pw) % (size_t)y->dims[1];
         double v[5];
-        for (size_t k = 0; k < 5; k++) v[k] = k ? round(hone__tensor_f64(boxes, 5 * n + k) * scale) : hone__tensor_f64(boxes, 5 * n);
-        if (!(v[0] >= 0 && v[0] < (double)x->dims[0])) return hone__fail(HONE_E_ARGUMENT, "batch %g of %lld", v[0], (long long)x->dims[0]);
+        for (size_t k = 0; k < 5; k++)
+            v[k] = k ? round(hone__tensor_f64(boxes, 5 * n + k) * scale) : hone__tensor_f64(boxes, 5 * n);
+        if (!(v[0] >= 0 && v[0] < (double)x->dims[0]))
+            return hone__fail(HONE_E_ARGUMENT, "batch %g of %lld", v[0], (long long)x->dims[0]);
         double bh = fmax(v[4] - v[2] + 1, 1) / (double)ph, bw = fmax(v[3] - v[1] + 1, 1) / (double)pw;
         double py = (double)(i / (size_t)pw % (size_t)ph), px = (double)(i % (size_t)pw);
         int64_t y0 = within(floor(py * bh) + v[2], h), y1 = within(ceil((py + 1) * bh) + v[2], h);
@@ -231,7 +248,9 @@ static hone_status run_max_roi(hone__run *r)
         double best = y0 < y1 && x0 < x1 ? -INFINITY : 0;
         for (int64_t a = y0; a < y1; a++)
             for (int64_t b = x0; b < x1; b++)
-                best = fmax(best, hone__tensor_f64(x, (((size_t)v[0] * (size_t)x->dims[1] + c) * (size_t)h + (size_t)a) * (size_t)w + (size_t)b));
+                best = fmax(best, hone__tensor_f64(
+                                      x, (((size_t)v[0] * (size_t)x->dims[1] + c) * (size_t)h + (size_t)a) * (size_t)w +
+                                             (size_t)b));
         hone__element_set_f64(y->dtype, hone__out_data(r, 0), i, best);
     }
     return HONE_OK;

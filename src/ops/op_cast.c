@@ -41,9 +41,15 @@ static void to_int(const job *j, size_t i)
     int64_t v;
     if (hone__dtype_is_float(from)) {
         double x = hone__tensor_f64(j->in, i);
-        if (to == HONE_U64 && x >= 9223372036854775808.0 && x < 18446744073709551616.0) v = (int64_t)(uint64_t)x;
-        else v = x != x ? 0 : x >= 9223372036854775808.0 ? INT64_MAX : x < -9223372036854775808.0 ? INT64_MIN : (int64_t)x;
-    } else v = hone__tensor_i64(j->in, i);
+        if (to == HONE_U64 && x >= 9223372036854775808.0 && x < 18446744073709551616.0)
+            v = (int64_t)(uint64_t)x;
+        else
+            v = x != x                       ? 0
+                : x >= 9223372036854775808.0 ? INT64_MAX
+                : x < -9223372036854775808.0 ? INT64_MIN
+                                             : (int64_t)x;
+    } else
+        v = hone__tensor_i64(j->in, i);
     switch (hone__dtype_bits(to)) {
     case 8: ((uint8_t *)y)[i] = (uint8_t)v; break;
     case 16: ((uint16_t *)y)[i] = (uint16_t)v; break;
@@ -68,16 +74,21 @@ static void cast_piece(void *ctx, size_t begin, size_t end, int thread)
     const void *x = j->in->data;
     size_t n = end - begin;
     (void)thread;
-    if (from == HONE_F32 && to == HONE_F16) hone__f32_to_f16((const float *)x + begin, (uint16_t *)y + begin, n);
-    else if (from == HONE_F16 && to == HONE_F32) hone__f16_to_f32((const uint16_t *)x + begin, (float *)y + begin, n);
-    else if (from == HONE_F32 && to == HONE_BF16) hone__f32_to_bf16((const float *)x + begin, (uint16_t *)y + begin, n);
-    else if (from == HONE_BF16 && to == HONE_F32) hone__bf16_to_f32((const uint16_t *)x + begin, (float *)y + begin, n);
+    if (from == HONE_F32 && to == HONE_F16)
+        hone__f32_to_f16((const float *)x + begin, (uint16_t *)y + begin, n);
+    else if (from == HONE_F16 && to == HONE_F32)
+        hone__f16_to_f32((const uint16_t *)x + begin, (float *)y + begin, n);
+    else if (from == HONE_F32 && to == HONE_BF16)
+        hone__f32_to_bf16((const float *)x + begin, (uint16_t *)y + begin, n);
+    else if (from == HONE_BF16 && to == HONE_F32)
+        hone__bf16_to_f32((const uint16_t *)x + begin, (float *)y + begin, n);
     else if (from == HONE_I32 && to == HONE_F32)
         for (size_t i = begin; i < end; i++) ((float *)y)[i] = (float)((const int32_t *)x)[i];
     else if (hone__is_float8(to))
         for (size_t i = begin; i < end; i++) hone__store_float8(to, y, i, hone__element_f64(from, x, i), j->saturate);
     else if (to == HONE_F8E8M0)
-        for (size_t i = begin; i < end; i++) hone__store_e8m0(y, i, hone__element_f64(from, x, i), j->round, j->saturate);
+        for (size_t i = begin; i < end; i++)
+            hone__store_e8m0(y, i, hone__element_f64(from, x, i), j->round, j->saturate);
     else if (hone__dtype_is_int(to))
         for (size_t i = begin; i < end; i++) to_int(j, i);
     else if (to == HONE_BOOL)
@@ -96,7 +107,8 @@ static hone_status run_cast(hone__run *r)
     if (x->dtype == HONE_STRING || r->out[0]->dtype == HONE_STRING)
         return hone__fail(HONE_E_UNSUPPORTED, "casting %s to %s", hone_dtype_name(x->dtype),
                           hone_dtype_name(r->out[0]->dtype));
-    job j = {x, r->out[0], hone__node_int(r->node, "saturate", 1) != 0, *hone__node_string(r->node, "round_mode", "up")};
+    job j = {x, r->out[0], hone__node_int(r->node, "saturate", 1) != 0,
+             *hone__node_string(r->node, "round_mode", "up")};
     bool packed = hone__dtype_bits(r->out[0]->dtype) < 8; /* neighbours share a byte: one thread */
     hone__pool_run(packed ? NULL : r->pool, x->count, PIECE, cast_piece, &j);
     return HONE_OK;
@@ -124,8 +136,8 @@ static void clip_piece(void *ctx, size_t begin, size_t end, int thread)
     hone_dtype d = j->in->dtype;
     (void)thread;
     if (d == HONE_F32) {
-        hone__vec_unary(HONE__CLIP, (const float *)j->in->data + begin, (float *)j->y + begin, end - begin, (float)j->lo,
-                        (float)j->hi);
+        hone__vec_unary(HONE__CLIP, (const float *)j->in->data + begin, (float *)j->y + begin, end - begin,
+                        (float)j->lo, (float)j->hi);
         return;
     }
     for (size_t i = begin; i < end; i++) {
@@ -144,9 +156,13 @@ static void clip_piece(void *ctx, size_t begin, size_t end, int thread)
 static hone_status run_clip(hone__run *r)
 {
     const hone__tensor *lo = r->input_count > 1 ? r->in[1] : NULL, *hi = r->input_count > 2 ? r->in[2] : NULL;
-    if ((lo && lo->count != 1) || (hi && hi->count != 1)) return hone__fail(HONE_E_SHAPE, "min and max must be scalars");
-    clip_job j = {r->in[0], hone__out_data(r, 0), lo ? hone__tensor_f64(lo, 0) : -INFINITY,
-                  hi ? hone__tensor_f64(hi, 0) : INFINITY, lo ? hone__tensor_i64(lo, 0) : INT64_MIN,
+    if ((lo && lo->count != 1) || (hi && hi->count != 1))
+        return hone__fail(HONE_E_SHAPE, "min and max must be scalars");
+    clip_job j = {r->in[0],
+                  hone__out_data(r, 0),
+                  lo ? hone__tensor_f64(lo, 0) : -INFINITY,
+                  hi ? hone__tensor_f64(hi, 0) : INFINITY,
+                  lo ? hone__tensor_i64(lo, 0) : INT64_MIN,
                   hi ? hone__tensor_i64(hi, 0) : INT64_MAX};
     hone__pool_run(r->pool, r->in[0]->count, PIECE, clip_piece, &j);
     return HONE_OK;
@@ -175,8 +191,8 @@ static void where_piece(void *ctx, size_t out, const size_t *at, const size_t *s
 {
     const where_job *j = ctx;
     for (size_t i = 0; i < n; i++) {
-        const char *from = j->c[at[0] + i * step[0]] ? j->a + (at[1] + i * step[1]) * j->size
-                                                     : j->b + (at[2] + i * step[2]) * j->size;
+        const char *from =
+            j->c[at[0] + i * step[0]] ? j->a + (at[1] + i * step[1]) * j->size : j->b + (at[2] + i * step[2]) * j->size;
         memcpy(j->y + (out + i) * j->size, from, j->size);
     }
 }

@@ -11,11 +11,14 @@ static hone_status infer_if(hone__infer *x)
         const hone__graph *g = hone__node_graph(x->node, names[k]);
         if (!g) return hone__fail(HONE_E_SHAPE, "attribute %s is missing", names[k]);
         if (g->output_count != (size_t)x->output_count)
-            return hone__fail(HONE_E_SHAPE, "%s has %zu outputs, the node %d", names[k], g->output_count, x->output_count);
+            return hone__fail(HONE_E_SHAPE, "%s has %zu outputs, the node %d", names[k], g->output_count,
+                              x->output_count);
         for (int i = 0; i < x->output_count; i++) {
             hone__type t = {g->outputs[i]->dtype, g->outputs[i]->shape};
-            if (k) hone__type_merge(&x->out[i], &t);
-            else x->out[i] = t;
+            if (k)
+                hone__type_merge(&x->out[i], &t);
+            else
+                x->out[i] = t;
         }
     }
     return HONE_OK;
@@ -41,7 +44,8 @@ static hone_status infer_loop(hone__infer *x)
     const hone__graph *g = hone__node_graph(x->node, "body");
     if (!g) return hone__fail(HONE_E_SHAPE, "attribute body is missing");
     int states = x->input_count > 2 ? x->input_count - 2 : 0;
-    if (g->input_count != (size_t)states + 2 || g->output_count != (size_t)x->output_count + 1 || x->output_count < states)
+    if (g->input_count != (size_t)states + 2 || g->output_count != (size_t)x->output_count + 1 ||
+        x->output_count < states)
         return hone__fail(HONE_E_SHAPE, "the body has %zu inputs and %zu outputs for %d states and %d outputs",
                           g->input_count, g->output_count, states, x->output_count);
     for (int i = 0; i < states; i++)
@@ -50,8 +54,10 @@ static hone_status infer_loop(hone__infer *x)
         const hone__value *v = g->outputs[i + 1];
         x->out[i].dtype = i < states && x->in[i + 2].dtype ? x->in[i + 2].dtype : v->dtype;
         if (i < states || v->shape.rank < 0 || v->shape.rank >= HONE_MAX_RANK) continue;
-        x->out[i].shape.rank = v->shape.rank + 1; /* the body's dimensions are its own symbols: only the rank carries over */
-        for (int k = 0; k <= v->shape.rank; k++) x->out[i].shape.dims[k] = k && v->shape.dims[k - 1] >= 0 ? v->shape.dims[k - 1] : -1;
+        x->out[i].shape.rank =
+            v->shape.rank + 1; /* the body's dimensions are its own symbols: only the rank carries over */
+        for (int k = 0; k <= v->shape.rank; k++)
+            x->out[i].shape.dims[k] = k && v->shape.dims[k - 1] >= 0 ? v->shape.dims[k - 1] : -1;
     }
     return HONE_OK;
 }
@@ -63,7 +69,8 @@ typedef struct loop {
     int64_t most;           /* -1: no limit */
     int64_t iteration;
     uint8_t condition;
-    hone__keep *keep; /* states (of odd iterations), collections, states (of even ones): a body may hand out its input */
+    hone__keep
+        *keep; /* states (of odd iterations), collections, states (of even ones): a body may hand out its input */
     const hone__tensor **in, **out;
     hone__tensor iteration_t, condition_t;
 } loop;
@@ -72,15 +79,18 @@ static hone_status scalar(const hone__run *r, int i, int64_t otherwise, int64_t 
 {
     *out = otherwise;
     if (i >= r->input_count || !r->in[i]) return HONE_OK;
-    if (r->in[i]->count != 1) return hone__fail(HONE_E_SHAPE, "input %d has %zu values, expected one", i, r->in[i]->count);
+    if (r->in[i]->count != 1)
+        return hone__fail(HONE_E_SHAPE, "input %d has %zu values, expected one", i, r->in[i]->count);
     *out = hone__tensor_i64(r->in[i], 0);
     return HONE_OK;
 }
 
 /* A scalar for a body's input, in the rank that it declares. */
-static hone__tensor scalar_tensor(const hone__graph *body, size_t input, hone_dtype dtype, const void *data, size_t bytes)
+static hone__tensor scalar_tensor(const hone__graph *body, size_t input, hone_dtype dtype, const void *data,
+                                  size_t bytes)
 {
-    hone__tensor t = {.dtype = dtype, .data = data, .bytes = bytes, .count = 1, .rank = body->inputs[input]->shape.rank == 1};
+    hone__tensor t = {
+        .dtype = dtype, .data = data, .bytes = bytes, .count = 1, .rank = body->inputs[input]->shape.rank == 1};
     t.dims[0] = 1;
     return t;
 }
@@ -94,14 +104,17 @@ static hone_status iterate(loop *l)
     l->condition_t = scalar_tensor(l->body, 1, HONE_BOOL, &l->condition, sizeof l->condition);
     l->in[0] = &l->iteration_t;
     l->in[1] = &l->condition_t;
-    for (size_t i = 0; i < l->states; i++) l->in[2 + i] = l->iteration ? &state(l, i, l->iteration)->t : l->r->in[2 + i];
+    for (size_t i = 0; i < l->states; i++)
+        l->in[2 + i] = l->iteration ? &state(l, i, l->iteration)->t : l->r->in[2 + i];
     HONE__TRY(l->r->subgraph(l->r, l->body, l->in, l->states + 2, l->out, l->outputs + 1));
     if (l->out[0]->count != 1) return hone__fail(HONE_E_SHAPE, "the body's condition has %zu values", l->out[0]->count);
     l->condition = hone__tensor_i64(l->out[0], 0) != 0;
     for (size_t i = 0; i < l->outputs; i++) {
         if (l->out[i + 1]->dtype == HONE_STRING) return hone__fail(HONE_E_UNSUPPORTED, "strings as states of a loop");
-        if (i < l->states) HONE__TRY(hone__keep_copy(state(l, i, l->iteration + 1), l->out[i + 1]));
-        else HONE__TRY(hone__keep_row(&l->keep[i], l->out[i + 1]));
+        if (i < l->states)
+            HONE__TRY(hone__keep_copy(state(l, i, l->iteration + 1), l->out[i + 1]));
+        else
+            HONE__TRY(hone__keep_row(&l->keep[i], l->out[i + 1]));
     }
     l->iteration++;
     return HONE_OK;
@@ -129,8 +142,11 @@ static hone_status run_all(loop *l)
 {
     while (l->condition && (l->most < 0 || l->iteration < l->most)) HONE__TRY(iterate(l));
     for (size_t i = 0; i < l->outputs; i++) {
-        if (i >= l->states) HONE__TRY(collect(l, i));
-        else HONE__TRY(hone__run_output_copy(l->r, (int)i, l->iteration ? &state(l, i, l->iteration)->t : l->r->in[2 + i]));
+        if (i >= l->states)
+            HONE__TRY(collect(l, i));
+        else
+            HONE__TRY(
+                hone__run_output_copy(l->r, (int)i, l->iteration ? &state(l, i, l->iteration)->t : l->r->in[2 + i]));
     }
     return HONE_OK;
 }
@@ -138,7 +154,9 @@ static hone_status run_all(loop *l)
 static hone_status run_loop(hone__run *r)
 {
     int64_t condition;
-    loop l = {.r = r, .body = hone__node_graph(r->node, "body"), .states = r->input_count > 2 ? (size_t)r->input_count - 2 : 0,
+    loop l = {.r = r,
+              .body = hone__node_graph(r->node, "body"),
+              .states = r->input_count > 2 ? (size_t)r->input_count - 2 : 0,
               .outputs = (size_t)r->output_count};
     HONE__TRY(scalar(r, 0, -1, &l.most));
     HONE__TRY(scalar(r, 1, 1, &condition));

@@ -65,7 +65,8 @@ static hone_status run_hardmax(hone__run *r)
         size_t base = row / inner * n * inner + row % inner, best = 0;
         for (size_t k = 1; k < n; k++)
             if (hone__tensor_f64(x, base + k * inner) > hone__tensor_f64(x, base + best * inner)) best = k;
-        for (size_t k = 0; k < n; k++) hone__element_set_f64(x->dtype, hone__out_data(r, 0), base + k * inner, k == best);
+        for (size_t k = 0; k < n; k++)
+            hone__element_set_f64(x->dtype, hone__out_data(r, 0), base + k * inner, k == best);
     }
     return HONE_OK;
 }

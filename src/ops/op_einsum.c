@@ -39,7 +39,8 @@ static hone_status read_term(const char *text, size_t length, int dots, term *t,
             count = dots;
             i += 2;
         }
-        if (t->rank + count > HONE_MAX_RANK) return hone__fail(HONE_E_UNSUPPORTED, "a term of rank over %d", HONE_MAX_RANK);
+        if (t->rank + count > HONE_MAX_RANK)
+            return hone__fail(HONE_E_UNSUPPORTED, "a term of rank over %d", HONE_MAX_RANK);
         for (int k = 0; k < count; k++) t->label[t->rank++] = first >= 0 ? first : LETTERS + count - 1 - k;
     }
     return HONE_OK;
@@ -51,12 +52,17 @@ static hone_status set_sizes(equation *e, const term *t, const hone__shape *s, i
         return hone__fail(HONE_E_SHAPE, "input %d has rank %d, the equation says %d", operand, s->rank, t->rank);
     for (int i = 0; i < t->rank; i++) {
         int64_t *size = &e->size[t->label[i]], d = s->dims[i];
-        if (!e->used[t->label[i]]) *size = d;
-        else if (*size == 1) *size = d;
-        else if (d < 0 || (*size < 0 && d == 1)) d = *size;
-        else if (*size < 0) *size = d;
+        if (!e->used[t->label[i]])
+            *size = d;
+        else if (*size == 1)
+            *size = d;
+        else if (d < 0 || (*size < 0 && d == 1))
+            d = *size;
+        else if (*size < 0)
+            *size = d;
         else if (d != 1 && d != *size)
-            return hone__fail(HONE_E_SHAPE, "input %d has size %lld on axis %d, expected %lld", operand, (long long)d, i, (long long)*size);
+            return hone__fail(HONE_E_SHAPE, "input %d has size %lld on axis %d, expected %lld", operand, (long long)d,
+                              i, (long long)*size);
         e->used[t->label[i]] = true;
     }
     return HONE_OK;
@@ -91,7 +97,8 @@ static hone_status read_equation(const hone__node *n, const hone__shape *const *
     int times[LABELS] = {0}, most = 0;
     bool dots;
     *e = (equation){.operands = count};
-    if (count > OPERANDS) return hone__fail(HONE_E_UNSUPPORTED, "%d operands, at most %d are possible", count, OPERANDS);
+    if (count > OPERANDS)
+        return hone__fail(HONE_E_UNSUPPORTED, "%d operands, at most %d are possible", count, OPERANDS);
     for (int i = 0; i < count; i++) {
         const char *comma = memchr(p, ',', (size_t)(end - p)), *stop = comma ? comma : end;
         int own = dots_of(p, (size_t)(stop - p), shapes[i]->rank);
@@ -103,11 +110,14 @@ static hone_status read_equation(const hone__node *n, const hone__shape *const *
         if (own > most) most = own;
         p = stop + 1;
     }
-    if (arrow) HONE__TRY(read_term(arrow + 2, strlen(arrow + 2), most, &e->out, &dots));
-    else HONE__TRY(implicit_output(e, times, most));
+    if (arrow)
+        HONE__TRY(read_term(arrow + 2, strlen(arrow + 2), most, &e->out, &dots));
+    else
+        HONE__TRY(implicit_output(e, times, most));
     for (int i = 0; i < e->out.rank; i++) {
         int l = e->out.label[i];
-        if (!e->used[l] || e->kept[l]) return hone__fail(HONE_E_SHAPE, "the output repeats a label, or has one that no input has");
+        if (!e->used[l] || e->kept[l])
+            return hone__fail(HONE_E_SHAPE, "the output repeats a label, or has one that no input has");
         e->kept[l] = true;
     }
     return HONE_OK;
@@ -237,7 +247,8 @@ static hone_status prepare_einsum(hone__prepare *p)
     find_product(&q->e, p->in, &q->p);
     if (!q->p.possible) return HONE_OK;
     const product *d = &q->p;
-    q->g = (hone__gemm_f32_args){.m = d->m, .n = d->n, .k = d->k, .a_rs = d->k, .a_cs = 1, .b_rs = d->n, .b_cs = 1, .c_rs = d->n, .alpha = 1};
+    q->g = (hone__gemm_f32_args){
+        .m = d->m, .n = d->n, .k = d->k, .a_rs = d->k, .a_cs = 1, .b_rs = d->n, .b_cs = 1, .c_rs = d->n, .alpha = 1};
     q->b_at = d->move_a ? p->in[0]->bytes / 64 * 64 + 64 : 0;
     q->c_at = q->b_at + (d->move_b ? p->in[1]->bytes / 64 * 64 + 64 : 0);
     q->gemm_at = q->c_at + (d->move_out ? p->out[0]->bytes / 64 * 64 + 64 : 0);
@@ -259,7 +270,8 @@ static void run_product(const hone__run *r, const plan *q)
 {
     const product *p = &q->p;
     uint8_t *scratch = r->scratch;
-    const float *a = moved(r, 0, p->perm_a, p->move_a, scratch), *b = moved(r, 1, p->perm_b, p->move_b, scratch + q->b_at);
+    const float *a = moved(r, 0, p->perm_a, p->move_a, scratch),
+                *b = moved(r, 1, p->perm_b, p->move_b, scratch + q->b_at);
     float *c = p->move_out ? (float *)(void *)(scratch + q->c_at) : hone__out_data(r, 0);
     hone__gemm_f32_args g = q->g;
     for (size_t i = 0; i < p->batch; i++) {
@@ -268,7 +280,8 @@ static void run_product(const hone__run *r, const plan *q)
         g.c = c + i * p->m * p->n;
         hone__gemm_f32(&g, scratch + q->gemm_at, r->pool);
     }
-    if (p->move_out) hone__transpose(hone__out_data(r, 0), c, sizeof(float), r->out[0]->rank, p->out_dims, p->perm_out, r->pool);
+    if (p->move_out)
+        hone__transpose(hone__out_data(r, 0), c, sizeof(float), r->out[0]->rank, p->out_dims, p->perm_out, r->pool);
 }
 
 static hone_status run_einsum(hone__run *r)
@@ -296,15 +309,19 @@ static hone_status run_einsum(hone__run *r)
                 size_t p = 0;
                 for (int a = 0; a < e->out.rank; a++) p += outer[a] * e->in[i].step[e->out.label[a]];
                 for (int a = 0; a < sums; a++) p += at[a] * e->in[i].step[sum[a]];
-                if (hone__dtype_is_int(d)) w *= (uint64_t)hone__tensor_i64(r->in[i], p);
-                else v *= hone__tensor_f64(r->in[i], p);
+                if (hone__dtype_is_int(d))
+                    w *= (uint64_t)hone__tensor_i64(r->in[i], p);
+                else
+                    v *= hone__tensor_f64(r->in[i], p);
             }
             total += v;
             whole += w;
             for (int a = sums - 1; a >= 0 && ++at[a] == (size_t)e->size[sum[a]]; a--) at[a] = 0;
         }
-        if (hone__dtype_is_int(d)) hone__element_set_i64(d, hone__out_data(r, 0), y, (int64_t)whole);
-        else hone__element_set_f64(d, hone__out_data(r, 0), y, total);
+        if (hone__dtype_is_int(d))
+            hone__element_set_i64(d, hone__out_data(r, 0), y, (int64_t)whole);
+        else
+            hone__element_set_f64(d, hone__out_data(r, 0), y, total);
         for (int a = e->out.rank - 1; a >= 0 && ++outer[a] == (size_t)e->size[e->out.label[a]]; a--) outer[a] = 0;
     }
     return HONE_OK;

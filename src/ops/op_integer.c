@@ -46,11 +46,13 @@ static void mm_shape(const hone__tensor *a, const hone__tensor *b, mm *s)
 {
     size_t k = (size_t)a->dims[a->rank - 1], n = b->rank > 1 ? (size_t)b->dims[b->rank - 1] : 1;
     size_t m = a->rank > 1 ? (size_t)a->dims[a->rank - 2] : 1;
-    hone__tensor ta = {.rank = a->rank > 2 ? a->rank - 2 : 0, .count = 1}, tb = {.rank = b->rank > 2 ? b->rank - 2 : 0}, o;
+    hone__tensor ta = {.rank = a->rank > 2 ? a->rank - 2 : 0, .count = 1}, tb = {.rank = b->rank > 2 ? b->rank - 2 : 0},
+                 o;
     memcpy(ta.dims, a->dims, sizeof ta.dims);
     memcpy(tb.dims, b->dims, sizeof tb.dims);
     s->one = !tb.rank;
-    if (s->one) m = k ? a->count / k : m;
+    if (s->one)
+        m = k ? a->count / k : m;
     else {
         o = ta.rank >= tb.rank ? ta : tb;
         o.count = 1;
@@ -61,8 +63,16 @@ static void mm_shape(const hone__tensor *a, const hone__tensor *b, mm *s)
         }
         hone__bcast_init(&s->batch, &o, (const hone__tensor *[]){&ta, &tb}, 2);
     }
-    s->g = (hone__gemm_i8_args){.m = m, .n = n, .k = k, .a_signed = a->dtype == HONE_I8, .b_signed = b->dtype == HONE_I8,
-                                .a_rs = k, .a_cs = 1, .b_rs = n, .b_cs = 1, .c_rs = n};
+    s->g = (hone__gemm_i8_args){.m = m,
+                                .n = n,
+                                .k = k,
+                                .a_signed = a->dtype == HONE_I8,
+                                .b_signed = b->dtype == HONE_I8,
+                                .a_rs = k,
+                                .a_cs = 1,
+                                .b_rs = n,
+                                .b_cs = 1,
+                                .c_rs = n};
 }
 
 static hone_status check_zeros(const hone__tensor *t, size_t want, const char *what)
@@ -121,8 +131,10 @@ static void mm_matrices(void *ctx, size_t out, const size_t *at, const size_t *s
 static void mm_all(const mm *s, mm_job *j)
 {
     size_t zero[2] = {0, 0};
-    if (s->one) mm_matrices(j, 0, zero, zero, 1);
-    else hone__bcast_run(&s->batch, NULL, mm_matrices, j);
+    if (s->one)
+        mm_matrices(j, 0, zero, zero, 1);
+    else
+        hone__bcast_run(&s->batch, NULL, mm_matrices, j);
 }
 
 static hone_status run_matmul_integer(hone__run *r)
@@ -136,8 +148,8 @@ static hone_status run_matmul_integer(hone__run *r)
     mm_all(s, &j);
     return HONE_OK;
 }
-const hone__op hone__op_matmul_integer = {"", "MatMulInteger", infer_matmul_integer, prepare_matmul_integer,
-                                          run_matmul_integer, 0};
+const hone__op hone__op_matmul_integer = {
+    "", "MatMulInteger", infer_matmul_integer, prepare_matmul_integer, run_matmul_integer, 0};
 
 /* ConvInteger: x, w, x_zero_point?, w_zero_point? */
 static hone_status infer_conv_integer(hone__infer *x)
@@ -181,8 +193,10 @@ static hone_status prepare_conv_integer(hone__prepare *p)
 static hone__conv_i8_args ci_args(const ci *s, const hone__run *r, int w, int wz)
 {
     int32_t *zeros = (int32_t *)((char *)r->scratch + s->kernel_scratch);
-    return (hone__conv_i8_args){.w = r->in[w]->data, .w_signed = r->in[w]->dtype == HONE_I8,
-                                .w_zp = s->w_zeros ? zero_points(r->in[wz], zeros) : NULL, .w_zp_count = (int)s->w_zeros};
+    return (hone__conv_i8_args){.w = r->in[w]->data,
+                                .w_signed = r->in[w]->dtype == HONE_I8,
+                                .w_zp = s->w_zeros ? zero_points(r->in[wz], zeros) : NULL,
+                                .w_zp_count = (int)s->w_zeros};
 }
 
 static hone_status run_conv_integer(hone__run *r)
@@ -197,7 +211,8 @@ static hone_status run_conv_integer(hone__run *r)
     hone__conv_i8(&s->shape, &a, r->scratch, r->pool);
     return HONE_OK;
 }
-const hone__op hone__op_conv_integer = {"", "ConvInteger", infer_conv_integer, prepare_conv_integer, run_conv_integer, 0};
+const hone__op hone__op_conv_integer = {"", "ConvInteger", infer_conv_integer, prepare_conv_integer, run_conv_integer,
+                                        0};
 
 /* hone:DynamicConv: x float, w int8, w_scale [1 or O], bias?, residual? = DynamicQuantizeLinear + ConvInteger + scale +
  * bias + activation, with the same integers in between. */
@@ -243,8 +258,8 @@ static hone_status run_dynamic_conv(hone__run *r)
     hone__conv_i8(&s->shape, &a, r->scratch, r->pool);
     return HONE_OK;
 }
-const hone__op hone__op_hone_dynamic_conv = {"hone", "DynamicConv", infer_dynamic_conv, prepare_dynamic_conv,
-                                             run_dynamic_conv, 0};
+const hone__op hone__op_hone_dynamic_conv = {
+    "hone", "DynamicConv", infer_dynamic_conv, prepare_dynamic_conv, run_dynamic_conv, 0};
 
 /* QLinearConv: x, x_scale, x_zp, w, w_scale, w_zp, y_scale, y_zp, bias? (int32, in units of x_scale * w_scale).
  * hone:StaticConv is the same with bias as float, and an activation before the rounding. */
@@ -304,7 +319,8 @@ static hone_status run_qlinear_conv(hone__run *r)
         for (size_t i = 0; i < b->count; i++)
             bias[i] = (float)((double)((const int32_t *)b->data)[i] * scales[ws->count == 1 ? 0 : i]);
         a.ep.bias = bias;
-    } else if (b) a.ep.bias = b->data;
+    } else if (b)
+        a.ep.bias = b->data;
     a.y_q = hone__out_data(r, 0);
     a.y_signed = r->out[0]->dtype == HONE_I8;
     a.y_zp = (int32_t)hone__tensor_i64(r->in[7], 0);
@@ -312,9 +328,10 @@ static hone_status run_qlinear_conv(hone__run *r)
     hone__conv_i8(&s->shape, &a, r->scratch, r->pool);
     return HONE_OK;
 }
-const hone__op hone__op_qlinear_conv = {"", "QLinearConv", infer_qlinear_conv, prepare_qlinear_conv, run_qlinear_conv, 0};
-const hone__op hone__op_hone_static_conv = {"hone", "StaticConv", infer_static_conv, prepare_qlinear_conv,
-                                            run_qlinear_conv, 0};
+const hone__op hone__op_qlinear_conv = {"", "QLinearConv", infer_qlinear_conv, prepare_qlinear_conv, run_qlinear_conv,
+                                        0};
+const hone__op hone__op_hone_static_conv = {
+    "hone", "StaticConv", infer_static_conv, prepare_qlinear_conv, run_qlinear_conv, 0};
 
 /* QLinearMatMul: a, a_scale, a_zp, b, b_scale, b_zp, y_scale, y_zp */
 static hone_status infer_qlinear_matmul(hone__infer *x)
@@ -350,12 +367,13 @@ static hone_status run_qlinear_matmul(hone__run *r)
     for (size_t i = 0; i < y->count; i++) {
         float a = (float)hone__tensor_f64(as, as->count > 1 ? i / s->g.n % s->g.m : 0);
         float b = (float)hone__tensor_f64(bs, bs->count > 1 ? i % s->g.n : 0);
-        hone__element_set_f64(y->dtype, hone__out_data(r, 0), i, nearbyint((double)((float)acc[i] * (a * b / ys))) + (double)zp);
+        hone__element_set_f64(y->dtype, hone__out_data(r, 0), i,
+                              nearbyint((double)((float)acc[i] * (a * b / ys))) + (double)zp);
     }
     return HONE_OK;
 }
-const hone__op hone__op_qlinear_matmul = {"", "QLinearMatMul", infer_qlinear_matmul, prepare_qlinear_matmul,
-                                          run_qlinear_matmul, 0};
+const hone__op hone__op_qlinear_matmul = {
+    "", "QLinearMatMul", infer_qlinear_matmul, prepare_qlinear_matmul, run_qlinear_matmul, 0};
 
 /* hone:StaticAdd: a, a_scale, a_zp, b, b_scale, b_zp, y_scale, y_zp: equal shapes; activation before the rounding. */
 static hone_status infer_static_add(hone__infer *x)
@@ -377,8 +395,10 @@ typedef struct add_job {
 
 static void widen(const hone__tensor *t, size_t at, size_t n, float scale, int32_t zp, float *out)
 {
-    if (t->dtype == HONE_U8) hone__dequantize_u8((const uint8_t *)t->data + at, n, scale, zp, out, NULL);
-    else hone__dequantize_s8((const int8_t *)t->data + at, n, scale, zp, out, NULL);
+    if (t->dtype == HONE_U8)
+        hone__dequantize_u8((const uint8_t *)t->data + at, n, scale, zp, out, NULL);
+    else
+        hone__dequantize_s8((const int8_t *)t->data + at, n, scale, zp, out, NULL);
 }
 
 static void add_piece(void *ctx, size_t begin, size_t end, int thread)
@@ -392,8 +412,10 @@ static void add_piece(void *ctx, size_t begin, size_t end, int thread)
         widen(j->in[0], at, n, j->scale[0], j->zp[0], a);
         widen(j->in[3], at, n, j->scale[1], j->zp[1], b);
         hone__epilogue_row(&j->ep, NULL, NULL, 0, b, a, n);
-        if (j->y->dtype == HONE_U8) hone__quantize_u8(a, n, j->scale[2], j->zp[2], (uint8_t *)y + at, NULL);
-        else hone__quantize_s8(a, n, j->scale[2], j->zp[2], (int8_t *)y + at, NULL);
+        if (j->y->dtype == HONE_U8)
+            hone__quantize_u8(a, n, j->scale[2], j->zp[2], (uint8_t *)y + at, NULL);
+        else
+            hone__quantize_s8(a, n, j->scale[2], j->zp[2], (int8_t *)y + at, NULL);
     }
 }
 

@@ -13,13 +13,17 @@ static hone_status infer_float_same(hone__infer *x)
     return HONE_OK;
 }
 
-static void store(const hone__run *r, size_t i, double v) { hone__element_set_f64(r->out[0]->dtype, hone__out_data(r, 0), i, v); }
+static void store(const hone__run *r, size_t i, double v)
+{
+    hone__element_set_f64(r->out[0]->dtype, hone__out_data(r, 0), i, v);
+}
 
 static hone_status run_lrn(hone__run *r)
 {
     const hone__tensor *x = r->in[0];
     int64_t size = hone__node_int(r->node, "size", 0), channels = x->rank > 1 ? x->dims[1] : 0;
-    double alpha = hone__node_float(r->node, "alpha", 1e-4f), beta = hone__node_float(r->node, "beta", 0.75f), bias = hone__node_float(r->node, "bias", 1);
+    double alpha = hone__node_float(r->node, "alpha", 1e-4f), beta = hone__node_float(r->node, "beta", 0.75f),
+           bias = hone__node_float(r->node, "bias", 1);
     size_t inner = 1;
     if (x->rank < 2 || size < 1) return hone__fail(HONE_E_SHAPE, "rank %d, size %lld", x->rank, (long long)size);
     for (int i = 2; i < x->rank; i++) inner *= (size_t)x->dims[i];
@@ -54,7 +58,8 @@ static hone_status run_lp_normalization(hone__run *r)
             norm += p == 1 ? fabs(v) : v * v;
         }
         if (p == 2) norm = sqrt(norm);
-        for (size_t k = 0; k < n; k++) store(r, base + k * inner, norm == 0 ? 0 : hone__tensor_f64(x, base + k * inner) / norm);
+        for (size_t k = 0; k < n; k++)
+            store(r, base + k * inner, norm == 0 ? 0 : hone__tensor_f64(x, base + k * inner) / norm);
     }
     return HONE_OK;
 }
@@ -83,21 +88,26 @@ static hone_status run_mvn(hone__run *r)
             size_t g = 0;
             for (int a = 0; a < x->rank; a++) g += at[a] * step[a];
             double v = hone__tensor_f64(x, i), d = v - sum[2 * g] / n;
-            if (pass == 0) sum[2 * g] += v;
-            else if (pass == 1) sum[2 * g + 1] += d * d;
-            else store(r, i, d / (sqrt(sum[2 * g + 1] / n) + 1e-9));
+            if (pass == 0)
+                sum[2 * g] += v;
+            else if (pass == 1)
+                sum[2 * g + 1] += d * d;
+            else
+                store(r, i, d / (sqrt(sum[2 * g + 1] / n) + 1e-9));
             for (int a = x->rank - 1; a >= 0 && ++at[a] == (size_t)x->dims[a]; a--) at[a] = 0;
         }
     hone__free(sum);
     return HONE_OK;
 }
-const hone__op hone__op_mean_variance_normalization = {"", "MeanVarianceNormalization", infer_float_same, NULL, run_mvn, 0};
+const hone__op hone__op_mean_variance_normalization = {"", "MeanVarianceNormalization", infer_float_same, NULL, run_mvn,
+                                                       0};
 
 static hone_status lp_window(const hone__node *n, const hone__shape *s, hone__window *w)
 {
     int64_t kernel[HONE__WINDOW_MAX];
     if (s->rank < 3 || s->rank > 5) return hone__fail(HONE_E_SHAPE, "input 0 has rank %d, expected 3 to 5", s->rank);
-    if (hone__node_int(n, "p", 2) < 1) return hone__fail(HONE_E_SHAPE, "p is %lld", (long long)hone__node_int(n, "p", 2));
+    if (hone__node_int(n, "p", 2) < 1)
+        return hone__fail(HONE_E_SHAPE, "p is %lld", (long long)hone__node_int(n, "p", 2));
     HONE__TRY(hone__window_kernel(n, s->rank - 2, kernel));
     return hone__window_read(n, s, kernel, w);
 }
@@ -172,8 +182,8 @@ const hone__op hone__op_global_lp_pool = {"", "GlobalLpPool", infer_global_lp, N
 static hone_status unpooled(const hone__node *n, const hone__shape *s, hone__shape *out)
 {
     size_t count, strides_n, pads_n;
-    const int64_t *kernel = hone__node_ints(n, "kernel_shape", &count), *strides = hone__node_ints(n, "strides", &strides_n),
-                  *pads = hone__node_ints(n, "pads", &pads_n);
+    const int64_t *kernel = hone__node_ints(n, "kernel_shape", &count),
+                  *strides = hone__node_ints(n, "strides", &strides_n), *pads = hone__node_ints(n, "pads", &pads_n);
     *out = *s;
     if (!kernel || (int)count != s->rank - 2 || (strides && strides_n != count) || (pads && pads_n != 2 * count))
         return hone__fail(HONE_E_SHAPE, "kernel_shape, strides and pads do not fit rank %d", s->rank);
@@ -199,9 +209,11 @@ static hone_status infer_max_unpool(hone__infer *x)
     HONE__TRY(unpooled(x->node, &x->in[0].shape, &x->out[0].shape));
     if (!hone__has_input(x, 2)) return HONE_OK;
     HONE__TRY(hone__infer_ints(x, 2, dims, HONE_MAX_RANK, &count));
-    if (count >= 0 && count != x->in[0].shape.rank) return hone__fail(HONE_E_SHAPE, "output_shape has %d values", count);
+    if (count >= 0 && count != x->in[0].shape.rank)
+        return hone__fail(HONE_E_SHAPE, "output_shape has %d values", count);
     for (int i = 0; i < x->out[0].shape.rank; i++) {
-        if (count >= 0 && dims[i] < x->out[0].shape.dims[i]) return hone__fail(HONE_E_SHAPE, "output_shape is too small on axis %d", i);
+        if (count >= 0 && dims[i] < x->out[0].shape.dims[i])
+            return hone__fail(HONE_E_SHAPE, "output_shape is too small on axis %d", i);
         x->out[0].shape.dims[i] = count < 0 ? -1 : dims[i];
     }
     return HONE_OK;

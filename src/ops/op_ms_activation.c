@@ -70,7 +70,11 @@ static hone_status run_quick_gelu(hone__run *r)
 HONE__WIDENED(gelu, NULL, run_gelu)
 HONE__WIDENED(fast_gelu, NULL, run_fast_gelu)
 HONE__WIDENED(quick_gelu, NULL, run_quick_gelu)
-const hone__op hone__op_ms_gelu = {"com.microsoft", "Gelu", infer_activation, wide_prepare_gelu, wide_run_gelu, HONE__OP_INPLACE};
-const hone__op hone__op_ms_bias_gelu = {"com.microsoft", "BiasGelu", infer_activation, wide_prepare_gelu, wide_run_gelu, HONE__OP_INPLACE};
-const hone__op hone__op_ms_fast_gelu = {"com.microsoft", "FastGelu", infer_activation, wide_prepare_fast_gelu, wide_run_fast_gelu, HONE__OP_INPLACE};
-const hone__op hone__op_ms_quick_gelu = {"com.microsoft", "QuickGelu", infer_activation, wide_prepare_quick_gelu, wide_run_quick_gelu, HONE__OP_INPLACE};
+const hone__op hone__op_ms_gelu = {"com.microsoft",   "Gelu",        infer_activation,
+                                   wide_prepare_gelu, wide_run_gelu, HONE__OP_INPLACE};
+const hone__op hone__op_ms_bias_gelu = {"com.microsoft",   "BiasGelu",    infer_activation,
+                                        wide_prepare_gelu, wide_run_gelu, HONE__OP_INPLACE};
+const hone__op hone__op_ms_fast_gelu = {"com.microsoft",        "FastGelu",         infer_activation,
+                                        wide_prepare_fast_gelu, wide_run_fast_gelu, HONE__OP_INPLACE};
+const hone__op hone__op_ms_quick_gelu = {"com.microsoft",         "QuickGelu",         infer_activation,
+                                         wide_prepare_quick_gelu, wide_run_quick_gelu, HONE__OP_INPLACE};

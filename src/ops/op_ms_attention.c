@@ -24,20 +24,26 @@ static hone_status read_sizes(const hone__infer *x, sizes *s)
     HONE__TRY(hone__infer_rank(x, X, 3));
     HONE__TRY(hone__infer_rank(x, WEIGHTS, 2));
     s->batch = t->dims[0], s->rows = t->dims[1], s->in = t->dims[2];
-    if (list && (count != 3 || list[0] != list[1] || list[0] < 1 || list[2] < 1 || list[0] > INT32_MAX || list[2] > INT32_MAX))
+    if (list &&
+        (count != 3 || list[0] != list[1] || list[0] < 1 || list[2] < 1 || list[0] > INT32_MAX || list[2] > INT32_MAX))
         return hone__fail(HONE_E_SHAPE, "qkv_hidden_sizes makes no sense");
-    if (list) s->hidden = list[0], s->v_hidden = list[2];
-    else if (w->dims[1] >= 0) s->hidden = s->v_hidden = w->dims[1] / 3;
-    if (w->dims[1] >= 0 && 2 * s->hidden + s->v_hidden != w->dims[1]) return hone__fail(HONE_E_SHAPE, "the weights have %lld columns", (long long)w->dims[1]);
+    if (list)
+        s->hidden = list[0], s->v_hidden = list[2];
+    else if (w->dims[1] >= 0)
+        s->hidden = s->v_hidden = w->dims[1] / 3;
+    if (w->dims[1] >= 0 && 2 * s->hidden + s->v_hidden != w->dims[1])
+        return hone__fail(HONE_E_SHAPE, "the weights have %lld columns", (long long)w->dims[1]);
     if (!hone__dims_agree(s->in, w->dims[0])) return hone__fail(HONE_E_SHAPE, "input and weights do not fit");
     if (s->heads < 1 || (s->hidden >= 0 && (s->hidden % s->heads || s->v_hidden % s->heads)))
         return hone__fail(HONE_E_SHAPE, "%lld values in %lld heads", (long long)s->hidden, (long long)s->heads);
     if (!given(x, PAST)) return HONE_OK;
     const hone__shape *p = &x->in[PAST].shape;
     HONE__TRY(hone__infer_rank(x, PAST, 5));
-    if (hone__node_int(x->node, "past_present_share_buffer", 0)) return hone__fail(HONE_E_UNSUPPORTED, "past_present_share_buffer");
+    if (hone__node_int(x->node, "past_present_share_buffer", 0))
+        return hone__fail(HONE_E_UNSUPPORTED, "past_present_share_buffer");
     s->past = p->rank == 5 ? p->dims[3] : -1;
-    if (p->rank == 5 && (s->hidden != s->v_hidden || !hone__dims_agree(p->dims[0], 2) || !hone__dims_agree(p->dims[1], s->batch) || !hone__dims_agree(p->dims[2], s->heads) ||
+    if (p->rank == 5 && (s->hidden != s->v_hidden || !hone__dims_agree(p->dims[0], 2) ||
+                         !hone__dims_agree(p->dims[1], s->batch) || !hone__dims_agree(p->dims[2], s->heads) ||
                          (s->hidden >= 0 && !hone__dims_agree(p->dims[4], s->hidden / s->heads))))
         return hone__fail(HONE_E_SHAPE, "past does not fit");
     return HONE_OK;
@@ -81,11 +87,21 @@ static hone_status prepare_attention(hone__prepare *p)
     hone__infer x = {p->node, p->input_count, 0, types, NULL, NULL, 0};
     HONE__TRY(read_sizes(&x, &q->s));
     const sizes *s = &q->s;
-    size_t width = (size_t)(2 * s->hidden + s->v_hidden), batch = (size_t)s->batch, rows = (size_t)s->rows, heads = (size_t)s->heads;
+    size_t width = (size_t)(2 * s->hidden + s->v_hidden), batch = (size_t)s->batch, rows = (size_t)s->rows,
+           heads = (size_t)s->heads;
     hone__attention *a = &q->a;
-    *a = (hone__attention){.batch = batch, .heads = heads, .kv_heads = heads, .queries = rows, .keys = rows + (size_t)s->past,
-                           .size = (size_t)s->hidden / heads, .v_size = (size_t)s->v_hidden / heads, .left = -1, .right = -1, .offset = s->past,
-                           .masked = hone__node_float(p->node, "mask_filter_value", -10000), .causal = hone__node_int(p->node, "unidirectional", 0) != 0};
+    *a = (hone__attention){.batch = batch,
+                           .heads = heads,
+                           .kv_heads = heads,
+                           .queries = rows,
+                           .keys = rows + (size_t)s->past,
+                           .size = (size_t)s->hidden / heads,
+                           .v_size = (size_t)s->v_hidden / heads,
+                           .left = -1,
+                           .right = -1,
+                           .offset = s->past,
+                           .masked = hone__node_float(p->node, "mask_filter_value", -10000),
+                           .causal = hone__node_int(p->node, "unidirectional", 0) != 0};
     a->scale = hone__node_float(p->node, "scale", 0);
     if (a->scale == 0) a->scale = (float)(1 / sqrt((double)a->size));
     a->q = (hone__heads){NULL, rows * width, a->size, width};
@@ -98,11 +114,21 @@ static hone_status prepare_attention(hone__prepare *p)
         a->v = (hone__heads){NULL, rows * width, a->v_size, width};
     }
     a->y_b = rows * (size_t)s->v_hidden, a->y_h = a->v_size, a->y_r = (size_t)s->v_hidden;
-    q->g = (hone__gemm_f32_args){.m = batch * rows, .n = width, .k = (size_t)s->in, .a_rs = (size_t)s->in, .a_cs = 1, .b_rs = width, .b_cs = 1,
-                                 .c_rs = width, .alpha = 1};
+    q->g = (hone__gemm_f32_args){.m = batch * rows,
+                                 .n = width,
+                                 .k = (size_t)s->in,
+                                 .a_rs = (size_t)s->in,
+                                 .a_cs = 1,
+                                 .b_rs = width,
+                                 .b_cs = 1,
+                                 .c_rs = width,
+                                 .alpha = 1};
     q->joined_at = rounded(batch * rows * width * sizeof(float));
     q->mask_at = q->joined_at + (joined ? rounded(batch * heads * a->keys * (a->size + a->v_size) * sizeof(float)) : 0);
-    q->work_at = q->mask_at + (p->input_count > MASK && p->in[MASK] ? rounded(p->in[MASK]->count > batch * a->keys ? p->in[MASK]->count : batch * a->keys) : 0);
+    q->work_at =
+        q->mask_at + (p->input_count > MASK && p->in[MASK]
+                          ? rounded(p->in[MASK]->count > batch * a->keys ? p->in[MASK]->count : batch * a->keys)
+                          : 0);
     size_t gemm = hone__gemm_f32_scratch(&q->g, p->threads), work = hone__attention_scratch(a, p->threads);
     p->scratch = q->work_at + (gemm > work ? gemm : work);
     p->state = q;
@@ -116,10 +142,13 @@ static void join(const plan *q, const hone__tensor *past, int which, const float
     size_t before = (size_t)q->s.past, size = a->size, width = q->g.n, rows = a->queries;
     for (size_t b = 0; b < a->batch; b++)
         for (size_t h = 0; h < a->heads; h++) {
-            if (before) memcpy(to, (const float *)past->data + (((size_t)which * a->batch + b) * a->heads + h) * before * size, before * size * sizeof *to);
+            if (before)
+                memcpy(to, (const float *)past->data + (((size_t)which * a->batch + b) * a->heads + h) * before * size,
+                       before * size * sizeof *to);
             to += before * size;
             for (size_t i = 0; i < rows; i++, to += size)
-                memcpy(to, qkv + (b * rows + i) * width + (size_t)(1 + which) * (size_t)q->s.hidden + h * size, size * sizeof *to);
+                memcpy(to, qkv + (b * rows + i) * width + (size_t)(1 + which) * (size_t)q->s.hidden + h * size,
+                       size * sizeof *to);
         }
 }
 
@@ -132,7 +161,8 @@ static hone_status make_mask(const hone__tensor *m, hone__attention *a, uint8_t 
     if (m->rank == 1 && (m->count == a->batch || m->count == 2 * a->batch)) {
         for (size_t b = 0; b < a->batch; b++)
             for (size_t k = 0; k < keys; k++) {
-                int64_t end = hone__tensor_i64(m, b), start = m->count > a->batch ? hone__tensor_i64(m, a->batch + b) : 0;
+                int64_t end = hone__tensor_i64(m, b),
+                        start = m->count > a->batch ? hone__tensor_i64(m, a->batch + b) : 0;
                 to[b * keys + k] = (int64_t)k >= start && (int64_t)k < end;
             }
         a->mask.step[0] = keys;
@@ -140,9 +170,12 @@ static hone_status make_mask(const hone__tensor *m, hone__attention *a, uint8_t 
         return HONE_OK;
     }
     bool two = m->rank == 2 && (size_t)m->dims[0] == a->batch && (size_t)m->dims[1] == keys;
-    bool three = m->rank == 3 && (size_t)m->dims[0] == a->batch && (size_t)m->dims[1] == a->queries && (size_t)m->dims[2] == keys;
-    bool four = m->rank == 4 && (size_t)m->dims[0] == a->batch && m->dims[1] == 1 && (size_t)m->dims[2] >= keys && m->dims[2] == m->dims[3];
-    if (!two && !three && !four) return hone__fail(HONE_E_UNSUPPORTED, "a mask of rank %d and %zu values", m->rank, m->count);
+    bool three = m->rank == 3 && (size_t)m->dims[0] == a->batch && (size_t)m->dims[1] == a->queries &&
+                 (size_t)m->dims[2] == keys;
+    bool four = m->rank == 4 && (size_t)m->dims[0] == a->batch && m->dims[1] == 1 && (size_t)m->dims[2] >= keys &&
+                m->dims[2] == m->dims[3];
+    if (!two && !three && !four)
+        return hone__fail(HONE_E_UNSUPPORTED, "a mask of rank %d and %zu values", m->rank, m->count);
     size_t row = (size_t)m->dims[m->rank - 1], shift = four ? (keys - a->queries) * row : 0;
     t->data = to + shift; /* the square mask's rows of the newest queries */
     for (size_t i = 0; i < m->count; i++) to[i] = hone__tensor_i64(m, i) > 0;
@@ -165,7 +198,8 @@ static hone_status run_attention(hone__run *r)
     g.b = r->in[WEIGHTS]->data;
     g.c = qkv;
     if (r->input_count > BIAS && r->in[BIAS]) {
-        if (r->in[BIAS]->count != g.n) return hone__fail(HONE_E_SHAPE, "the bias has %zu values, expected %zu", r->in[BIAS]->count, g.n);
+        if (r->in[BIAS]->count != g.n)
+            return hone__fail(HONE_E_SHAPE, "the bias has %zu values, expected %zu", r->in[BIAS]->count, g.n);
         g.ep.bias = r->in[BIAS]->data;
     }
     hone__gemm_f32(&g, scratch + q->work_at, r->pool);
@@ -175,8 +209,10 @@ static hone_status run_attention(hone__run *r)
         size_t half = a.batch * a.heads * a.keys * a.size;
         float *k = present ? hone__out_data(r, 1) : joined;
         join(q, r->input_count > PAST ? r->in[PAST] : NULL, 0, qkv, k);
-        if (a.size == a.v_size) join(q, r->input_count > PAST ? r->in[PAST] : NULL, 1, qkv, k + half);
-        else return hone__fail(HONE_E_UNSUPPORTED, "a cache with keys and values of different sizes");
+        if (a.size == a.v_size)
+            join(q, r->input_count > PAST ? r->in[PAST] : NULL, 1, qkv, k + half);
+        else
+            return hone__fail(HONE_E_UNSUPPORTED, "a cache with keys and values of different sizes");
         a.k.data = k;
         a.v.data = k + half;
     } else {
@@ -184,10 +220,12 @@ static hone_status run_attention(hone__run *r)
         a.v.data = qkv + 2 * q->s.hidden;
     }
     if (r->input_count > MASK && r->in[MASK]) HONE__TRY(make_mask(r->in[MASK], &a, scratch + q->mask_at, &mask));
-    if (r->input_count > ATTENTION_BIAS && r->in[ATTENTION_BIAS]) HONE__TRY(hone__attention_mask_make(&a, r->in[ATTENTION_BIAS], &a.bias));
+    if (r->input_count > ATTENTION_BIAS && r->in[ATTENTION_BIAS])
+        HONE__TRY(hone__attention_mask_make(&a, r->in[ATTENTION_BIAS], &a.bias));
     a.y = hone__out_data(r, 0);
     hone__attention_run(&a, scratch + q->work_at, r->pool);
     return HONE_OK;
 }
 HONE__WIDENED(ms_attention, prepare_attention, run_attention)
-const hone__op hone__op_ms_attention = {"com.microsoft", "Attention", infer_attention, wide_prepare_ms_attention, wide_run_ms_attention, 0};
+const hone__op hone__op_ms_attention = {"com.microsoft",           "Attention",           infer_attention,
+                                        wide_prepare_ms_attention, wide_run_ms_attention, 0};

@@ -22,7 +22,8 @@ static hone_status infer_fused(hone__infer *x)
     HONE__TRY(hone__infer_arity(x, 2, 2));
     HONE__TRY(hone__infer_float(x, 0));
     HONE__TRY(hone__infer_equal_types(x, 0, 1));
-    if (hone__node_int(x->node, "transBatchA", 0) || hone__node_int(x->node, "transBatchB", 0)) return hone__fail(HONE_E_UNSUPPORTED, "transBatch");
+    if (hone__node_int(x->node, "transBatchA", 0) || hone__node_int(x->node, "transBatchB", 0))
+        return hone__fail(HONE_E_UNSUPPORTED, "transBatch");
     hone__shape a, b;
     x->out[0].dtype = x->in[0].dtype;
     turned(&x->in[0].shape, hone__node_int(x->node, "transA", 0) != 0, &a);
@@ -40,12 +41,22 @@ static hone_status prepare_fused(hone__prepare *p)
     const hone__tensor *a = p->in[0], *b = p->in[1];
     fused *s = hone__arena_zalloc(p->arena, sizeof *s);
     if (!s) return hone__out_of_memory(sizeof *s);
-    bool ta = hone__node_int(p->node, "transA", 0) && a->rank > 1, tb = hone__node_int(p->node, "transB", 0) && b->rank > 1;
+    bool ta = hone__node_int(p->node, "transA", 0) && a->rank > 1,
+         tb = hone__node_int(p->node, "transB", 0) && b->rank > 1;
     size_t a0 = a->rank > 1 ? (size_t)a->dims[a->rank - 2] : 1, a1 = (size_t)a->dims[a->rank - 1];
-    size_t b0 = b->rank > 1 ? (size_t)b->dims[b->rank - 2] : (size_t)b->dims[0], b1 = b->rank > 1 ? (size_t)b->dims[b->rank - 1] : 1;
-    s->g = (hone__gemm_f32_args){.m = ta ? a1 : a0, .k = ta ? a0 : a1, .n = tb ? b0 : b1, .a_rs = ta ? 1 : a1, .a_cs = ta ? a1 : 1,
-                                 .b_rs = tb ? 1 : b1, .b_cs = tb ? b1 : 1, .c_rs = tb ? b0 : b1, .alpha = hone__node_float(p->node, "alpha", 1)};
-    hone__tensor x = {.rank = a->rank > 2 ? a->rank - 2 : 0, .count = 1}, y = {.rank = b->rank > 2 ? b->rank - 2 : 0, .count = 1}, o;
+    size_t b0 = b->rank > 1 ? (size_t)b->dims[b->rank - 2] : (size_t)b->dims[0],
+           b1 = b->rank > 1 ? (size_t)b->dims[b->rank - 1] : 1;
+    s->g = (hone__gemm_f32_args){.m = ta ? a1 : a0,
+                                 .k = ta ? a0 : a1,
+                                 .n = tb ? b0 : b1,
+                                 .a_rs = ta ? 1 : a1,
+                                 .a_cs = ta ? a1 : 1,
+                                 .b_rs = tb ? 1 : b1,
+                                 .b_cs = tb ? b1 : 1,
+                                 .c_rs = tb ? b0 : b1,
+                                 .alpha = hone__node_float(p->node, "alpha", 1)};
+    hone__tensor x = {.rank = a->rank > 2 ? a->rank - 2 : 0, .count = 1},
+                 y = {.rank = b->rank > 2 ? b->rank - 2 : 0, .count = 1}, o;
     memcpy(x.dims, a->dims, sizeof x.dims);
     memcpy(y.dims, b->dims, sizeof y.dims);
     o = x.rank >= y.rank ? x : y;
@@ -73,8 +84,10 @@ static hone_status run_fused(hone__run *r)
     return HONE_OK;
 }
 HONE__WIDENED(fused, prepare_fused, run_fused)
-const hone__op hone__op_ms_fused_matmul = {"com.microsoft", "FusedMatMul", infer_fused, wide_prepare_fused, wide_run_fused, 0};
-const hone__op hone__op_ms_transpose_matmul = {"com.microsoft", "TransposeMatMul", infer_fused, wide_prepare_fused, wide_run_fused, 0};
+const hone__op hone__op_ms_fused_matmul = {"com.microsoft",    "FusedMatMul",  infer_fused,
+                                           wide_prepare_fused, wide_run_fused, 0};
+const hone__op hone__op_ms_transpose_matmul = {"com.microsoft",    "TransposeMatMul", infer_fused,
+                                               wide_prepare_fused, wide_run_fused,    0};
 
 /* One int8 product a [..., K] x b [K, N] (or turned), with places of its scales and zero points among the inputs. */
 typedef struct layout {
@@ -82,14 +95,18 @@ typedef struct layout {
     bool dynamic; /* a is float32, quantised here */
 } layout;
 
-static const layout dynamic_layout = {0, -1, -1, 1, 2, 3, 4, true}, integer_layout = {0, 2, 4, 1, 3, 5, 6, false}, gemm_layout = {0, 1, 2, 3, 4, 5, 6, false};
+static const layout dynamic_layout = {0, -1, -1, 1, 2, 3, 4, true}, integer_layout = {0, 2, 4, 1, 3, 5, 6, false},
+                    gemm_layout = {0, 1, 2, 3, 4, 5, 6, false};
 
 typedef struct product {
     hone__gemm_i8_args g;
     size_t zeros_at, quantized_at, scales_at, acc_at, gemm_at;
 } product;
 
-static const hone__tensor *input(const hone__tensor *const *in, int count, int i) { return i >= 0 && i < count ? in[i] : NULL; }
+static const hone__tensor *input(const hone__tensor *const *in, int count, int i)
+{
+    return i >= 0 && i < count ? in[i] : NULL;
+}
 
 static hone_status one_or(const hone__tensor *t, size_t n, int i)
 {
@@ -100,18 +117,30 @@ static hone_status one_or(const hone__tensor *t, size_t n, int i)
 static hone_status prepare_product(hone__prepare *p, const layout *l)
 {
     product *s = hone__arena_zalloc(p->arena, sizeof *s);
-    const hone__tensor *a = p->in[l->a], *b = p->in[l->b], *bs = p->in[l->b_scale], *bz = input(p->in, p->input_count, l->b_zero);
+    const hone__tensor *a = p->in[l->a], *b = p->in[l->b], *bs = p->in[l->b_scale],
+                       *bz = input(p->in, p->input_count, l->b_zero);
     const hone__tensor *as = input(p->in, p->input_count, l->a_scale), *az = input(p->in, p->input_count, l->a_zero);
-    bool gemm = l == &gemm_layout, ta = gemm && hone__node_int(p->node, "transA", 0), tb = gemm && hone__node_int(p->node, "transB", 0);
+    bool gemm = l == &gemm_layout, ta = gemm && hone__node_int(p->node, "transA", 0),
+         tb = gemm && hone__node_int(p->node, "transB", 0);
     if (!s) return hone__out_of_memory(sizeof *s);
     if (b->rank != 2) return hone__fail(HONE_E_UNSUPPORTED, "input %d has rank %d, expected 2", l->b, b->rank);
-    size_t n = (size_t)b->dims[tb ? 0 : 1], k = (size_t)b->dims[tb ? 1 : 0], m = k ? a->count / k : 0, b1 = (size_t)b->dims[1];
+    size_t n = (size_t)b->dims[tb ? 0 : 1], k = (size_t)b->dims[tb ? 1 : 0], m = k ? a->count / k : 0,
+           b1 = (size_t)b->dims[1];
     HONE__TRY(one_or(bs, n, l->b_scale));
     HONE__TRY(one_or(bz, n, l->b_zero));
     HONE__TRY(one_or(as, 1, l->a_scale));
     HONE__TRY(one_or(az, 1, l->a_zero));
-    s->g = (hone__gemm_i8_args){.m = m, .n = n, .k = k, .a_signed = a->dtype == HONE_I8, .b_signed = b->dtype == HONE_I8, .a_rs = ta ? 1 : k,
-                                .a_cs = ta ? m : 1, .b_rs = tb ? 1 : b1, .b_cs = tb ? b1 : 1, .c_rs = n, .b_zp_per_col = bz && bz->count > 1,
+    s->g = (hone__gemm_i8_args){.m = m,
+                                .n = n,
+                                .k = k,
+                                .a_signed = a->dtype == HONE_I8,
+                                .b_signed = b->dtype == HONE_I8,
+                                .a_rs = ta ? 1 : k,
+                                .a_cs = ta ? m : 1,
+                                .b_rs = tb ? 1 : b1,
+                                .b_cs = tb ? b1 : 1,
+                                .c_rs = n,
+                                .b_zp_per_col = bz && bz->count > 1,
                                 .b_scale_per_col = bs->count > 1};
     s->quantized_at = round64((n + 1) * sizeof(int32_t));
     s->scales_at = s->quantized_at + (l->dynamic ? round64(a->count) : 0);
@@ -128,7 +157,8 @@ static hone_status prepare_product(hone__prepare *p, const layout *l)
 static hone__gemm_i8_args product_args(hone__run *r, const layout *l, int32_t *az, float *as)
 {
     const product *s = r->state;
-    const hone__tensor *a = r->in[l->a], *bs = r->in[l->b_scale], *bz = input(r->in, r->input_count, l->b_zero), *z = input(r->in, r->input_count, l->a_zero);
+    const hone__tensor *a = r->in[l->a], *bs = r->in[l->b_scale], *bz = input(r->in, r->input_count, l->b_zero),
+                       *z = input(r->in, r->input_count, l->a_zero);
     uint8_t *scratch = r->scratch, *quantized = scratch + s->quantized_at;
     int32_t *zeros = (int32_t *)(void *)scratch;
     float *scales = (float *)(void *)(scratch + s->scales_at);
@@ -161,7 +191,8 @@ static hone_status run_to_float(hone__run *r, const layout *l)
     int32_t az;
     float as;
     if (!r->out[0]->count) return HONE_OK;
-    if (bias && bias->count != s->g.n) return hone__fail(HONE_E_SHAPE, "the bias has %zu values, expected %zu", bias->count, s->g.n);
+    if (bias && bias->count != s->g.n)
+        return hone__fail(HONE_E_SHAPE, "the bias has %zu values, expected %zu", bias->count, s->g.n);
     hone__gemm_i8_args g = product_args(r, l, &az, &as);
     g.c_i32 = NULL;
     g.c_f32 = hone__out_data(r, 0);
@@ -175,7 +206,8 @@ static hone_status infer_to_float(hone__infer *x, const layout *l)
     HONE__TRY(hone__infer_arity(x, l->dynamic ? 3 : 4, l->bias + 1));
     for (int i = 0; i < 2; i++) {
         hone_dtype d = x->in[i].dtype, want = l->dynamic && i == 0 ? HONE_F32 : HONE_U8;
-        if (d && d != want && !(want == HONE_U8 && d == HONE_I8)) return hone__fail(HONE_E_SHAPE, "input %d is %s", i, hone_dtype_name(d));
+        if (d && d != want && !(want == HONE_U8 && d == HONE_I8))
+            return hone__fail(HONE_E_SHAPE, "input %d is %s", i, hone_dtype_name(d));
     }
     if (hone__has_input(x, l->bias) && x->in[l->bias].dtype && x->in[l->bias].dtype != HONE_F32)
         return hone__fail(HONE_E_UNSUPPORTED, "a bias of type %s", hone_dtype_name(x->in[l->bias].dtype));
@@ -188,17 +220,21 @@ static hone_status run_dynamic(hone__run *r) { return run_to_float(r, &dynamic_l
 static hone_status infer_integer(hone__infer *x) { return infer_to_float(x, &integer_layout); }
 static hone_status prepare_integer(hone__prepare *p) { return prepare_product(p, &integer_layout); }
 static hone_status run_integer(hone__run *r) { return run_to_float(r, &integer_layout); }
-const hone__op hone__op_ms_dynamic_quantize_matmul = {"com.microsoft", "DynamicQuantizeMatMul", infer_dynamic, prepare_dynamic, run_dynamic, 0};
-const hone__op hone__op_ms_matmul_integer_to_float = {"com.microsoft", "MatMulIntegerToFloat", infer_integer, prepare_integer, run_integer, 0};
+const hone__op hone__op_ms_dynamic_quantize_matmul = {
+    "com.microsoft", "DynamicQuantizeMatMul", infer_dynamic, prepare_dynamic, run_dynamic, 0};
+const hone__op hone__op_ms_matmul_integer_to_float = {
+    "com.microsoft", "MatMulIntegerToFloat", infer_integer, prepare_integer, run_integer, 0};
 
-/* QGemm: a, a_scale, a_zero, b, b_scale, b_zero, c (int32)?, y_scale?, y_zero?; without the last two the result is float. */
+/* QGemm: a, a_scale, a_zero, b, b_scale, b_zero, c (int32)?, y_scale?, y_zero?; without the last two the result is
+ * float. */
 static hone_status infer_qgemm(hone__infer *x)
 {
     HONE__TRY(hone__infer_arity(x, 6, 9));
     HONE__TRY(hone__infer_rank(x, 0, 2));
     HONE__TRY(hone__infer_rank(x, 3, 2));
     for (int i = 0; i < 4; i += 3)
-        if (x->in[i].dtype && x->in[i].dtype != HONE_U8 && x->in[i].dtype != HONE_I8) return hone__fail(HONE_E_SHAPE, "input %d is %s", i, hone_dtype_name(x->in[i].dtype));
+        if (x->in[i].dtype && x->in[i].dtype != HONE_U8 && x->in[i].dtype != HONE_I8)
+            return hone__fail(HONE_E_SHAPE, "input %d is %s", i, hone_dtype_name(x->in[i].dtype));
     hone__shape a, b;
     turned(&x->in[0].shape, hone__node_int(x->node, "transA", 0) != 0, &a);
     turned(&x->in[3].shape, hone__node_int(x->node, "transB", 0) != 0, &b);
@@ -210,13 +246,15 @@ static hone_status prepare_qgemm(hone__prepare *p) { return prepare_product(p, &
 static hone_status run_qgemm(hone__run *r)
 {
     const product *s = r->state;
-    const hone__tensor *c = input(r->in, r->input_count, 6), *ys = input(r->in, r->input_count, 7), *yz = input(r->in, r->input_count, 8);
+    const hone__tensor *c = input(r->in, r->input_count, 6), *ys = input(r->in, r->input_count, 7),
+                       *yz = input(r->in, r->input_count, 8);
     hone__tensor *y = r->out[0];
     int32_t az, *acc = (int32_t *)(void *)((uint8_t *)r->scratch + s->acc_at);
     float as, alpha = hone__node_float(r->node, "alpha", 1);
     size_t n = s->g.n;
     if (!y->count) return HONE_OK;
-    if ((c && (!c->count || y->count % c->count || (c->count != y->count && c->count != n && c->count != 1))) || (ys && ys->count != 1) || (yz && yz->count != 1))
+    if ((c && (!c->count || y->count % c->count || (c->count != y->count && c->count != n && c->count != 1))) ||
+        (ys && ys->count != 1) || (yz && yz->count != 1))
         return hone__fail(HONE_E_UNSUPPORTED, "C, y_scale or y_zero_point do not fit");
     hone__gemm_i8_args g = product_args(r, &gemm_layout, &az, &as);
     const float *scales = g.b_scale;

@@ -6,12 +6,16 @@
 #include "widen.h"
 
 /* Row `row` of a tensor whose leading axes may be broadcast: rows repeat. */
-static const float *row_of(const hone__tensor *t, size_t row, size_t cols) { return (const float *)t->data + row % (t->count / cols) * cols; }
+static const float *row_of(const hone__tensor *t, size_t row, size_t cols)
+{
+    return (const float *)t->data + row % (t->count / cols) * cols;
+}
 
 static const float *optional(const hone__run *r, int i, size_t want, hone_status *s)
 {
     if (i >= r->input_count || !r->in[i]) return NULL;
-    if (r->in[i]->count != want) *s = hone__fail(HONE_E_SHAPE, "input %d has %zu values, expected %zu", i, r->in[i]->count, want);
+    if (r->in[i]->count != want)
+        *s = hone__fail(HONE_E_SHAPE, "input %d has %zu values, expected %zu", i, r->in[i]->count, want);
     return r->in[i]->data;
 }
 
@@ -35,31 +39,37 @@ static hone_status run_skip(hone__run *r, bool simple)
     const hone__tensor *x = r->in[0], *skip = r->in[1];
     size_t cols = (size_t)x->dims[x->rank - 1], rows = cols ? x->count / cols : 0;
     hone_status s = HONE_OK;
-    const float *gamma = optional(r, 2, cols, &s), *beta = simple ? NULL : optional(r, 3, cols, &s), *bias = optional(r, simple ? 3 : 4, cols, &s);
+    const float *gamma = optional(r, 2, cols, &s), *beta = simple ? NULL : optional(r, 3, cols, &s),
+                *bias = optional(r, simple ? 3 : 4, cols, &s);
     float eps = hone__node_float(r->node, "epsilon", simple ? 1e-6f : 1e-12f), *y = hone__out_data(r, 0);
     if (s != HONE_OK) return s;
     if (!x->count) return HONE_OK;
-    if (!skip->count || skip->count % cols || x->count % skip->count) return hone__fail(HONE_E_SHAPE, "skip does not fit the input");
+    if (!skip->count || skip->count % cols || x->count % skip->count)
+        return hone__fail(HONE_E_SHAPE, "skip does not fit the input");
     for (size_t i = 0; i < rows; i++) {
         const float *a = (const float *)x->data + i * cols, *b = row_of(skip, i, cols);
         for (size_t k = 0; k < cols; k++) y[i * cols + k] = a[k] + b[k] + (bias ? bias[k] : 0);
     }
     if (r->output_count > 3 && r->out[3]) memcpy(hone__out_data(r, 3), y, x->bytes);
-    float *mean = r->output_count > 1 && r->out[1] ? hone__out_data(r, 1) : NULL, *inv = r->output_count > 2 && r->out[2] ? hone__out_data(r, 2) : NULL;
-    if (simple) hone__rms_norm_f32(y, y, rows, cols, eps, gamma, inv, r->pool);
-    else hone__layer_norm_f32(y, y, rows, cols, eps, gamma, beta, mean, inv, r->pool);
+    float *mean = r->output_count > 1 && r->out[1] ? hone__out_data(r, 1) : NULL,
+          *inv = r->output_count > 2 && r->out[2] ? hone__out_data(r, 2) : NULL;
+    if (simple)
+        hone__rms_norm_f32(y, y, rows, cols, eps, gamma, inv, r->pool);
+    else
+        hone__layer_norm_f32(y, y, rows, cols, eps, gamma, beta, mean, inv, r->pool);
     return HONE_OK;
 }
 static hone_status run_skip_layer(hone__run *r) { return run_skip(r, false); }
 static hone_status run_skip_simple(hone__run *r) { return run_skip(r, true); }
 HONE__WIDENED(skip_layer, NULL, run_skip_layer)
 HONE__WIDENED(skip_simple, NULL, run_skip_simple)
-const hone__op hone__op_ms_skip_layer_normalization = {"com.microsoft", "SkipLayerNormalization", infer_skip, wide_prepare_skip_layer, wide_run_skip_layer, 0};
-const hone__op hone__op_ms_skip_simplified_layer_normalization = {"com.microsoft", "SkipSimplifiedLayerNormalization", infer_skip,
-                                                                  wide_prepare_skip_simple, wide_run_skip_simple, 0};
+const hone__op hone__op_ms_skip_layer_normalization = {"com.microsoft",         "SkipLayerNormalization", infer_skip,
+                                                       wide_prepare_skip_layer, wide_run_skip_layer,      0};
+const hone__op hone__op_ms_skip_simplified_layer_normalization = {
+    "com.microsoft", "SkipSimplifiedLayerNormalization", infer_skip, wide_prepare_skip_simple, wide_run_skip_simple, 0};
 
-/* Inputs: ids [batch, rows], segments?, words [V, cols], positions [P, cols], segment table?, gamma, beta, mask?, position ids?.
- * Outputs: rows, mask lengths [batch], and the sums before normalisation. */
+/* Inputs: ids [batch, rows], segments?, words [V, cols], positions [P, cols], segment table?, gamma, beta, mask?,
+ * position ids?. Outputs: rows, mask lengths [batch], and the sums before normalisation. */
 static hone_status infer_embed(hone__infer *x)
 {
     HONE__TRY(hone__infer_arity(x, 1, 9));
@@ -82,8 +92,10 @@ static hone_status infer_embed(hone__infer *x)
 /* Adds row `id` of a table. */
 static hone_status add_row(const hone__tensor *table, int64_t id, size_t cols, const char *what, float *to)
 {
-    if (table->rank != 2 || (size_t)table->dims[1] != cols) return hone__fail(HONE_E_SHAPE, "the table of %ss does not fit", what);
-    if (id < 0 || id >= table->dims[0]) return hone__fail(HONE_E_ARGUMENT, "%s %lld of %lld", what, (long long)id, (long long)table->dims[0]);
+    if (table->rank != 2 || (size_t)table->dims[1] != cols)
+        return hone__fail(HONE_E_SHAPE, "the table of %ss does not fit", what);
+    if (id < 0 || id >= table->dims[0])
+        return hone__fail(HONE_E_ARGUMENT, "%s %lld of %lld", what, (long long)id, (long long)table->dims[0]);
     const float *from = (const float *)table->data + (size_t)id * cols;
     for (size_t k = 0; k < cols; k++) to[k] += from[k];
     return HONE_OK;
@@ -93,19 +105,22 @@ static const hone__tensor *maybe(const hone__run *r, int i) { return i < r->inpu
 
 static hone_status run_embed(hone__run *r)
 {
-    const hone__tensor *ids = r->in[0], *segments = maybe(r, 1), *table = maybe(r, 4), *mask = maybe(r, 7), *positions = maybe(r, 8);
+    const hone__tensor *ids = r->in[0], *segments = maybe(r, 1), *table = maybe(r, 4), *mask = maybe(r, 7),
+                       *positions = maybe(r, 8);
     size_t batch = (size_t)ids->dims[0], rows = (size_t)ids->dims[1], cols = (size_t)r->in[2]->dims[1];
     hone_status s = HONE_OK;
     const float *gamma = optional(r, 5, cols, &s), *beta = optional(r, 6, cols, &s);
     float *y = hone__out_data(r, 0);
     if (s != HONE_OK) return s;
-    if ((segments && segments->count != ids->count) || (mask && mask->count != ids->count) || (positions && (!positions->count || ids->count % positions->count)))
+    if ((segments && segments->count != ids->count) || (mask && mask->count != ids->count) ||
+        (positions && (!positions->count || ids->count % positions->count)))
         return hone__fail(HONE_E_SHAPE, "segments, mask or positions do not fit the ids");
     memset(y, 0, r->out[0]->bytes);
     for (size_t i = 0; i < ids->count; i++) {
         float *to = y + i * cols;
         HONE__TRY(add_row(r->in[2], hone__tensor_i64(ids, i), cols, "id", to));
-        HONE__TRY(add_row(r->in[3], positions ? hone__tensor_i64(positions, i % positions->count) : (int64_t)(i % rows), cols, "position", to));
+        HONE__TRY(add_row(r->in[3], positions ? hone__tensor_i64(positions, i % positions->count) : (int64_t)(i % rows),
+                          cols, "position", to));
         if (table) HONE__TRY(add_row(table, segments ? hone__tensor_i64(segments, i) : 0, cols, "segment", to));
     }
     if (r->output_count > 2 && r->out[2]) memcpy(hone__out_data(r, 2), y, r->out[0]->bytes);
@@ -114,8 +129,11 @@ static hone_status run_embed(hone__run *r)
         for (size_t i = 0; mask && i < rows; i++) count += hone__tensor_i64(mask, b * rows + i) == 1;
         ((int32_t *)hone__out_data(r, 1))[b] = count;
     }
-    if (ids->count) hone__layer_norm_f32(y, y, ids->count, cols, hone__node_float(r->node, "epsilon", 1e-12f), gamma, beta, NULL, NULL, r->pool);
+    if (ids->count)
+        hone__layer_norm_f32(y, y, ids->count, cols, hone__node_float(r->node, "epsilon", 1e-12f), gamma, beta, NULL,
+                             NULL, r->pool);
     return HONE_OK;
 }
 HONE__WIDENED(embed, NULL, run_embed)
-const hone__op hone__op_ms_embed_layer_normalization = {"com.microsoft", "EmbedLayerNormalization", infer_embed, wide_prepare_embed, wide_run_embed, 0};
+const hone__op hone__op_ms_embed_layer_normalization = {
+    "com.microsoft", "EmbedLayerNormalization", infer_embed, wide_prepare_embed, wide_run_embed, 0};

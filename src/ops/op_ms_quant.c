@@ -1,5 +1,5 @@
-/* op_ms_quant.c: com.microsoft's operators on quantised bytes that compute in float in between: QLinearAdd, Mul, Sigmoid,
- * LeakyRelu, Softmax, Concat, AveragePool, GlobalAveragePool; and GatherBlockQuantized. */
+/* op_ms_quant.c: com.microsoft's operators on quantised bytes that compute in float in between: QLinearAdd, Mul,
+ * Sigmoid, LeakyRelu, Softmax, Concat, AveragePool, GlobalAveragePool; and GatherBlockQuantized. */
 #include <math.h>
 #include <string.h>
 
@@ -13,12 +13,17 @@ typedef struct params {
 
 static hone_status read_params(const hone__run *r, int scale, int zero, params *p)
 {
-    const hone__tensor *s = scale < r->input_count ? r->in[scale] : NULL, *z = zero < r->input_count ? r->in[zero] : NULL;
-    if (!s || s->count != 1 || (z && z->count != 1)) return hone__fail(HONE_E_UNSUPPORTED, "scale or zero point is not one value");
+    const hone__tensor *s = scale < r->input_count ? r->in[scale] : NULL,
+                       *z = zero < r->input_count ? r->in[zero] : NULL;
+    if (!s || s->count != 1 || (z && z->count != 1))
+        return hone__fail(HONE_E_UNSUPPORTED, "scale or zero point is not one value");
     *p = (params){hone__tensor_f64(s, 0), z ? hone__tensor_i64(z, 0) : 0};
     return HONE_OK;
 }
-static double value_at(const hone__tensor *t, size_t i, params p) { return (double)(hone__tensor_i64(t, i) - p.zero) * p.scale; }
+static double value_at(const hone__tensor *t, size_t i, params p)
+{
+    return (double)(hone__tensor_i64(t, i) - p.zero) * p.scale;
+}
 static void store(const hone__run *r, size_t i, double v, params p)
 {
     hone__element_set_f64(r->out[0]->dtype, hone__out_data(r, 0), i, nearbyint(v / p.scale) + (double)p.zero);
@@ -26,7 +31,9 @@ static void store(const hone__run *r, size_t i, double v, params p)
 static hone_status bytes(const hone__infer *x, int i)
 {
     hone_dtype d = x->in[i].dtype;
-    return !d || d == HONE_U8 || d == HONE_I8 ? HONE_OK : hone__fail(HONE_E_SHAPE, "input %d is %s, expected int8 or uint8", i, hone_dtype_name(d));
+    return !d || d == HONE_U8 || d == HONE_I8
+               ? HONE_OK
+               : hone__fail(HONE_E_SHAPE, "input %d is %s, expected int8 or uint8", i, hone_dtype_name(d));
 }
 
 /* a, scale, zero?, b, scale, zero?, y scale, zero? */
@@ -48,7 +55,8 @@ static void two_piece(void *ctx, size_t out, const size_t *at, const size_t *ste
 {
     const two *j = ctx;
     for (size_t i = 0; i < n; i++) {
-        double a = value_at(j->r->in[0], at[0] + i * step[0], j->a), b = value_at(j->r->in[3], at[1] + i * step[1], j->b);
+        double a = value_at(j->r->in[0], at[0] + i * step[0], j->a),
+               b = value_at(j->r->in[3], at[1] + i * step[1], j->b);
         store(j->r, out + i, j->product ? a * b : a + b, j->y);
     }
 }
@@ -91,8 +99,10 @@ static hone_status run_one(hone__run *r, bool leaky)
 }
 static hone_status run_qlinear_sigmoid(hone__run *r) { return run_one(r, false); }
 static hone_status run_qlinear_leaky(hone__run *r) { return run_one(r, true); }
-const hone__op hone__op_ms_qlinear_sigmoid = {"com.microsoft", "QLinearSigmoid", infer_one, NULL, run_qlinear_sigmoid, HONE__OP_INPLACE};
-const hone__op hone__op_ms_qlinear_leaky_relu = {"com.microsoft", "QLinearLeakyRelu", infer_one, NULL, run_qlinear_leaky, HONE__OP_INPLACE};
+const hone__op hone__op_ms_qlinear_sigmoid = {"com.microsoft",     "QLinearSigmoid", infer_one, NULL,
+                                              run_qlinear_sigmoid, HONE__OP_INPLACE};
+const hone__op hone__op_ms_qlinear_leaky_relu = {"com.microsoft",   "QLinearLeakyRelu", infer_one, NULL,
+                                                 run_qlinear_leaky, HONE__OP_INPLACE};
 
 /* Softmax over `axis`; before opset 13 over everything from it on. */
 static hone_status run_qlinear_softmax(hone__run *r)
@@ -112,17 +122,20 @@ static hone_status run_qlinear_softmax(hone__run *r)
         double peak = -INFINITY, sum = 0;
         for (size_t k = 0; k < n; k++) peak = fmax(peak, value_at(x, base + k * inner, p));
         for (size_t k = 0; k < n; k++) sum += exp(value_at(x, base + k * inner, p) - peak);
-        for (size_t k = 0; k < n; k++) store(r, base + k * inner, exp(value_at(x, base + k * inner, p) - peak) / sum, q);
+        for (size_t k = 0; k < n; k++)
+            store(r, base + k * inner, exp(value_at(x, base + k * inner, p) - peak) / sum, q);
     }
     return HONE_OK;
 }
-const hone__op hone__op_ms_qlinear_softmax = {"com.microsoft", "QLinearSoftmax", infer_one, NULL, run_qlinear_softmax, 0};
+const hone__op hone__op_ms_qlinear_softmax = {
+    "com.microsoft", "QLinearSoftmax", infer_one, NULL, run_qlinear_softmax, 0};
 
 /* y scale, y zero, then x, scale, zero for each part */
 static hone_status infer_concat(hone__infer *x)
 {
     int axis;
-    if (x->input_count < 5 || (x->input_count - 2) % 3) return hone__fail(HONE_E_SHAPE, "has %d inputs", x->input_count);
+    if (x->input_count < 5 || (x->input_count - 2) % 3)
+        return hone__fail(HONE_E_SHAPE, "has %d inputs", x->input_count);
     HONE__TRY(hone__infer_arity(x, 3, x->input_count));
     x->out[0] = x->in[2];
     for (int i = 2; i < x->input_count; i += 3) {
@@ -135,7 +148,8 @@ static hone_status infer_concat(hone__infer *x)
         HONE__TRY(hone__infer_rank(x, i, x->out[0].shape.rank));
         HONE__TRY(hone__axis(hone__node_int(x->node, "axis", 0), s->rank, &axis));
         for (int k = 0; k < s->rank; k++)
-            if (k != axis && !hone__dims_agree(s->dims[k], x->out[0].shape.dims[k])) return hone__fail(HONE_E_SHAPE, "input %d does not fit on axis %d", i, k);
+            if (k != axis && !hone__dims_agree(s->dims[k], x->out[0].shape.dims[k]))
+                return hone__fail(HONE_E_SHAPE, "input %d does not fit on axis %d", i, k);
         int64_t *d = &x->out[0].shape.dims[axis];
         if (i > 2) *d = *d < 0 || s->dims[axis] < 0 ? -1 : *d + s->dims[axis];
     }
@@ -171,7 +185,8 @@ static hone__shape first_channels(const int64_t *dims, int rank, bool last)
 static hone_status pool_window(const hone__node *n, const hone__shape *s, bool global, hone__window *w)
 {
     int64_t kernel[HONE__WINDOW_MAX];
-    if (s->rank < 3 || s->rank > HONE__WINDOW_MAX + 2) return hone__fail(HONE_E_SHAPE, "input 0 has rank %d, expected 3 to 5", s->rank);
+    if (s->rank < 3 || s->rank > HONE__WINDOW_MAX + 2)
+        return hone__fail(HONE_E_SHAPE, "input 0 has rank %d, expected 3 to 5", s->rank);
     if (!global) {
         HONE__TRY(hone__window_kernel(n, s->rank - 2, kernel));
         return hone__window_read(n, s, kernel, w);
@@ -194,7 +209,8 @@ static hone_status infer_pool(hone__infer *x, bool global)
 static hone_status run_pool(hone__run *r, bool global)
 {
     const hone__tensor *x = r->in[0], *y = r->out[0];
-    bool last = hone__node_int(r->node, "channels_last", 0) != 0, padded = hone__node_int(r->node, "count_include_pad", 0) != 0;
+    bool last = hone__node_int(r->node, "channels_last", 0) != 0,
+         padded = hone__node_int(r->node, "count_include_pad", 0) != 0;
     hone__shape s = first_channels(x->dims, x->rank, last);
     hone__window w;
     params p, q;
@@ -204,13 +220,15 @@ static hone_status run_pool(hone__run *r, bool global)
     size_t size = 1, window = 1, channels = (size_t)s.dims[1];
     for (int a = 0; a < w.rank; a++) size *= (size_t)w.out[a], window *= (size_t)w.kernel[a];
     for (size_t i = 0; i < y->count; i++) {
-        size_t n = i / (size * channels), c = last ? i % channels : i / size % channels, place = last ? i / channels % size : i % size, count = 0;
+        size_t n = i / (size * channels), c = last ? i % channels : i / size % channels,
+               place = last ? i / channels % size : i % size, count = 0;
         double sum = 0;
         for (size_t k = 0; k < window; k++) {
             size_t at = 0, o = place, j = k, step = 1;
             bool inside = true, in_pad = true;
             for (int a = w.rank - 1; a >= 0; a--) {
-                int64_t v = (int64_t)(o % (size_t)w.out[a]) * w.stride[a] - w.begin[a] + (int64_t)(j % (size_t)w.kernel[a]) * w.dilation[a];
+                int64_t v = (int64_t)(o % (size_t)w.out[a]) * w.stride[a] - w.begin[a] +
+                            (int64_t)(j % (size_t)w.kernel[a]) * w.dilation[a];
                 o /= (size_t)w.out[a];
                 j /= (size_t)w.kernel[a];
                 inside = inside && v >= 0 && v < s.dims[a + 2];
@@ -229,5 +247,7 @@ static hone_status infer_average(hone__infer *x) { return infer_pool(x, false); 
 static hone_status infer_global(hone__infer *x) { return infer_pool(x, true); }
 static hone_status run_average(hone__run *r) { return run_pool(r, false); }
 static hone_status run_global(hone__run *r) { return run_pool(r, true); }
-const hone__op hone__op_ms_qlinear_average_pool = {"com.microsoft", "QLinearAveragePool", infer_average, NULL, run_average, 0};
-const hone__op hone__op_ms_qlinear_global_average_pool = {"com.microsoft", "QLinearGlobalAveragePool", infer_global, NULL, run_global, 0};
+const hone__op hone__op_ms_qlinear_average_pool = {
+    "com.microsoft", "QLinearAveragePool", infer_average, NULL, run_average, 0};
+const hone__op hone__op_ms_qlinear_global_average_pool = {
+    "com.microsoft", "QLinearGlobalAveragePool", infer_global, NULL, run_global, 0};

@@ -32,7 +32,8 @@ static hone_status infer_batch_norm(hone__infer *x)
     HONE__TRY(hone__infer_arity(x, 5, 5));
     HONE__TRY(channel_params(x, 1, 4));
     hone__infer_same(x, 0, 0);
-    if (x->output_count > 1 && !hone__node_int(x->node, "training_mode", 0)) return hone__fail(HONE_E_SHAPE, "statistics outside training mode");
+    if (x->output_count > 1 && !hone__node_int(x->node, "training_mode", 0))
+        return hone__fail(HONE_E_SHAPE, "statistics outside training mode");
     for (int i = 1; i < x->output_count && i < 3; i++) x->out[i] = x->in[i + 2];
     return HONE_OK;
 }

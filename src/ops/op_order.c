@@ -24,10 +24,14 @@ static entry read_entry(const hone__tensor *t, size_t at, bool whole, size_t pla
 static int compare(const order *o, const entry *a, const entry *b)
 {
     int c;
-    if (o->whole && o->is_unsigned) c = ((uint64_t)a->i > (uint64_t)b->i) - ((uint64_t)a->i < (uint64_t)b->i);
-    else if (o->whole) c = (a->i > b->i) - (a->i < b->i);
-    else if (isnan(a->f) || isnan(b->f)) c = (isnan(a->f) != 0) - (isnan(b->f) != 0);
-    else c = (a->f > b->f) - (a->f < b->f);
+    if (o->whole && o->is_unsigned)
+        c = ((uint64_t)a->i > (uint64_t)b->i) - ((uint64_t)a->i < (uint64_t)b->i);
+    else if (o->whole)
+        c = (a->i > b->i) - (a->i < b->i);
+    else if (isnan(a->f) || isnan(b->f))
+        c = (isnan(a->f) != 0) - (isnan(b->f) != 0);
+    else
+        c = (a->f > b->f) - (a->f < b->f);
     if (c) return o->largest ? -c : c;
     return (a->at > b->at) - (a->at < b->at);
 }
@@ -75,7 +79,8 @@ static hone_status infer_top_k(hone__infer *x)
         if (x->value[1]->count != 1) return hone__fail(HONE_E_SHAPE, "K has %zu values", x->value[1]->count);
         k = hone__tensor_i64(x->value[1], 0);
         if (k < 0 || (s->dims[axis] >= 0 && k > s->dims[axis]))
-            return hone__fail(HONE_E_SHAPE, "K is %lld on an axis of size %lld", (long long)k, (long long)s->dims[axis]);
+            return hone__fail(HONE_E_SHAPE, "K is %lld on an axis of size %lld", (long long)k,
+                              (long long)s->dims[axis]);
     }
     for (int i = 0; i < x->output_count && i < 2; i++) x->out[i].shape.dims[axis] = k;
     return HONE_OK;
@@ -107,7 +112,8 @@ static hone_status run_top_k(hone__run *r)
         heap_make(&o, heap, n);
         for (size_t i = 0; i < k; i++) {
             entry e = heap_pop(&o, heap, &left);
-            if (values) memcpy(values + (to + i * inner) * size, (const char *)x->data + (from + e.at * inner) * size, size);
+            if (values)
+                memcpy(values + (to + i * inner) * size, (const char *)x->data + (from + e.at * inner) * size, size);
             if (indices) indices[to + i * inner] = (int64_t)e.at;
         }
     }
@@ -158,12 +164,15 @@ static hone_status infer_compress(hone__infer *x)
     if (!flat) HONE__TRY(hone__axis(hone__node_int(x->node, "axis", 0), s->rank, &axis));
     if (x->value[1]) {
         int64_t most = 1;
-        for (int i = flat ? 0 : axis; i < (flat ? s->rank : axis + 1); i++) HONE__TRY(hone__dim_mul(most, s->dims[i], &most));
+        for (int i = flat ? 0 : axis; i < (flat ? s->rank : axis + 1); i++)
+            HONE__TRY(hone__dim_mul(most, s->dims[i], &most));
         kept = 0;
-        for (size_t i = 0; i < x->value[1]->count && (most < 0 || (int64_t)i < most); i++) kept += hone__tensor_i64(x->value[1], i) != 0;
+        for (size_t i = 0; i < x->value[1]->count && (most < 0 || (int64_t)i < most); i++)
+            kept += hone__tensor_i64(x->value[1], i) != 0;
         if (most < 0) kept = -1;
     }
-    if (flat) hone__infer_set(x, 0, x->in[0].dtype, 1, &kept);
+    if (flat)
+        hone__infer_set(x, 0, x->in[0].dtype, 1, &kept);
     else {
         x->out[0].shape = *s;
         x->out[0].shape.dims[axis] = kept;
@@ -203,7 +212,8 @@ typedef struct slices {
 static hone_status slices_of(const hone__node *n, const hone__tensor *x, slices *s)
 {
     *s = (slices){x, 1, x->count, 1, hone__dtype_is_int(x->dtype) || x->dtype == HONE_BOOL, x->dtype == HONE_U64};
-    if (x->dtype == HONE_STRING || !hone__dtype_size(x->dtype)) return hone__fail(HONE_E_UNSUPPORTED, "type %s", hone_dtype_name(x->dtype));
+    if (x->dtype == HONE_STRING || !hone__dtype_size(x->dtype))
+        return hone__fail(HONE_E_UNSUPPORTED, "type %s", hone_dtype_name(x->dtype));
     if (!hone__node_attr(n, "axis")) return HONE_OK;
     int axis;
     HONE__TRY(hone__axis(hone__node_int(n, "axis", 0), x->rank, &axis));
@@ -239,8 +249,8 @@ static void sort_slices(const slices *s, size_t *index, size_t *work, size_t n)
     memcpy(index, work, n * sizeof *index);
 }
 
-/* The groups of equal slices: first[g], inverse[i], count[g]; returns how many. sorted: groups in rising order, else in the order of
- * their first slices. The five arrays have n entries each. */
+/* The groups of equal slices: first[g], inverse[i], count[g]; returns how many. sorted: groups in rising order, else in
+ * the order of their first slices. The five arrays have n entries each. */
 typedef struct groups {
     size_t *index, *work, *first, *inverse, *count, found;
 } groups;
@@ -305,7 +315,8 @@ static hone_status infer_unique(hone__infer *x)
         HONE__TRY(hone__axis(hone__node_int(x->node, "axis", 0), s->rank, &axis));
         x->out[0].shape = *s;
         x->out[0].shape.dims[axis] = found;
-    } else hone__infer_set(x, 0, x->in[0].dtype, 1, &found);
+    } else
+        hone__infer_set(x, 0, x->in[0].dtype, 1, &found);
     hone__infer_set(x, 1, HONE_I64, 1, &found);
     hone__infer_set(x, 2, HONE_I64, 1, &n);
     hone__infer_set(x, 3, HONE_I64, 1, &found);
@@ -321,7 +332,8 @@ static hone_status run_unique(hone__run *r)
     size_t bytes = s.inner * hone__dtype_size(s.x->dtype);
     char *y = r->out[0] ? hone__out_data(r, 0) : NULL;
     for (size_t o = 0; y && o < s.outer; o++)
-        for (size_t i = 0; i < g.found; i++, y += bytes) memcpy(y, (const char *)s.x->data + (o * s.n + g.first[i]) * bytes, bytes);
+        for (size_t i = 0; i < g.found; i++, y += bytes)
+            memcpy(y, (const char *)s.x->data + (o * s.n + g.first[i]) * bytes, bytes);
     const size_t *lists[3] = {g.first, g.inverse, g.count};
     for (int k = 0; k < 3; k++) {
         if (k + 1 >= r->output_count || !r->out[k + 1]) continue;

@@ -1,5 +1,6 @@
-/* op_random.c: RandomUniform, RandomNormal and their Like forms, Bernoulli, Multinomial. With a seed every run of a node gives
- * the same numbers; without one each run of the process gives others. The generator is splitmix64 (Steele, Lea, Flood 2014). */
+/* op_random.c: RandomUniform, RandomNormal and their Like forms, Bernoulli, Multinomial. With a seed every run of a
+ * node gives the same numbers; without one each run of the process gives others. The generator is splitmix64 (Steele,
+ * Lea, Flood 2014). */
 #include <math.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -35,7 +36,8 @@ hone__random hone__random_start(const hone__node *n)
     } else {
         struct timespec t;
         clock_gettime(CLOCK_REALTIME, &t);
-        g.state = (uint64_t)t.tv_sec * 1000000007u + (uint64_t)t.tv_nsec + atomic_fetch_add(&runs, 1) * 0x5851f42d4c957f2du;
+        g.state =
+            (uint64_t)t.tv_sec * 1000000007u + (uint64_t)t.tv_nsec + atomic_fetch_add(&runs, 1) * 0x5851f42d4c957f2du;
     }
     g.state ^= (uint64_t)n->id << 40;
     next(&g);
@@ -46,7 +48,8 @@ hone__random hone__random_start(const hone__node *n)
 static hone_status read_type(hone__infer *x, hone_dtype otherwise)
 {
     int64_t to = hone__node_int(x->node, "dtype", otherwise);
-    if (to < 0 || to >= HONE_DTYPE_COUNT || to == HONE_STRING) return hone__fail(HONE_E_SHAPE, "dtype is %lld", (long long)to);
+    if (to < 0 || to >= HONE_DTYPE_COUNT || to == HONE_STRING)
+        return hone__fail(HONE_E_SHAPE, "dtype is %lld", (long long)to);
     x->out[0].dtype = (hone_dtype)to;
     return HONE_OK;
 }
@@ -85,7 +88,8 @@ static hone_status run_normal(hone__run *r)
 {
     double mean = hone__node_float(r->node, "mean", 0), scale = hone__node_float(r->node, "scale", 1);
     hone__random g = hone__random_start(r->node);
-    for (size_t i = 0; i < r->out[0]->count; i++) hone__element_set_f64(r->out[0]->dtype, hone__out_data(r, 0), i, mean + scale * normal(&g));
+    for (size_t i = 0; i < r->out[0]->count; i++)
+        hone__element_set_f64(r->out[0]->dtype, hone__out_data(r, 0), i, mean + scale * normal(&g));
     return HONE_OK;
 }
 const hone__op hone__op_random_uniform = {"", "RandomUniform", infer_shaped, NULL, run_uniform, HONE__OP_RANDOM};
@@ -100,8 +104,10 @@ static hone_status run_bernoulli(hone__run *r)
     hone__random g = hone__random_start(r->node);
     for (size_t i = 0; i < r->out[0]->count; i++) {
         bool one = hone__random_uniform(&g) < hone__tensor_f64(r->in[0], i);
-        if (d == HONE_BOOL) ((uint8_t *)hone__out_data(r, 0))[i] = one;
-        else hone__element_set_f64(d, hone__out_data(r, 0), i, one);
+        if (d == HONE_BOOL)
+            ((uint8_t *)hone__out_data(r, 0))[i] = one;
+        else
+            hone__element_set_f64(d, hone__out_data(r, 0), i, one);
     }
     return HONE_OK;
 }

@@ -23,21 +23,32 @@ static hone_status infer_rnn(hone__infer *x) { return hone__recurrent_infer(x, H
 static hone__gemm_f32_args input_product(const hone__recurrent *s)
 {
     size_t n = s->gates * s->hidden;
-    return (hone__gemm_f32_args){.m = s->steps * s->batch, .n = n, .k = s->in, .a_rs = s->in, .a_cs = 1, .b_rs = 1,
-                                 .b_cs = s->in, .c_rs = n, .alpha = 1};
+    return (hone__gemm_f32_args){.m = s->steps * s->batch,
+                                 .n = n,
+                                 .k = s->in,
+                                 .a_rs = s->in,
+                                 .a_cs = 1,
+                                 .b_rs = 1,
+                                 .b_cs = s->in,
+                                 .c_rs = n,
+                                 .alpha = 1};
 }
 
 /* h . R[first gate ..]^T of one step */
 static hone__gemm_f32_args step_product(const hone__recurrent *s, size_t gates, size_t c_rs)
 {
-    return (hone__gemm_f32_args){.m = s->batch, .n = gates * s->hidden, .k = s->hidden, .a_rs = s->hidden, .a_cs = 1,
-                                 .b_rs = 1, .b_cs = s->hidden, .c_rs = c_rs, .alpha = 1};
+    return (hone__gemm_f32_args){.m = s->batch,
+                                 .n = gates * s->hidden,
+                                 .k = s->hidden,
+                                 .a_rs = s->hidden,
+                                 .a_cs = 1,
+                                 .b_rs = 1,
+                                 .b_cs = s->hidden,
+                                 .c_rs = c_rs,
+                                 .alpha = 1};
 }
 
-static size_t row_stride(const hone__recurrent *s)
-{
-    return s->gates * s->hidden * (s->batch_first ? s->steps : 1);
-}
+static size_t row_stride(const hone__recurrent *s) { return s->gates * s->hidden * (s->batch_first ? s->steps : 1); }
 
 static size_t reserve(plan *p, size_t floats)
 {
@@ -65,8 +76,8 @@ static hone_status prepare(hone__prepare *p, hone__cell cell)
     q->next_h = reserve(q, state);
     q->next_c = reserve(q, state);
     q->gemm = q->end;
-    hone__gemm_f32_args shapes[] = {input_product(s), step_product(s, s->gates, row_stride(s)), step_product(s, s->gates, n),
-                                    step_product(s, 2, n), step_product(s, 1, s->hidden)};
+    hone__gemm_f32_args shapes[] = {input_product(s), step_product(s, s->gates, row_stride(s)),
+                                    step_product(s, s->gates, n), step_product(s, 2, n), step_product(s, 1, s->hidden)};
     size_t most = 0;
     for (int i = 0; i < 5 && all; i++) {
         size_t need = hone__gemm_f32_scratch(&shapes[i], p->threads);
@@ -116,9 +127,18 @@ static void step_lstm(const job *j, float *gates)
     g.c = gates;
     g.ep.residual = gates;
     hone__gemm_f32(&g, j->gemm, j->r->pool);
-    hone__lstm_cell cell = {.batch = s->batch, .hidden = s->hidden, .gates = gates, .gates_rs = row_stride(s),
-                            .peephole = j->peephole, .c_prev = j->c, .c = j->next_c, .h = j->next_h,
-                            .f = s->act[j->d][0], .g = s->act[j->d][1], .hh = s->act[j->d][2], .clip = s->clip,
+    hone__lstm_cell cell = {.batch = s->batch,
+                            .hidden = s->hidden,
+                            .gates = gates,
+                            .gates_rs = row_stride(s),
+                            .peephole = j->peephole,
+                            .c_prev = j->c,
+                            .c = j->next_c,
+                            .h = j->next_h,
+                            .f = s->act[j->d][0],
+                            .g = s->act[j->d][1],
+                            .hh = s->act[j->d][2],
+                            .clip = s->clip,
                             .input_forget = s->input_forget};
     hone__lstm_cell_f32(&cell, j->r->pool);
 }
@@ -129,9 +149,19 @@ static void step_gru(const job *j, float *gates)
     bool late = s->linear_before_reset;
     size_t n = 3 * s->hidden;
     hone__gemm_f32_args g = step_product(s, late ? 3 : 2, n);
-    hone__gru_cell cell = {.batch = s->batch, .hidden = s->hidden, .xw = gates, .xw_rs = row_stride(s), .hr = j->hr,
-                           .hr_rs = n, .h_prev = j->h, .h = j->next_h, .rh = j->rh, .f = s->act[j->d][0],
-                           .g = s->act[j->d][1], .clip = s->clip, .linear_before_reset = late};
+    hone__gru_cell cell = {.batch = s->batch,
+                           .hidden = s->hidden,
+                           .xw = gates,
+                           .xw_rs = row_stride(s),
+                           .hr = j->hr,
+                           .hr_rs = n,
+                           .h_prev = j->h,
+                           .h = j->next_h,
+                           .rh = j->rh,
+                           .f = s->act[j->d][0],
+                           .g = s->act[j->d][1],
+                           .clip = s->clip,
+                           .linear_before_reset = late};
     g.a = j->h;
     g.b = j->recurrence;
     g.c = j->hr;
@@ -171,7 +201,8 @@ static void step_rnn(const job *j, float *gates)
 /* Where row b of step t lies in Y; where direction d's row b lies in Y_h. */
 static size_t y_at(const hone__recurrent *s, size_t t, size_t d, size_t b)
 {
-    return (s->batch_first ? (b * s->steps + t) * s->directions + d : (t * s->directions + d) * s->batch + b) * s->hidden;
+    return (s->batch_first ? (b * s->steps + t) * s->directions + d : (t * s->directions + d) * s->batch + b) *
+           s->hidden;
 }
 static size_t state_at(const hone__recurrent *s, size_t d, size_t b)
 {
@@ -192,8 +223,10 @@ static void take_step(const job *j, const hone__tensor *lengths, size_t t)
             if (s->cell == HONE__CELL_LSTM) memcpy(j->c + at, j->next_c + at, row);
         }
         if (!y) continue;
-        if (past) memset(y + y_at(s, t, j->d, b), 0, row);
-        else memcpy(y + y_at(s, t, j->d, b), j->h + at, row);
+        if (past)
+            memset(y + y_at(s, t, j->d, b), 0, row);
+        else
+            memcpy(y + y_at(s, t, j->d, b), j->h + at, row);
     }
 }
 
@@ -208,10 +241,14 @@ static void run_direction(job *j, const hone__tensor *lengths)
     make_bias(j, input(r, 3, j->d * 2 * n));
     for (size_t b = 0; b < s->batch; b++) {
         float *h = j->h + b * s->hidden, *c = j->c + b * s->hidden;
-        if (h0) memcpy(h, h0 + state_at(s, j->d, b), row);
-        else memset(h, 0, row);
-        if (c0) memcpy(c, c0 + state_at(s, j->d, b), row);
-        else memset(c, 0, row);
+        if (h0)
+            memcpy(h, h0 + state_at(s, j->d, b), row);
+        else
+            memset(h, 0, row);
+        if (c0)
+            memcpy(c, c0 + state_at(s, j->d, b), row);
+        else
+            memset(c, 0, row);
     }
     if (s->steps && s->batch) {
         hone__gemm_f32_args g = input_product(s);
@@ -223,9 +260,12 @@ static void run_direction(job *j, const hone__tensor *lengths)
         for (size_t k = 0; k < s->steps; k++) {
             size_t t = s->reverse[j->d] ? s->steps - 1 - k : k;
             float *gates = j->xw + t * n * (s->batch_first ? 1 : s->batch);
-            if (s->cell == HONE__CELL_LSTM) step_lstm(j, gates);
-            else if (s->cell == HONE__CELL_GRU) step_gru(j, gates);
-            else step_rnn(j, gates);
+            if (s->cell == HONE__CELL_LSTM)
+                step_lstm(j, gates);
+            else if (s->cell == HONE__CELL_GRU)
+                step_gru(j, gates);
+            else
+                step_rnn(j, gates);
             take_step(j, lengths, t);
         }
     }
@@ -244,7 +284,8 @@ static hone_status run(hone__run *r)
     for (size_t i = 0; lengths && i < lengths->count; i++) {
         int64_t v = hone__tensor_i64(lengths, i);
         if (v < 0 || v > (int64_t)p->s.steps)
-            return hone__fail(HONE_E_ARGUMENT, "sequence_lens[%zu] is %lld, there are %zu steps", i, (long long)v, p->s.steps);
+            return hone__fail(HONE_E_ARGUMENT, "sequence_lens[%zu] is %lld, there are %zu steps", i, (long long)v,
+                              p->s.steps);
     }
     job j = {.p = p, .r = r};
     float **parts[] = {&j.xw, &j.bias, &j.hr_bias, &j.hr, &j.rh, &j.h, &j.c, &j.next_h, &j.next_c};

@@ -40,8 +40,10 @@ static hone_status infer_reduce(hone__infer *x)
     }
     hone__shape o = {0};
     for (int i = 0; i < s->rank; i++)
-        if (!set[i]) o.dims[o.rank++] = s->dims[i];
-        else if (keep) o.dims[o.rank++] = 1;
+        if (!set[i])
+            o.dims[o.rank++] = s->dims[i];
+        else if (keep)
+            o.dims[o.rank++] = 1;
     x->out[0].shape = o;
     return HONE_OK;
 }
@@ -58,7 +60,8 @@ static fold make_fold(const hone__tensor *x, const bool *set)
     fold f = {0};
     for (int i = 0; i < x->rank; i++) {
         if (x->dims[i] == 1) continue;
-        if (f.rank && f.set[f.rank - 1] == set[i]) f.dims[f.rank - 1] *= (size_t)x->dims[i];
+        if (f.rank && f.set[f.rank - 1] == set[i])
+            f.dims[f.rank - 1] *= (size_t)x->dims[i];
         else {
             f.dims[f.rank] = (size_t)x->dims[i];
             f.set[f.rank++] = set[i];
@@ -105,7 +108,8 @@ static void take(hone__reduce kind, acc *a, double f, int64_t i, bool whole, boo
         if (first || f > a->peak) {
             a->f = first ? 1 : a->f * exp(a->peak - f) + 1;
             a->peak = f;
-        } else a->f += isinf(f) && f < 0 ? 0 : exp(f - a->peak);
+        } else
+            a->f += isinf(f) && f < 0 ? 0 : exp(f - a->peak);
         break;
     }
 }
@@ -131,13 +135,18 @@ static void store(hone__reduce kind, hone_dtype d, void *y, size_t at, const acc
         return;
     }
     int64_t v = a->i;
-    if (kind == HONE__REDUCE_MEAN) v = a->n ? a->i / (int64_t)a->n : 0;
-    else if (kind == HONE__REDUCE_PROD && !a->n) v = 1;
-    else if (kind == HONE__REDUCE_L2 || kind >= HONE__REDUCE_LOGSUM) v = (int64_t)finish(kind, a);
+    if (kind == HONE__REDUCE_MEAN)
+        v = a->n ? a->i / (int64_t)a->n : 0;
+    else if (kind == HONE__REDUCE_PROD && !a->n)
+        v = 1;
+    else if (kind == HONE__REDUCE_L2 || kind >= HONE__REDUCE_LOGSUM)
+        v = (int64_t)finish(kind, a);
     else if ((kind == HONE__REDUCE_MAX || kind == HONE__REDUCE_MIN) && !a->n)
         v = d == HONE_BOOL ? kind == HONE__REDUCE_MIN : kind == HONE__REDUCE_MAX ? INT64_MIN : INT64_MAX;
-    if (hone__dtype_bits(d) == 32) ((uint32_t *)y)[at] = (uint32_t)v;
-    else hone__element_set_i64(d, y, at, v);
+    if (hone__dtype_bits(d) == 32)
+        ((uint32_t *)y)[at] = (uint32_t)v;
+    else
+        hone__element_set_i64(d, y, at, v);
 }
 
 static void generic(hone__reduce kind, const hone__tensor *x, hone__tensor *y, const fold *f)
@@ -158,8 +167,10 @@ static void generic(hone__reduce kind, const hone__tensor *x, hone__tensor *y, c
             more = false;
             for (int k = f->rank - 1; k >= 0 && !more; k--) {
                 if (!f->set[k]) continue;
-                if (++in[k] < f->dims[k]) more = true;
-                else in[k] = 0;
+                if (++in[k] < f->dims[k])
+                    more = true;
+                else
+                    in[k] = 0;
             }
         }
         store(kind, y->dtype, (void *)(uintptr_t)y->data, at, &a);
@@ -186,16 +197,19 @@ static hone_status apply(hone__run *r, hone__reduce kind)
     }
     size_t outer = 1, axis = 1, inner = 1;
     for (int k = 0, seen = 0; k < f.rank; k++) {
-        if (f.set[k]) axis = f.dims[k], seen = 1;
-        else if (seen) inner = f.dims[k];
-        else outer = f.dims[k];
+        if (f.set[k])
+            axis = f.dims[k], seen = 1;
+        else if (seen)
+            inner = f.dims[k];
+        else
+            outer = f.dims[k];
     }
     hone__reduce_f32(kind, x->data, hone__out_data(r, 0), outer, axis, inner, r->pool);
     return HONE_OK;
 }
 
-#define REDUCE(row, name_, kind_)                                                                                      \
-    static hone_status run_##row(hone__run *r) { return apply(r, kind_); }                                             \
+#define REDUCE(row, name_, kind_)                                          \
+    static hone_status run_##row(hone__run *r) { return apply(r, kind_); } \
     const hone__op hone__op_##row = {"", name_, infer_reduce, NULL, run_##row, 0};
 
 REDUCE(reduce_sum, "ReduceSum", HONE__REDUCE_SUM)
@@ -219,8 +233,10 @@ static hone_status infer_arg(hone__infer *x)
     HONE__TRY(hone__axis(hone__node_int(x->node, "axis", 0), s->rank, &axis));
     hone__shape o = {0};
     for (int i = 0; i < s->rank; i++)
-        if (i != axis) o.dims[o.rank++] = s->dims[i];
-        else if (hone__node_int(x->node, "keepdims", 1)) o.dims[o.rank++] = 1;
+        if (i != axis)
+            o.dims[o.rank++] = s->dims[i];
+        else if (hone__node_int(x->node, "keepdims", 1))
+            o.dims[o.rank++] = 1;
     x->out[0].shape = o;
     return HONE_OK;
 }

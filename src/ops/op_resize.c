@@ -149,7 +149,8 @@ static hone_status copy_nearest(const hone__run *r, const plan *p)
         for (size_t i = 0; i < row; i++, to += size) {
             const hone__resize_axis *t = &p->axis[last < 0 ? 0 : last];
             size_t k = last >= 0 && t->index ? (size_t)t->index[i] : i;
-            memcpy(to, outside || (t->outside && t->outside[i]) ? value : (const char *)x->data + (from + k) * size, size);
+            memcpy(to, outside || (t->outside && t->outside[i]) ? value : (const char *)x->data + (from + k) * size,
+                   size);
         }
         done += row;
         for (int a = last - 1; a >= 0 && ++at[a] == (size_t)p->r.out[a]; a--) at[a] = 0;

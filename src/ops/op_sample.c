@@ -56,15 +56,20 @@ static int taps(const sampler *s, int a, double x, int64_t *at, double *w)
     if (s->mode == 'n') x = nearbyint(x);
     if (x < low_border(s) || x > high_border(s, a)) {
         double last = (double)s->size[a] - 1;
-        if (s->pad == BORDER && s->mode != 'c') x = x < 0 ? 0 : x > last ? last : x;
-        else if (s->pad == REFLECTION) x = reflect(x, low_border(s), high_border(s, a));
+        if (s->pad == BORDER && s->mode != 'c')
+            x = x < 0 ? 0 : x > last ? last : x;
+        else if (s->pad == REFLECTION)
+            x = reflect(x, low_border(s), high_border(s, a));
     }
     int64_t first = (int64_t)floor(x);
     double t = x - floor(x);
     int n = s->mode == 'n' ? 1 : s->mode == 'l' ? 2 : 4;
-    if (n == 1) w[0] = 1;
-    else if (n == 2) w[0] = 1 - t, w[1] = t;
-    else cubic(t, w), first--;
+    if (n == 1)
+        w[0] = 1;
+    else if (n == 2)
+        w[0] = 1 - t, w[1] = t;
+    else
+        cubic(t, w), first--;
     for (int k = 0; k < n; k++) at[k] = place(s, a, first + k);
     return n;
 }
@@ -99,7 +104,8 @@ static hone_status infer_grid_sample(hone__infer *x)
     const hone__shape *s = &x->in[0].shape, *g = &x->in[1].shape;
     x->out[0].dtype = x->in[0].dtype;
     if (s->rank < 0 || g->rank < 0) return HONE_OK;
-    if (s->rank < 3 || s->rank > AXES + 2 || g->rank != s->rank || !hone__dims_agree(g->dims[g->rank - 1], s->rank - 2) || !hone__dims_agree(g->dims[0], s->dims[0]))
+    if (s->rank < 3 || s->rank > AXES + 2 || g->rank != s->rank ||
+        !hone__dims_agree(g->dims[g->rank - 1], s->rank - 2) || !hone__dims_agree(g->dims[0], s->dims[0]))
         return hone__fail(HONE_E_SHAPE, "input of rank %d and grid of rank %d do not fit", s->rank, g->rank);
     x->out[0].shape = *s;
     for (int i = 2; i < s->rank; i++) x->out[0].shape.dims[i] = g->dims[i - 1];
@@ -109,7 +115,8 @@ static hone_status infer_grid_sample(hone__infer *x)
 static hone_status run_grid_sample(hone__run *r)
 {
     const hone__tensor *x = r->in[0], *g = r->in[1], *y = r->out[0];
-    const char *mode = hone__node_string(r->node, "mode", "linear"), *pad = hone__node_string(r->node, "padding_mode", "zeros");
+    const char *mode = hone__node_string(r->node, "mode", "linear"),
+               *pad = hone__node_string(r->node, "padding_mode", "zeros");
     sampler s = {.mode = *mode, .corners = hone__node_int(r->node, "align_corners", 0) != 0, .axes = x->rank - 2};
     s.pad = !strcmp(pad, "border") ? BORDER : !strcmp(pad, "reflection") ? REFLECTION : ZEROS;
     if (!strcmp(mode, "bilinear")) s.mode = 'l';
@@ -143,7 +150,9 @@ static hone_status infer_affine_grid(hone__infer *x)
     x->out[0].dtype = x->in[0].dtype;
     if (count < 0) return HONE_OK;
     const hone__shape *t = &x->in[0].shape;
-    if ((count != 4 && count != 5) || (t->rank == 3 && (!hone__dims_agree(t->dims[1], count - 2) || !hone__dims_agree(t->dims[2], count - 1) || !hone__dims_agree(t->dims[0], size[0]))))
+    if ((count != 4 && count != 5) ||
+        (t->rank == 3 && (!hone__dims_agree(t->dims[1], count - 2) || !hone__dims_agree(t->dims[2], count - 1) ||
+                          !hone__dims_agree(t->dims[0], size[0]))))
         return hone__fail(HONE_E_SHAPE, "theta and a size of %d values do not fit", count);
     hone__shape o = {.rank = count};
     for (int i = 0; i < count; i++) {
@@ -168,7 +177,8 @@ static hone_status run_affine_grid(hone__run *r)
             double sum = hone__tensor_f64(t, row + (size_t)axes);
             for (int a = 0; a < axes; a++) { /* column 0 belongs to the last axis */
                 double d = (double)y->dims[axes - a], p = (double)at[axes - 1 - a];
-                sum += hone__tensor_f64(t, row + (size_t)a) * (corners ? (d > 1 ? 2 * p / (d - 1) - 1 : -1) : (2 * p + 1) / d - 1);
+                sum += hone__tensor_f64(t, row + (size_t)a) *
+                       (corners ? (d > 1 ? 2 * p / (d - 1) - 1 : -1) : (2 * p + 1) / d - 1);
             }
             hone__element_set_f64(y->dtype, hone__out_data(r, 0), i * (size_t)axes + (size_t)k, sum);
         }
@@ -178,12 +188,15 @@ static hone_status run_affine_grid(hone__run *r)
 }
 const hone__op hone__op_affine_grid = {"", "AffineGrid", infer_affine_grid, NULL, run_affine_grid, 0};
 
-/* DeformConv over two axes: x, w, offsets [N, groups * kh * kw * 2, oh, ow], bias?, mask [N, groups * kh * kw, oh, ow]? */
+/* DeformConv over two axes: x, w, offsets [N, groups * kh * kw * 2, oh, ow], bias?, mask [N, groups * kh * kw, oh, ow]?
+ */
 static hone_status deform_window(const hone__node *n, const hone__shape *s, const hone__shape *k, hone__window *w)
 {
     int64_t group = hone__node_int(n, "group", 1), offsets = hone__node_int(n, "offset_group", 1);
-    if (s->rank != 4 || k->rank != 4) return hone__fail(HONE_E_UNSUPPORTED, "ranks %d and %d, expected 4", s->rank, k->rank);
-    if (group < 1 || offsets < 1 || s->dims[1] != k->dims[1] * group || k->dims[0] % group || s->dims[1] % offsets || k->dims[2] < 1 || k->dims[3] < 1)
+    if (s->rank != 4 || k->rank != 4)
+        return hone__fail(HONE_E_UNSUPPORTED, "ranks %d and %d, expected 4", s->rank, k->rank);
+    if (group < 1 || offsets < 1 || s->dims[1] != k->dims[1] * group || k->dims[0] % group || s->dims[1] % offsets ||
+        k->dims[2] < 1 || k->dims[3] < 1)
         return hone__fail(HONE_E_SHAPE, "input, weights and groups do not fit");
     return hone__window_read(n, s, k->dims + 2, w);
 }
@@ -201,7 +214,8 @@ static hone_status infer_deform_conv(hone__infer *x)
     const hone__shape *s = &x->in[0].shape, *k = &x->in[1].shape, *o = &x->in[2].shape;
     HONE__TRY(deform_window(x->node, s, k, &w));
     int64_t points = k->dims[2] * k->dims[3] * hone__node_int(x->node, "offset_group", 1);
-    if (o->rank != 4 || o->dims[0] != s->dims[0] || o->dims[1] != 2 * points || o->dims[2] != w.out[0] || o->dims[3] != w.out[1])
+    if (o->rank != 4 || o->dims[0] != s->dims[0] || o->dims[1] != 2 * points || o->dims[2] != w.out[0] ||
+        o->dims[3] != w.out[1])
         return hone__fail(HONE_E_SHAPE, "the offsets do not fit");
     hone__infer_set(x, 0, x->in[0].dtype, 4, (int64_t[]){s->dims[0], k->dims[0], w.out[0], w.out[1]});
     return HONE_OK;
@@ -216,17 +230,23 @@ static hone_status run_deform_conv(hone__run *r)
     memcpy(ks.dims, k->dims, sizeof ks.dims);
     HONE__TRY(deform_window(r->node, &s, &ks, &w));
     sampler sm = {.mode = 'l', .pad = ZEROS, .corners = true, .axes = 2, .size = {x->dims[2], x->dims[3]}};
-    size_t in_c = (size_t)k->dims[1], out_c = (size_t)k->dims[0], channels = (size_t)x->dims[1], points = (size_t)(k->dims[2] * k->dims[3]);
-    size_t per_group = out_c / (size_t)hone__node_int(r->node, "group", 1), sets = (size_t)hone__node_int(r->node, "offset_group", 1);
+    size_t in_c = (size_t)k->dims[1], out_c = (size_t)k->dims[0], channels = (size_t)x->dims[1],
+           points = (size_t)(k->dims[2] * k->dims[3]);
+    size_t per_group = out_c / (size_t)hone__node_int(r->node, "group", 1),
+           sets = (size_t)hone__node_int(r->node, "offset_group", 1);
     size_t per_set = channels / sets, size = (size_t)(y->dims[2] * y->dims[3]);
-    if ((bias && bias->count != out_c) || (mask && mask->count * 2 != o->count)) return hone__fail(HONE_E_SHAPE, "bias or mask does not fit");
+    if ((bias && bias->count != out_c) || (mask && mask->count * 2 != o->count))
+        return hone__fail(HONE_E_SHAPE, "bias or mask does not fit");
     for (size_t i = 0; i < y->count; i++) {
         size_t place_at = i % size, c = i / size % out_c, n = i / size / out_c;
         double sum = bias ? hone__tensor_f64(bias, c) : 0;
         for (size_t j = 0; j < in_c * points; j++) {
-            size_t q = j % points, from = c / per_group * in_c + j / points, set = (n * sets + from / per_set) * points + q;
-            double at[2] = {(double)((int64_t)(place_at / (size_t)y->dims[3]) * w.stride[0] - w.begin[0] + (int64_t)q / k->dims[3] * w.dilation[0]),
-                            (double)((int64_t)(place_at % (size_t)y->dims[3]) * w.stride[1] - w.begin[1] + (int64_t)q % k->dims[3] * w.dilation[1])};
+            size_t q = j % points, from = c / per_group * in_c + j / points,
+                   set = (n * sets + from / per_set) * points + q;
+            double at[2] = {(double)((int64_t)(place_at / (size_t)y->dims[3]) * w.stride[0] - w.begin[0] +
+                                     (int64_t)q / k->dims[3] * w.dilation[0]),
+                            (double)((int64_t)(place_at % (size_t)y->dims[3]) * w.stride[1] - w.begin[1] +
+                                     (int64_t)q % k->dims[3] * w.dilation[1])};
             at[0] += hone__tensor_f64(o, 2 * set * size + place_at);
             at[1] += hone__tensor_f64(o, (2 * set + 1) * size + place_at);
             double v = hone__tensor_f64(k, c * in_c * points + j) * sample(&sm, x, n * channels + from, at);

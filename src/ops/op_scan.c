@@ -19,7 +19,8 @@ static hone_status sizes(const hone__node *n, const hone__graph *g, size_t *scan
     if (m < 1 || m > n->input_count) return hone__fail(HONE_E_SHAPE, "num_scan_inputs is %lld", (long long)m);
     *scanned = (size_t)m;
     *states = (size_t)n->input_count - *scanned;
-    if (g->input_count != (size_t)n->input_count || g->output_count != (size_t)n->output_count || g->output_count < *states)
+    if (g->input_count != (size_t)n->input_count || g->output_count != (size_t)n->output_count ||
+        g->output_count < *states)
         return hone__fail(HONE_E_SHAPE, "the body has %zu inputs and %zu outputs, the node %d and %d", g->input_count,
                           g->output_count, n->input_count, n->output_count);
     for (int i = 0; i < n->input_count; i++)
@@ -62,7 +63,8 @@ static hone_status measure(scan *s)
         const hone__tensor *t = s->r->in[s->states + i];
         int axis;
         if (!t->rank || t->dtype == HONE_STRING || !hone__dtype_size(t->dtype))
-            return hone__fail(HONE_E_UNSUPPORTED, "input %zu: type %s, rank %d", s->states + i, hone_dtype_name(t->dtype), t->rank);
+            return hone__fail(HONE_E_UNSUPPORTED, "input %zu: type %s, rank %d", s->states + i,
+                              hone_dtype_name(t->dtype), t->rank);
         HONE__TRY(hone__axis(entry(s->r->node, "scan_input_axes", i), t->rank, &axis));
         if (s->steps >= 0 && t->dims[axis] != s->steps)
             return hone__fail(HONE_E_SHAPE, "input %zu has %lld slices, the first %lld", s->states + i,
@@ -122,8 +124,10 @@ static hone_status take_step(scan *s, int64_t step)
     HONE__TRY(s->r->subgraph(s->r, s->body, s->in, s->states + s->scanned, s->out, outputs));
     for (size_t i = 0; i < outputs; i++) {
         if (s->out[i]->dtype == HONE_STRING) return hone__fail(HONE_E_UNSUPPORTED, "strings as results of a scan");
-        if (i < s->states) HONE__TRY(hone__keep_copy(state(s, i, step + 1), s->out[i]));
-        else HONE__TRY(hone__keep_row(&s->keep[i], s->out[i]));
+        if (i < s->states)
+            HONE__TRY(hone__keep_copy(state(s, i, step + 1), s->out[i]));
+        else
+            HONE__TRY(hone__keep_row(&s->keep[i], s->out[i]));
     }
     return HONE_OK;
 }
@@ -162,8 +166,10 @@ static hone_status run_all(scan *s)
     HONE__TRY(measure(s));
     for (int64_t step = 0; step < s->steps; step++) HONE__TRY(take_step(s, step));
     for (size_t i = 0; i < (size_t)s->r->output_count; i++) {
-        if (i >= s->states) HONE__TRY(collect(s, i));
-        else HONE__TRY(hone__run_output_copy(s->r, (int)i, s->steps ? &state(s, i, s->steps)->t : s->r->in[i]));
+        if (i >= s->states)
+            HONE__TRY(collect(s, i));
+        else
+            HONE__TRY(hone__run_output_copy(s->r, (int)i, s->steps ? &state(s, i, s->steps)->t : s->r->in[i]));
     }
     return HONE_OK;
 }

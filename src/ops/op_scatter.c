@@ -71,7 +71,8 @@ static hone_status run_scatter_elements(hone__run *r)
     HONE__TRY(read_reduction(r->node, &how));
     HONE__TRY(hone__axis(hone__node_int(r->node, "axis", 0), x->rank, &axis));
     bool fits = t->rank == x->rank && u->rank == x->rank;
-    for (int a = 0; fits && a < x->rank; a++) fits = t->dims[a] == u->dims[a] && (a == axis || t->dims[a] <= x->dims[a]);
+    for (int a = 0; fits && a < x->rank; a++)
+        fits = t->dims[a] == u->dims[a] && (a == axis || t->dims[a] <= x->dims[a]);
     if (!fits) return hone__fail(HONE_E_SHAPE, "data, indices and updates do not fit");
     for (size_t k = 0, i; k < t->count; k++) HONE__TRY(wrap(hone__tensor_i64(t, k), x->dims[axis], &i));
     HONE__TRY(start(r, &size));
@@ -85,7 +86,8 @@ static hone_status run_scatter_elements(hone__run *r)
     }
     return HONE_OK;
 }
-const hone__op hone__op_scatter_elements = {"", "ScatterElements", infer_scatter, NULL, run_scatter_elements, HONE__OP_INPLACE};
+const hone__op hone__op_scatter_elements = {"",   "ScatterElements",    infer_scatter,
+                                            NULL, run_scatter_elements, HONE__OP_INPLACE};
 
 static hone_status run_scatter_nd(hone__run *r)
 {
@@ -93,7 +95,8 @@ static hone_status run_scatter_nd(hone__run *r)
     size_t size, inner = 1;
     reduction how;
     HONE__TRY(read_reduction(r->node, &how));
-    if (t->rank < 1 || t->dims[t->rank - 1] > x->rank) return hone__fail(HONE_E_SHAPE, "indices do not fit rank %d", x->rank);
+    if (t->rank < 1 || t->dims[t->rank - 1] > x->rank)
+        return hone__fail(HONE_E_SHAPE, "indices do not fit rank %d", x->rank);
     int depth = (int)t->dims[t->rank - 1];
     bool fits = u->rank == t->rank - 1 + x->rank - depth;
     for (int a = 0; fits && a < u->rank; a++)
@@ -108,9 +111,12 @@ static hone_status run_scatter_nd(hone__run *r)
             HONE__TRY(wrap(hone__tensor_i64(t, k * (size_t)depth + (size_t)a), x->dims[a], &i));
             to = to * (size_t)x->dims[a] + i;
         }
-        if (how == REPLACE) memcpy((char *)hone__out_data(r, 0) + to * inner * size, (const char *)u->data + k * inner * size, inner * size);
+        if (how == REPLACE)
+            memcpy((char *)hone__out_data(r, 0) + to * inner * size, (const char *)u->data + k * inner * size,
+                   inner * size);
         else
-            for (size_t j = 0; j < inner; j++) put(how, x->dtype, hone__out_data(r, 0), to * inner + j, u->data, k * inner + j, size);
+            for (size_t j = 0; j < inner; j++)
+                put(how, x->dtype, hone__out_data(r, 0), to * inner + j, u->data, k * inner + j, size);
     }
     return HONE_OK;
 }
@@ -142,7 +148,8 @@ static hone_status run_tensor_scatter(hone__run *r)
     for (size_t o = 0; o < outer; o++) {
         int64_t first = w ? hone__tensor_i64(w, o / (outer / (size_t)x->dims[0])) : 0;
         if (first < 0 || (circular ? first >= room : first > room - rows))
-            return hone__fail(HONE_E_ARGUMENT, "writing %lld rows at %lld of %lld", (long long)rows, (long long)first, (long long)room);
+            return hone__fail(HONE_E_ARGUMENT, "writing %lld rows at %lld of %lld", (long long)rows, (long long)first,
+                              (long long)room);
         for (int64_t k = 0; k < rows; k++) {
             int64_t to = (first + k) % room;
             memcpy((char *)hone__out_data(r, 0) + (o * (size_t)room + (size_t)to) * inner,
@@ -151,7 +158,8 @@ static hone_status run_tensor_scatter(hone__run *r)
     }
     return HONE_OK;
 }
-const hone__op hone__op_tensor_scatter = {"", "TensorScatter", infer_tensor_scatter, NULL, run_tensor_scatter, HONE__OP_INPLACE};
+const hone__op hone__op_tensor_scatter = {"",   "TensorScatter",    infer_tensor_scatter,
+                                          NULL, run_tensor_scatter, HONE__OP_INPLACE};
 
 /* OneHot: indices, depth, values [off, on]; the new axis may stand anywhere. */
 static hone_status infer_one_hot(hone__infer *x)
@@ -190,7 +198,8 @@ static hone_status run_one_hot(hone__run *r)
         int64_t i = hone__tensor_i64(t, k);
         if (i < -depth || i >= depth) continue; /* outside: all off */
         if (i < 0) i += depth;
-        memcpy(to + ((k / inner * (size_t)depth + (size_t)i) * inner + k % inner) * size, (const char *)v->data + size, size);
+        memcpy(to + ((k / inner * (size_t)depth + (size_t)i) * inner + k % inner) * size, (const char *)v->data + size,
+               size);
     }
     return HONE_OK;
 }

@@ -100,7 +100,8 @@ static hone_status product(const hone__shape *s, int64_t *known, int *unknown, i
         if (s->dims[i] < 0) {
             ++*unknown;
             *last = s->dims[i];
-        } else HONE__TRY(hone__dim_mul(*known, s->dims[i], known));
+        } else
+            HONE__TRY(hone__dim_mul(*known, s->dims[i], known));
     }
     return HONE_OK;
 }
@@ -112,7 +113,8 @@ static hone_status reshape_known(const hone__infer *x, hone__shape *out, bool ke
     for (int i = 0; i < out->rank; i++) {
         if (out->dims[i] == 0 && !keep_zero) {
             if (in->rank >= 0 && i >= in->rank)
-                return hone__fail(HONE_E_SHAPE, "dimension %d of the new shape is 0, but the input has rank %d", i, in->rank);
+                return hone__fail(HONE_E_SHAPE, "dimension %d of the new shape is 0, but the input has rank %d", i,
+                                  in->rank);
             out->dims[i] = in->rank < 0 ? -1 : in->dims[i];
         } else if (out->dims[i] == -1) {
             if (wild >= 0) return hone__fail(HONE_E_SHAPE, "the new shape has -1 twice");
@@ -183,8 +185,10 @@ static hone_status infer_flatten(hone__infer *x)
     if (axis < 0) axis += s->rank;
     for (int i = 0; i < s->rank; i++) {
         int64_t *d = &out.dims[i >= axis];
-        if (*d == 1) *d = s->dims[i]; /* a lone symbol stays itself */
-        else if (s->dims[i] != 1) HONE__TRY(hone__dim_mul(*d, s->dims[i], d));
+        if (*d == 1)
+            *d = s->dims[i]; /* a lone symbol stays itself */
+        else if (s->dims[i] != 1)
+            HONE__TRY(hone__dim_mul(*d, s->dims[i], d));
     }
     x->out[0].shape = out;
     return HONE_OK;
@@ -221,7 +225,8 @@ static hone_status infer_squeeze(hone__infer *x)
         if (all && s->dims[i] < 0) return HONE_OK; /* may or may not be 1 */
         if (all ? s->dims[i] == 1 : set[i]) {
             if (s->dims[i] > 1 || s->dims[i] == 0)
-                return hone__fail(HONE_E_SHAPE, "axis %d has size %lld, only 1 can be squeezed", i, (long long)s->dims[i]);
+                return hone__fail(HONE_E_SHAPE, "axis %d has size %lld, only 1 can be squeezed", i,
+                                  (long long)s->dims[i]);
             continue;
         }
         out.dims[out.rank++] = s->dims[i];

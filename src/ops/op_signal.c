@@ -20,7 +20,8 @@ static void transform_close(transform *t)
 static hone_status transform_open(size_t n, transform *t)
 {
     *t = (transform){.n = n};
-    if (!n || n > HONE__FFT_MAX) return hone__fail(HONE_E_LIMIT, "transforms of length %zu; 1 to %d are possible", n, HONE__FFT_MAX);
+    if (!n || n > HONE__FFT_MAX)
+        return hone__fail(HONE_E_LIMIT, "transforms of length %zu; 1 to %d are possible", n, HONE__FFT_MAX);
     HONE__TRY(hone__fft_create(n, &t->fft));
     size_t half = 2 * (n / 2 + 1), doubles = 2 * n + 2 * n + half + hone__fft_scratch(t->fft);
     t->re = hone__calloc(doubles, sizeof *t->re);
@@ -72,7 +73,8 @@ static hone_status scalar(const hone__infer *x, int i, int64_t otherwise, int64_
         *known = false;
         return HONE_OK;
     }
-    if (x->value[i]->count != 1) return hone__fail(HONE_E_SHAPE, "input %d has %zu values, expected one", i, x->value[i]->count);
+    if (x->value[i]->count != 1)
+        return hone__fail(HONE_E_SHAPE, "input %d has %zu values, expected one", i, x->value[i]->count);
     *out = hone__tensor_i64(x->value[i], 0);
     return HONE_OK;
 }
@@ -91,7 +93,8 @@ static hone_status stft_sizes(const hone__infer *x, int64_t *step, int64_t *leng
                 return hone__fail(HONE_E_SHAPE, "frame_length %lld, the window has %lld values", (long long)*length,
                                   (long long)w->dims[0]);
             *length = w->dims[0];
-        } else *known = false;
+        } else
+            *known = false;
     }
     if (*known && (*step < 1 || *length < 1 || *length > HONE__FFT_MAX))
         return hone__fail(HONE_E_SHAPE, "frame_step %lld and frame_length %lld", (long long)*step, (long long)*length);
@@ -115,7 +118,8 @@ static hone_status infer_stft(hone__infer *x)
     if (known) {
         bins = onesided ? length / 2 + 1 : length;
         if (s->dims[1] >= 0 && s->dims[1] < length)
-            return hone__fail(HONE_E_SHAPE, "a signal of %lld is shorter than a frame of %lld", (long long)s->dims[1], (long long)length);
+            return hone__fail(HONE_E_SHAPE, "a signal of %lld is shorter than a frame of %lld", (long long)s->dims[1],
+                              (long long)length);
         if (s->dims[1] >= 0) frames = (s->dims[1] - length) / step + 1;
     }
     hone__infer_set(x, 0, x->in[0].dtype, 4, (int64_t[]){s->dims[0], frames, bins, 2});
@@ -140,14 +144,16 @@ static hone_status run_stft(hone__run *r)
         }
         transform_run(&t, parts == 1);
         if (parts == 1 && bins > n / 2 + 1) mirror(&t);
-        for (size_t k = 0; k < 2 * bins; k++) hone__element_set_f64(y->dtype, hone__out_data(r, 0), i * 2 * bins + k, t.a[k]);
+        for (size_t k = 0; k < 2 * bins; k++)
+            hone__element_set_f64(y->dtype, hone__out_data(r, 0), i * 2 * bins + k, t.a[k]);
     }
     transform_close(&t);
     return HONE_OK;
 }
 const hone__op hone__op_stft = {"", "STFT", infer_stft, NULL, run_stft, 0};
 
-/* Inputs: x [..., 1 or 2], length?, axis?. Onesided: half a spectrum; with inverse: from half a spectrum to a real signal. */
+/* Inputs: x [..., 1 or 2], length?, axis?. Onesided: half a spectrum; with inverse: from half a spectrum to a real
+ * signal. */
 static hone_status dft_sizes(const hone__infer *x, int *axis, int64_t *length, bool *known)
 {
     const hone__shape *s = &x->in[0].shape;
@@ -160,8 +166,10 @@ static hone_status dft_sizes(const hone__infer *x, int *axis, int64_t *length, b
     bool half = hone__node_int(x->node, "inverse", 0) && hone__node_int(x->node, "onesided", 0);
     int64_t d = s->dims[*axis];
     HONE__TRY(scalar(x, 1, half && d > 0 ? 2 * (d - 1) : d, length, known));
-    if (*known && hone__has_input(x, 1) && *length < 1) return hone__fail(HONE_E_SHAPE, "dft_length is %lld", (long long)*length);
-    if (*length > HONE__FFT_MAX) return hone__fail(HONE_E_LIMIT, "dft_length %lld is over %d", (long long)*length, HONE__FFT_MAX);
+    if (*known && hone__has_input(x, 1) && *length < 1)
+        return hone__fail(HONE_E_SHAPE, "dft_length is %lld", (long long)*length);
+    if (*length > HONE__FFT_MAX)
+        return hone__fail(HONE_E_LIMIT, "dft_length %lld is over %d", (long long)*length, HONE__FFT_MAX);
     return HONE_OK;
 }
 
@@ -170,12 +178,14 @@ static hone_status infer_dft(hone__infer *x)
     HONE__TRY(hone__infer_arity(x, 1, 3));
     HONE__TRY(hone__infer_float(x, 0));
     const hone__shape *s = &x->in[0].shape;
-    bool inverse = hone__node_int(x->node, "inverse", 0) != 0, onesided = hone__node_int(x->node, "onesided", 0) != 0, known;
+    bool inverse = hone__node_int(x->node, "inverse", 0) != 0, onesided = hone__node_int(x->node, "onesided", 0) != 0,
+         known;
     x->out[0].dtype = x->in[0].dtype;
     if (s->rank < 0) return HONE_OK;
     if (s->rank < 2) return hone__fail(HONE_E_SHAPE, "input 0 has rank %d, expected at least 2", s->rank);
     int64_t parts = s->dims[s->rank - 1], length;
-    if (parts >= 0 && parts != 1 && parts != 2) return hone__fail(HONE_E_SHAPE, "the last axis has size %lld, expected 1 or 2", (long long)parts);
+    if (parts >= 0 && parts != 1 && parts != 2)
+        return hone__fail(HONE_E_SHAPE, "the last axis has size %lld, expected 1 or 2", (long long)parts);
     int axis;
     HONE__TRY(dft_sizes(x, &axis, &length, &known));
     x->out[0].shape.rank = s->rank;
@@ -223,7 +233,8 @@ static hone_status run_dft(hone__run *r)
             if (parts == 2) t.im[k] = hone__tensor_f64(x, at + 1);
         }
         if (half) complete(&t, take);
-        for (size_t k = 0; inverse && k < n; k++) t.im[k] = -t.im[k]; /* inverse: conjugate, transform, conjugate, / n */
+        for (size_t k = 0; inverse && k < n; k++)
+            t.im[k] = -t.im[k]; /* inverse: conjugate, transform, conjugate, / n */
         transform_run(&t, false);
         for (size_t k = 0; k < out; k++)
             for (size_t p = 0; p < out_parts; p++) {

@@ -56,7 +56,8 @@ static hone_status infer_mel(hone__infer *x)
     HONE__TRY(hone__infer_arity(x, 5, 5));
     HONE__TRY(output_type(x));
     for (int i = 0; i < 5; i++)
-        if (x->value[i] && x->value[i]->count != 1) return hone__fail(HONE_E_SHAPE, "input %d has %zu values", i, x->value[i]->count);
+        if (x->value[i] && x->value[i]->count != 1)
+            return hone__fail(HONE_E_SHAPE, "input %d has %zu values", i, x->value[i]->count);
     if (x->value[0]) bins = hone__tensor_i64(x->value[0], 0);
     if (x->value[1]) rows = hone__tensor_i64(x->value[1], 0) / 2 + 1;
     if ((x->value[0] && (bins < 1 || bins > MEL_MAX)) || (x->value[1] && (rows < 1 || rows > MEL_MAX)))
@@ -69,7 +70,8 @@ static hone_status infer_mel(hone__infer *x)
 static int64_t edge(const hone__run *r, int64_t i, int64_t edges)
 {
     double length = hone__tensor_f64(r->in[1], 0), rate = hone__tensor_f64(r->in[2], 0);
-    double low = 2595 * log10(1 + hone__tensor_f64(r->in[3], 0) / 700), high = 2595 * log10(1 + hone__tensor_f64(r->in[4], 0) / 700);
+    double low = 2595 * log10(1 + hone__tensor_f64(r->in[3], 0) / 700),
+           high = 2595 * log10(1 + hone__tensor_f64(r->in[4], 0) / 700);
     double hertz = 700 * (pow(10, ((double)i * (high - low) / (double)edges + low) / 2595) - 1);
     double bin = floor((length + 1) * hertz / rate);
     return bin == bin && bin > -1 && bin < MEL_MAX ? (int64_t)bin : -1;

@@ -54,7 +54,8 @@ hone_status hone__op_unknown(const hone__node *node)
     }
     const char *domain = *node->domain ? node->domain : "ai.onnx";
     if (near)
-        return hone__fail(HONE_E_UNSUPPORTED, "operator '%s' of domain '%s' is not known (the nearest known one is '%s' of '%s')",
-                          node->op, domain, near->name, *near->domain ? near->domain : "ai.onnx");
+        return hone__fail(HONE_E_UNSUPPORTED,
+                          "operator '%s' of domain '%s' is not known (the nearest known one is '%s' of '%s')", node->op,
+                          domain, near->name, *near->domain ? near->domain : "ai.onnx");
     return hone__fail(HONE_E_UNSUPPORTED, "operator '%s' of domain '%s' is not known", node->op, domain);
 }

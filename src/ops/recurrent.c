@@ -37,9 +37,12 @@ static hone_status read_activations(const hone__node *n, size_t per_direction, h
     bool given = list && list->kind == HONE__ATTR_STRINGS && list->count;
     for (size_t i = 0; i < want; i++) {
         const char *name = given ? list->strings[i].data : defaults[s->cell][i % per_direction];
-        size_t length = given ? list->strings[i].size : strlen(name), k = 0, known = sizeof activations / sizeof *activations;
-        while (k < known && (strlen(activations[k].name) != length || strncasecmp(activations[k].name, name, length))) k++;
-        if (k == known) return hone__fail(HONE_E_UNSUPPORTED, "activation '%.*s'", length > 40 ? 40 : (int)length, name);
+        size_t length = given ? list->strings[i].size : strlen(name), k = 0,
+               known = sizeof activations / sizeof *activations;
+        while (k < known && (strlen(activations[k].name) != length || strncasecmp(activations[k].name, name, length)))
+            k++;
+        if (k == known)
+            return hone__fail(HONE_E_UNSUPPORTED, "activation '%.*s'", length > 40 ? 40 : (int)length, name);
         hone__gate_act *g = &s->act[i / per_direction][i % per_direction];
         *g = (hone__gate_act){activations[k].act, activations[k].a, activations[k].b};
         if (activations[k].params > 0 && alpha && next_alpha < alpha->count) g->a = alpha->floats[next_alpha++];
@@ -52,9 +55,12 @@ static hone_status read_node(const hone__node *n, hone__cell cell, hone__recurre
 {
     const char *direction = hone__node_string(n, "direction", "forward");
     *s = (hone__recurrent){.cell = cell, .gates = gates_of(cell), .directions = 1};
-    if (!strcmp(direction, "bidirectional")) s->directions = 2, s->reverse[1] = true;
-    else if (!strcmp(direction, "reverse")) s->reverse[0] = true;
-    else if (strcmp(direction, "forward")) return hone__fail(HONE_E_UNSUPPORTED, "direction '%.40s'", direction);
+    if (!strcmp(direction, "bidirectional"))
+        s->directions = 2, s->reverse[1] = true;
+    else if (!strcmp(direction, "reverse"))
+        s->reverse[0] = true;
+    else if (strcmp(direction, "forward"))
+        return hone__fail(HONE_E_UNSUPPORTED, "direction '%.40s'", direction);
     s->batch_first = hone__node_int(n, "layout", 0) != 0;
     s->linear_before_reset = hone__node_int(n, "linear_before_reset", 0) != 0;
     s->input_forget = hone__node_int(n, "input_forget", 0) != 0;
@@ -74,7 +80,8 @@ static hone_status check(const hone__infer *x, int input, int rank, const int64_
     return HONE_OK;
 }
 
-static hone_status check_inputs(const hone__infer *x, const hone__recurrent *s, int64_t in, int64_t batch, int64_t hidden)
+static hone_status check_inputs(const hone__infer *x, const hone__recurrent *s, int64_t in, int64_t batch,
+                                int64_t hidden)
 {
     int64_t d = (int64_t)s->directions, rows, twice, three;
     HONE__TRY(hone__dim_mul((int64_t)s->gates, hidden, &rows));
@@ -99,13 +106,15 @@ hone_status hone__recurrent_infer(hone__infer *x, hone__cell cell)
     HONE__TRY(read_node(x->node, cell, &s));
     const hone__shape *xs = &x->in[0].shape, *rs = &x->in[2].shape;
     for (int i = 0; i < x->output_count; i++) x->out[i].dtype = x->in[0].dtype;
-    if (x->output_count > 3 - (cell != HONE__CELL_LSTM)) return hone__fail(HONE_E_SHAPE, "has %d outputs", x->output_count);
+    if (x->output_count > 3 - (cell != HONE__CELL_LSTM))
+        return hone__fail(HONE_E_SHAPE, "has %d outputs", x->output_count);
     if (xs->rank < 0) return HONE_OK;
     HONE__TRY(hone__infer_rank(x, 0, 3));
     HONE__TRY(hone__infer_rank(x, 2, 3));
     int64_t hidden = rs->rank == 3 ? rs->dims[2] : -1, declared = hone__node_int(x->node, "hidden_size", hidden);
     if (!hone__dims_agree(hidden, declared) || (rs->rank == 3 && hidden == 0))
-        return hone__fail(HONE_E_SHAPE, "hidden_size is %lld, the weights have %lld", (long long)declared, (long long)hidden);
+        return hone__fail(HONE_E_SHAPE, "hidden_size is %lld, the weights have %lld", (long long)declared,
+                          (long long)hidden);
     if (hidden < 0) hidden = declared;
     int64_t steps = xs->dims[s.batch_first], batch = xs->dims[!s.batch_first], d = (int64_t)s.directions;
     HONE__TRY(check_inputs(x, &s, xs->dims[2], batch, hidden));

@@ -129,8 +129,7 @@ static double coordinate(const hone__resize *r, int a, int64_t i)
     case HONE__RESIZE_ALIGN_CORNERS: return width == 1 ? 0 : x * (in - 1) / (width - 1);
     case HONE__RESIZE_ASYMMETRIC: return x / scale;
     case HONE__RESIZE_PYTORCH: return width == 1 ? -0.5 : (x + 0.5) / scale - 0.5;
-    case HONE__RESIZE_HALF_PIXEL_SYMMETRIC:
-        return in / 2 * (1 - (double)r->out[a] / width) + (x + 0.5) / scale - 0.5;
+    case HONE__RESIZE_HALF_PIXEL_SYMMETRIC: return in / 2 * (1 - (double)r->out[a] / width) + (x + 0.5) / scale - 0.5;
     case HONE__RESIZE_CROP: {
         double span = r->end[a] - r->start[a];
         return r->start[a] * (in - 1) + (width == 1 ? span * (in - 1) / 2 : x * span * (in - 1) / (width - 1));
@@ -183,7 +182,8 @@ static void weigh(const filter *f, double x, int64_t in, size_t taps, int32_t *i
 
 static filter make_filter(const hone__node *n, const hone__resize *r, int axis, size_t *taps)
 {
-    filter f = {.mode = *hone__node_string(n, "mode", "nearest"), .squeeze = 1,
+    filter f = {.mode = *hone__node_string(n, "mode", "nearest"),
+                .squeeze = 1,
                 .a = hone__node_float(n, "cubic_coeff_a", -0.75f),
                 .exclude_outside = hone__node_int(n, "exclude_outside", 0) != 0};
     if (hone__node_int(n, "antialias", 0) && r->scale[axis] < 1) f.squeeze = r->scale[axis];
@@ -196,7 +196,8 @@ static filter make_filter(const hone__node *n, const hone__resize *r, int axis, 
 hone_status hone__resize_table(const hone__node *n, const hone__resize *r, int axis, hone__arena *arena,
                                hone__resize_axis *t)
 {
-    const char *mode = hone__node_string(n, "mode", "nearest"), *near = hone__node_string(n, "nearest_mode", "round_prefer_floor");
+    const char *mode = hone__node_string(n, "mode", "nearest"),
+               *near = hone__node_string(n, "nearest_mode", "round_prefer_floor");
     *t = (hone__resize_axis){.identity = true, .taps = 1};
     if (strcmp(mode, "nearest") && strcmp(mode, "linear") && strcmp(mode, "cubic"))
         return hone__fail(HONE_E_UNSUPPORTED, "mode '%.40s'", mode);
@@ -208,7 +209,8 @@ hone_status hone__resize_table(const hone__node *n, const hone__resize *r, int a
     t->index = hone__arena_alloc(arena, entries * sizeof *t->index + 1);
     t->weight = hone__arena_alloc(arena, entries * sizeof *t->weight + 1);
     t->outside = r->coords == HONE__RESIZE_CROP ? hone__arena_zalloc(arena, out + 1) : NULL;
-    if (!t->index || !t->weight || (r->coords == HONE__RESIZE_CROP && !t->outside)) return hone__out_of_memory(8 * entries);
+    if (!t->index || !t->weight || (r->coords == HONE__RESIZE_CROP && !t->outside))
+        return hone__out_of_memory(8 * entries);
     t->identity = r->out[axis] == r->in[axis];
     for (size_t i = 0; i < out; i++) {
         double x = coordinate(r, axis, (int64_t)i);

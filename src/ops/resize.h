@@ -1,5 +1,5 @@
-/* resize.h: what Resize computes per axis before any pixel is touched: output sizes and interpolation tables. Private to
- * resize and op_resize. */
+/* resize.h: what Resize computes per axis before any pixel is touched: output sizes and interpolation tables. Private
+ * to resize and op_resize. */
 #ifndef HONE_OPS_RESIZE_H
 #define HONE_OPS_RESIZE_H
 

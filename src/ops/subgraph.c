@@ -42,11 +42,14 @@ hone_status hone__keep_row(hone__keep *k, const hone__tensor *row)
         k->t.blob = NULL;
     } else if (k->t.dtype != row->dtype || k->t.rank != row->rank ||
                memcmp(k->t.dims, row->dims, (size_t)row->rank * sizeof *row->dims))
-        return hone__fail(HONE_E_SHAPE, "a collected output changes its type or shape at iteration %lld", (long long)k->rows);
+        return hone__fail(HONE_E_SHAPE, "a collected output changes its type or shape at iteration %lld",
+                          (long long)k->rows);
     if (row->count * (size_t)hone__dtype_bits(row->dtype) % 8)
-        return hone__fail(HONE_E_UNSUPPORTED, "collecting rows of type %s that end inside a byte", hone_dtype_name(row->dtype));
+        return hone__fail(HONE_E_UNSUPPORTED, "collecting rows of type %s that end inside a byte",
+                          hone_dtype_name(row->dtype));
     size_t used = (size_t)k->rows * row->bytes, total;
-    if (!hone__add_size(used, row->bytes, &total)) return hone__fail(HONE_E_LIMIT, "collected rows are over 2^64 bytes");
+    if (!hone__add_size(used, row->bytes, &total))
+        return hone__fail(HONE_E_LIMIT, "collected rows are over 2^64 bytes");
     HONE__TRY(make_room(k, total));
     if (row->bytes) memcpy((char *)(uintptr_t)k->t.data + used, row->data, row->bytes);
     k->rows++;

@@ -15,7 +15,7 @@ hone_status hone__keep_copy(hone__keep *k, const hone__tensor *from);
 /* Appends `row`; every row must have the first one's type and shape, which k->t keeps (bytes: of one row). */
 hone_status hone__keep_row(hone__keep *k, const hone__tensor *row);
 void hone__keep_free(hone__keep *k, size_t count); /* the array, too */
-hone__keep *hone__keep_new(size_t count);           /* NULL: out of memory */
+hone__keep *hone__keep_new(size_t count);          /* NULL: out of memory */
 
 /* Output `index` becomes a copy of `from`. */
 hone_status hone__run_output_copy(hone__run *r, int index, const hone__tensor *from);

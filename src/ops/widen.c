@@ -18,18 +18,24 @@ typedef struct wide {
 
 void hone__to_f32(hone_dtype d, const void *x, size_t n, float *y)
 {
-    if (d == HONE_F32) memcpy(y, x, n * sizeof *y);
-    else if (d == HONE_F16) hone__f16_to_f32(x, y, n);
-    else if (d == HONE_BF16) hone__bf16_to_f32(x, y, n);
+    if (d == HONE_F32)
+        memcpy(y, x, n * sizeof *y);
+    else if (d == HONE_F16)
+        hone__f16_to_f32(x, y, n);
+    else if (d == HONE_BF16)
+        hone__bf16_to_f32(x, y, n);
     else
         for (size_t i = 0; i < n; i++) y[i] = (float)hone__element_f64(d, x, i);
 }
 
 void hone__from_f32(hone_dtype d, const float *x, size_t n, void *y)
 {
-    if (d == HONE_F32) memcpy(y, x, n * sizeof *x);
-    else if (d == HONE_F16) hone__f32_to_f16(x, y, n);
-    else if (d == HONE_BF16) hone__f32_to_bf16(x, y, n);
+    if (d == HONE_F32)
+        memcpy(y, x, n * sizeof *x);
+    else if (d == HONE_F16)
+        hone__f32_to_f16(x, y, n);
+    else if (d == HONE_BF16)
+        hone__f32_to_bf16(x, y, n);
     else
         for (size_t i = 0; i < n; i++) hone__element_set_f64(d, y, i, x[i]);
 }
@@ -86,7 +92,8 @@ hone_status hone__widen_prepare(hone__prepare *p, hone_status (*inner)(hone__pre
     w->inner = q.state;
     w->inner_scratch = q.scratch / ALIGN * ALIGN + ALIGN;
     p->state = w;
-    if (!hone__add_size(bytes, w->inner_scratch, &p->scratch)) return hone__fail(HONE_E_LIMIT, "scratch is over 2^64 bytes");
+    if (!hone__add_size(bytes, w->inner_scratch, &p->scratch))
+        return hone__fail(HONE_E_LIMIT, "scratch is over 2^64 bytes");
     return HONE_OK;
 }
 
@@ -114,6 +121,7 @@ hone_status hone__widen_run(hone__run *r, hone_status (*inner)(hone__run *))
     HONE__TRY(inner(&q));
     for (int i = 0; i < r->output_count; i++)
         if (narrow(r->out[i]))
-            hone__from_f32(r->out[i]->dtype, w->shadow[r->input_count + i].data, r->out[i]->count, hone__out_data(r, i));
+            hone__from_f32(r->out[i]->dtype, w->shadow[r->input_count + i].data, r->out[i]->count,
+                           hone__out_data(r, i));
     return HONE_OK;
 }

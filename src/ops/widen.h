@@ -1,5 +1,5 @@
-/* widen.h: lets an operator that computes in float32 take the other floating-point types: its float inputs are converted
- * into scratch, it runs there, and its outputs are rounded to their own type. */
+/* widen.h: lets an operator that computes in float32 take the other floating-point types: its float inputs are
+ * converted into scratch, it runs there, and its outputs are rounded to their own type. */
 #ifndef HONE_OPS_WIDEN_H
 #define HONE_OPS_WIDEN_H
 
@@ -11,8 +11,8 @@ hone_status hone__widen_prepare(hone__prepare *p, hone_status (*inner)(hone__pre
 hone_status hone__widen_run(hone__run *r, hone_status (*inner)(hone__run *));
 
 /* Defines wide_prepare_<row> and wide_run_<row>. */
-#define HONE__WIDENED(row, prepare_, run_)                                                                             \
-    static hone_status wide_prepare_##row(hone__prepare *p) { return hone__widen_prepare(p, prepare_); }               \
+#define HONE__WIDENED(row, prepare_, run_)                                                               \
+    static hone_status wide_prepare_##row(hone__prepare *p) { return hone__widen_prepare(p, prepare_); } \
     static hone_status wide_run_##row(hone__run *r) { return hone__widen_run(r, run_); }
 
 /* n elements of any numeric type to float32 and back. */
