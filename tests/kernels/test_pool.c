@@ -21,6 +21,22 @@ static hone__pool_shape random_shape(void)
     return s;
 }
 
+/* Windows of 2 x 2 and 4 x 4 side by side, and windows that are the whole plane. */
+static hone__pool_shape regular_shape(void)
+{
+    hone__pool_shape s = {.planes = pick(1, 5), .rank = 2};
+    size_t k = (size_t)2 << pick(0, 1), all = pick(0, 2) == 0;
+    for (int i = 0; i < s.rank; i++) {
+        s.in[i] = pick(all ? 1 : k, all ? 12 : 280 / k);
+        s.kernel[i] = all ? s.in[i] : k;
+        s.stride[i] = k, s.dilation[i] = 1;
+        s.out[i] = all ? 1 : s.in[i] / k;
+    }
+    return s;
+}
+
+static hone__pool_shape shape_of(int round) { return round % 5 > 1 ? random_shape() : regular_shape(); }
+
 struct spot {
     long inside[200];
     int count, padded; /* elements of x; positions in the padded extent */
@@ -60,8 +76,8 @@ static size_t product(const size_t *v, int n)
 static void max_f32(void **state)
 {
     (void)state;
-    for (int round = 0; round < 300; round++) {
-        hone__pool_shape s = random_shape();
+    for (int round = 0; round < 400; round++) {
+        hone__pool_shape s = shape_of(round);
         size_t in = product(s.in, s.rank), out = product(s.out, s.rank), nx = s.planes * in, ny = s.planes * out;
         guarded x = guarded_new(nx * 4), y = guarded_new(ny * 4), y2 = guarded_new(ny * 4), at = guarded_new(ny * 8);
         fill_f32(x.data, nx, -1, 1);
@@ -90,8 +106,8 @@ static void max_f32(void **state)
 static void max_i8(void **state)
 {
     (void)state;
-    for (int round = 0; round < 300; round++) {
-        hone__pool_shape s = random_shape();
+    for (int round = 0; round < 400; round++) {
+        hone__pool_shape s = shape_of(round);
         size_t in = product(s.in, s.rank), out = product(s.out, s.rank), nx = s.planes * in, ny = s.planes * out;
         guarded x = guarded_new(nx), y = guarded_new(ny);
         fill_bytes(x.data, nx);
@@ -117,8 +133,8 @@ static void max_i8(void **state)
 static void average(void **state)
 {
     (void)state;
-    for (int round = 0; round < 300; round++) {
-        hone__pool_shape s = random_shape();
+    for (int round = 0; round < 400; round++) {
+        hone__pool_shape s = shape_of(round);
         size_t in = product(s.in, s.rank), out = product(s.out, s.rank), nx = s.planes * in, ny = s.planes * out;
         guarded x = guarded_new(nx * 4), y = guarded_new(ny * 4), y2 = guarded_new(ny * 4);
         fill_f32(x.data, nx, -1, 1);

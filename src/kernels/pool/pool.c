@@ -266,6 +266,39 @@ static void max_each_u8(void *ctx, size_t begin, size_t end, int thread)
     }
 }
 
+/* k where windows are k x k elements side by side, all of them inside the input, else 0. */
+static size_t square(const window *w)
+{
+    size_t k = w->kernel[2];
+    if ((k != 2 && k != 4) || w->kernel[0] != 1 || w->stride[0] != 1 || w->pad[0] || w->out[0] != w->in[0]) return 0;
+    for (int d = 1; d < 3; d++)
+        if (w->kernel[d] != k || w->stride[d] != k || w->dilation[d] != 1 || w->pad[d] || w->out[d] > w->in[d] / k)
+            return 0;
+    return k;
+}
+
+static void max_squares_f32(void *ctx, size_t begin, size_t end, int thread)
+{
+    struct job *j = ctx;
+    const window *w = &j->w;
+    size_t in = w->in[1] * w->in[2], out = w->out[1] * w->out[2];
+    (void)thread;
+    for (size_t p = begin * w->in[0]; p < end * w->in[0]; p++)
+        j->parts->square_max_f32((const float *)j->x + p * in, w->in[2], w->kernel[2], w->out[1], w->out[2],
+                                 (float *)j->y + p * out);
+}
+
+static void max_squares_u8(void *ctx, size_t begin, size_t end, int thread)
+{
+    struct job *j = ctx;
+    const window *w = &j->w;
+    size_t in = w->in[1] * w->in[2], out = w->out[1] * w->out[2];
+    (void)thread;
+    for (size_t p = begin * w->in[0]; p < end * w->in[0]; p++)
+        j->parts->square_max_u8((const uint8_t *)j->x + p * in, w->in[2], j->flip, w->kernel[2], w->out[1], w->out[2],
+                                (uint8_t *)j->y + p * out);
+}
+
 /* How many positions of the window at o lie in the padded extent, along axis d. */
 static size_t padded_taps(const window *w, int d, size_t o)
 {
@@ -332,37 +365,73 @@ static void average_lines(void *ctx, size_t begin, size_t end, int thread)
     }
 }
 
-/* Planes per piece of the loop. */
-static size_t grain(const window *w)
+/* One window, and it is the whole plane. */
+static int whole(const window *w)
+{
+    for (int d = 0; d < 3; d++)
+        if (w->out[d] != 1 || w->kernel[d] != w->in[d] || w->pad[d] || (w->kernel[d] > 1 && w->dilation[d] != 1))
+            return 0;
+    return 1;
+}
+
+static void average_planes(void *ctx, size_t begin, size_t end, int thread)
+{
+    struct job *j = ctx;
+    (void)thread;
+    for (size_t p = begin; p < end; p++) {
+        const float *x = (const float *)j->x + p * j->w.in_size;
+        ((float *)j->y)[p] = (float)(j->parts->sum_f32(x, j->w.in_size) / (double)j->w.in_size);
+    }
+}
+
+/* Planes per piece of the loop: `enough` elements read and written. */
+static size_t grain(const window *w, size_t enough)
 {
     size_t cost = w->in_size + w->out_size;
-    return cost >= 16384 ? 1 : 16384 / (cost + 1) + 1;
+    return cost >= enough ? 1 : enough / (cost + 1) + 1;
+}
+
+enum { SLOW = 16384, FAST = 65536, BYTES = 131072 /* elements that take a few microseconds */ };
+
+static void max_pool_u8(struct job *j, size_t planes, hone__pool *pool)
+{
+    if (j->parts->square_max_u8 && square(&j->w))
+        hone__pool_run(pool, planes, grain(&j->w, BYTES), max_squares_u8, j);
+    else
+        hone__pool_run(pool, planes, grain(&j->w, SLOW), fits(&j->w) ? max_lines_u8 : max_each_u8, j);
 }
 
 void hone__max_pool_f32(const hone__pool_shape *s, const float *x, float *y, int64_t *indices, int column_major,
                         hone__pool *pool)
 {
     struct job j = {window_of(s), x, y, indices, column_major, 0, 0, hone__pool_parts()};
-    hone__pool_run(pool, s->planes, grain(&j.w), indices || !fits(&j.w) ? max_each_f32 : max_lines_f32, &j);
+    if (!indices && j.parts->square_max_f32 && square(&j.w))
+        hone__pool_run(pool, s->planes, grain(&j.w, FAST), max_squares_f32, &j);
+    else
+        hone__pool_run(pool, s->planes, grain(&j.w, SLOW), indices || !fits(&j.w) ? max_each_f32 : max_lines_f32, &j);
 }
 
 void hone__max_pool_u8(const hone__pool_shape *s, const uint8_t *x, uint8_t *y, hone__pool *pool)
 {
     struct job j = {window_of(s), x, y, NULL, 0, 0, 0, hone__pool_parts()};
-    hone__pool_run(pool, s->planes, grain(&j.w), fits(&j.w) ? max_lines_u8 : max_each_u8, &j);
+    max_pool_u8(&j, s->planes, pool);
 }
 
 void hone__max_pool_s8(const hone__pool_shape *s, const int8_t *x, int8_t *y, hone__pool *pool)
 {
     struct job j = {window_of(s), x, y, NULL, 0, 0, 0x80, hone__pool_parts()};
-    hone__pool_run(pool, s->planes, grain(&j.w), fits(&j.w) ? max_lines_u8 : max_each_u8, &j);
+    max_pool_u8(&j, s->planes, pool);
 }
 
 void hone__average_pool_f32(const hone__pool_shape *s, const float *x, float *y, int count_include_pad,
                             hone__pool *pool)
 {
     struct job j = {window_of(s), x, y, NULL, 0, count_include_pad, 0, hone__pool_parts()};
+    if (whole(&j.w)) {
+        hone__pool_run(pool, s->planes, grain(&j.w, FAST), average_planes, &j);
+        return;
+    }
     /* many planes of few windows each: long lines gain nothing there */
     int lines = fits(&j.w) && j.w.kernel[0] * j.w.kernel[1] * j.w.kernel[2] <= 64;
-    hone__pool_run(pool, s->planes, grain(&j.w), lines ? average_lines : average_each, &j);
+    hone__pool_run(pool, s->planes, grain(&j.w, SLOW), lines ? average_lines : average_each, &j);
 }

@@ -32,12 +32,20 @@ void hone__pair_max_u8_scalar(const uint8_t *x, uint8_t *y, size_t n)
     for (size_t i = 0; i < n; i++) y[i] = x[2 * i] > x[2 * i + 1] ? x[2 * i] : x[2 * i + 1];
 }
 
+double hone__sum_f32_scalar(const float *x, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) sum += x[i];
+    return sum;
+}
+
 static const hone__pool_table scalar = {
     .max_into_f32 = hone__max_into_f32_scalar,
     .pair_max_f32 = hone__pair_max_f32_scalar,
     .add_into_f32 = hone__add_into_f32_scalar,
     .max_into_u8 = hone__max_into_u8_scalar,
     .pair_max_u8 = hone__pair_max_u8_scalar,
+    .sum_f32 = hone__sum_f32_scalar,
 };
 
 static hone__pool_table tables[HONE__TIERS];
