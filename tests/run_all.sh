@@ -15,6 +15,8 @@ cmake --preset tsan -Wno-dev >/dev/null
 cmake --build build-tsan -j 2 --target test_base test_exec
 build-tsan/tests/test_base
 build-tsan/tests/test_exec
+echo "== aarch64 under qemu: the labels of x86-64"
+sh tests/cross_arm.sh
 echo "== fuzzing"
 cmake --preset fuzz -Wno-dev >/dev/null
 cmake --build build-fuzz -j 2
