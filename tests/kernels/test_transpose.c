@@ -45,6 +45,9 @@ static void images(void **state)
         check(size, 4, dims, to_last, 0);
         check(size, 4, dims, to_first, 0);
     }
+    const size_t pixels[3] = {19, 7, 3};
+    const int planes[3] = {2, 0, 1};
+    for (size_t size = 1; size <= 16; size *= 2) check(size, 3, pixels, planes, 0);
     const size_t none[3] = {4, 0, 5};
     const int perm[3] = {2, 1, 0};
     hone__transpose(NULL, NULL, 4, 3, none, perm, NULL); /* nothing to do */

@@ -179,3 +179,28 @@ void hone__axpy_i8_avx512vnni(const uint8_t *a, int a_unsigned, const uint8_t *b
         }
     }
 }
+
+/* The word `first` + 3 i of three successive vectors, for i < 16. */
+INLINE __m512i every_third(const __m512i *v, int first)
+{
+    const __m512i steps = _mm512_setr_epi32(0, 3, 6, 9, 12, 15, 18, 21, 24, 27, 30, 33, 36, 39, 42, 45);
+    __m512i at = _mm512_add_epi32(steps, _mm512_set1_epi32(first));
+    __mmask16 behind = _mm512_cmpge_epi32_mask(at, _mm512_set1_epi32(32));
+    __m512i w = _mm512_permutex2var_epi32(v[0], at, v[1]);
+    return _mm512_mask_permutexvar_epi32(w, behind, at, v[2]);
+}
+
+/* Pixels of three words that lie side by side are taken apart in registers. */
+void hone__transpose_32_avx512vnni(const uint32_t *src, size_t src_rs, size_t rows, size_t cols, uint32_t *dst,
+                                   size_t dst_rs)
+{
+    size_t whole = cols == 3 && src_rs == 3 ? rows & ~(size_t)15 : 0;
+    for (size_t r = 0; r < whole; r += 16) {
+        const uint32_t *p = src + 3 * r;
+        const __m512i v[3] = {_mm512_loadu_si512(p), _mm512_loadu_si512(p + 16), _mm512_loadu_si512(p + 32)};
+        _mm512_storeu_si512(dst + r, every_third(v, 0));
+        _mm512_storeu_si512(dst + dst_rs + r, every_third(v, 1));
+        _mm512_storeu_si512(dst + 2 * dst_rs + r, every_third(v, 2));
+    }
+    if (whole < rows) hone__transpose_32_avx2(src + whole * src_rs, src_rs, rows - whole, cols, dst + whole, dst_rs);
+}

@@ -34,6 +34,8 @@ void hone__axpy_f32_avx2(const float *a, size_t a_cs, const float *b, size_t b_r
 void hone__dot_f32_avx2(const float *a, const float *b, size_t b_rs, size_t k, size_t rows, float *out);
 void hone__transpose_32_avx2(const uint32_t *src, size_t src_rs, size_t rows, size_t cols, uint32_t *dst,
                              size_t dst_rs);
+void hone__transpose_32_avx512vnni(const uint32_t *src, size_t src_rs, size_t rows, size_t cols, uint32_t *dst,
+                                   size_t dst_rs);
 void hone__axpy_i8_avx2(const uint8_t *a, int a_unsigned, const uint8_t *b, size_t b_rs, uint8_t flip, size_t k,
                         size_t n, int32_t *y, int32_t *sums);
 
