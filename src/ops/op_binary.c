@@ -281,7 +281,7 @@ static hone_status infer_variadic(hone__infer *x)
 static hone_status variadic(hone__run *r, kind k)
 {
     if (r->input_count == 1) {
-        memcpy(hone__out_data(r, 0), r->in[0]->data, r->in[0]->bytes);
+        if (r->in[0]->bytes) memcpy(hone__out_data(r, 0), r->in[0]->data, r->in[0]->bytes);
         return HONE_OK;
     }
     HONE__TRY(apply(r, k, r->in[0], r->in[1], r->out[0]));

@@ -101,7 +101,7 @@ static hone_status run_cast(hone__run *r)
 {
     const hone__tensor *x = r->in[0];
     if (x->dtype == r->out[0]->dtype) {
-        memcpy(hone__out_data(r, 0), x->data, x->bytes);
+        if (x->bytes) memcpy(hone__out_data(r, 0), x->data, x->bytes);
         return HONE_OK;
     }
     if (x->dtype == HONE_STRING || r->out[0]->dtype == HONE_STRING)

@@ -154,16 +154,17 @@ static hone_status transpose_axis(const hone__node *n, transpose_window *w, int 
                   *sizes = hone__node_ints(n, "output_shape", &co);
     const char *auto_pad = hone__node_string(n, "auto_pad", "NOTSET");
     int64_t reach = (w->kernel[i] - 1) * w->dilation[i] + 1, more = list_at(extra, cq, i, 0);
+    if (more < 0 || more > INT32_MAX)
+        return hone__fail(HONE_E_SHAPE, "output_padding of axis %d is %lld", i + 2, (long long)more);
     int64_t full = (in - 1) * w->stride[i] + reach + more;
     int64_t begin = list_at(pads, cp, i, 0), end = list_at(pads, cp, w->rank + i, 0);
     bool same = !strncmp(auto_pad, "SAME", 4);
-    if (more < 0 || begin < 0 || end < 0 || full > INT32_MAX)
+    if (begin < 0 || begin > INT32_MAX || end < 0 || end > INT32_MAX || full > INT32_MAX)
         return hone__fail(HONE_E_SHAPE, "axis %d does not fit", i + 2);
     if (sizes || same) {
         int64_t want = sizes ? list_at(sizes, co, (int)co - w->rank + i, -1) : in * w->stride[i];
-        int64_t total = full - want;
         if (want < 1 || want > INT32_MAX) return hone__fail(HONE_E_SHAPE, "output size %lld", (long long)want);
-        if (total < 0) total = 0;
+        int64_t total = full > want ? full - want : 0;
         begin = !strcmp(auto_pad, "SAME_UPPER") ? total / 2 : total - total / 2;
         w->begin[i] = begin;
         w->out[i] = want;

@@ -15,7 +15,7 @@ static hone_status infer_constant(hone__infer *x)
 static hone_status run_constant(hone__run *r)
 {
     const hone__tensor *t = hone__node_attr(r->node, "value")->t;
-    memcpy(hone__out_data(r, 0), t->data, t->bytes);
+    if (t->bytes) memcpy(hone__out_data(r, 0), t->data, t->bytes);
     return HONE_OK;
 }
 const hone__op hone__op_constant = {"", "Constant", infer_constant, NULL, run_constant, 0};

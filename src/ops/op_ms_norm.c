@@ -123,7 +123,7 @@ static hone_status run_embed(hone__run *r)
                           cols, "position", to));
         if (table) HONE__TRY(add_row(table, segments ? hone__tensor_i64(segments, i) : 0, cols, "segment", to));
     }
-    if (r->output_count > 2 && r->out[2]) memcpy(hone__out_data(r, 2), y, r->out[0]->bytes);
+    if (r->output_count > 2 && r->out[2] && r->out[2]->bytes) memcpy(hone__out_data(r, 2), y, r->out[0]->bytes);
     for (size_t b = 0; r->output_count > 1 && r->out[1] && b < batch; b++) {
         int32_t count = 0;
         for (size_t i = 0; mask && i < rows; i++) count += hone__tensor_i64(mask, b * rows + i) == 1;
