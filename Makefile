@@ -24,6 +24,7 @@ test: all
 
 # Longer and live: frameworks from a private environment, threads under TSan, fuzzing, every allocation failing.
 test-all: test peers
+	@sh cmake/install-packages.sh all
 	@sh tests/run_all.sh
 
 peers: deps
