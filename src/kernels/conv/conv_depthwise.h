@@ -9,7 +9,8 @@ enum {
     HONE__DEPTHWISE_MAX_WIDTH = 8, /* taps along the width */
     HONE__DEPTHWISE_MAX_TAPS = 128,
     HONE__DEPTHWISE_FLAT = 64, /* vectors of 16 pixels in a plane that is taken as one line */
-    HONE__DEPTHWISE_FLAT_TAPS = 25
+    HONE__DEPTHWISE_FLAT_TAPS = 25,
+    HONE__DEPTHWISE_NARROW = 4 /* the same where rows3 holds, too */
 };
 
 /* Axes: height, width. */
@@ -18,6 +19,10 @@ typedef struct hone__depthwise_shape {
     /* Strides 1 and equal extents: through tap t, pixel i of the plane reads pixel i + reach[t]; exist[t][v]: for which
      * lanes of vector v that is inside. 0 vectors: not used. */
     size_t flat;
+    int rows3; /* three rows of at most four taps, strides both 1 or both 2 */
+    /* Flat with rows3: where vector v's bytes start for row k of the kernel is 16 v + reach[k * kernel width]; which of
+     * the 64 from there lie in the plane; which taps of its pixels, four bits each, exist. */
+    uint64_t reads[3][HONE__DEPTHWISE_NARROW], quads[3][HONE__DEPTHWISE_NARROW];
     ptrdiff_t reach[HONE__DEPTHWISE_FLAT_TAPS];
     uint16_t exist[HONE__DEPTHWISE_FLAT_TAPS][HONE__DEPTHWISE_FLAT];
 } hone__depthwise_shape;

@@ -1,6 +1,5 @@
 /* conv_depthwise_avx512vnni.c: depthwise planes, 16 pixels of a row at a time, width strides 1 and 2. */
-#include "kernels/conv/conv_depthwise.h"
-#include "kernels/tile/tile_store_avx512.h"
+#include "kernels/conv/conv_rows3_avx512.h"
 
 enum { PIXELS = 16, TAPS = HONE__DEPTHWISE_MAX_WIDTH };
 
@@ -108,6 +107,7 @@ void hone__depthwise_f32_avx512vnni(const hone__depthwise_shape *s, const float 
 {
     __m512 low = _mm512_set1_ps(clip ? lo : -__builtin_inff()), high = _mm512_set1_ps(clip ? hi : __builtin_inff());
     size_t width = s->kernel[1];
+    if (hone__depthwise_rows3_f32(s, x, w, bias, residual, low, high, y)) return;
     if (s->flat && width * s->kernel[0] == 9)
         flat_f32(s, x, w, bias, residual, low, high, y, 9);
     else if (s->flat)
@@ -215,6 +215,7 @@ void hone__depthwise_i8_avx512vnni(const hone__depthwise_shape *s, const void *x
 {
     int32_t wide[HONE__DEPTHWISE_MAX_TAPS];
     size_t width = s->kernel[1], taps = s->kernel[0] * width;
+    if (hone__depthwise_rows3_i8(s, x, x_signed, x_zp, w, w_signed, w_zp, t)) return;
     /* VPDPWSSD multiplies pairs of int16: the weight stands in the low one, zero in the high one */
     for (size_t i = 0; i < taps; i++)
         wide[i] = ((w_signed ? ((const int8_t *)w)[i] : ((const uint8_t *)w)[i]) - w_zp) & 0xffff;

@@ -303,11 +303,11 @@ static void depthwise_planes(void *ctx, size_t begin, size_t end, int thread)
     const hone__conv_plan *p = &j->p;
     const hone__conv_i8_args *q = &j->q;
     float *rows = (float *)(void *)(j->panels + (size_t)thread * j->panel_bytes);
+    hone__tile_i8_args t = {.rows = 1};
+    set_output(j, &t, rows);
+    bool via_rows = t.out_f32 == rows;
     for (size_t oc = begin; oc < end; oc++) {
-        hone__tile_i8_args t = {.rows = 1};
         size_t at = j->y + oc * p->out_size;
-        set_output(j, &t, rows);
-        bool via_rows = t.out_f32 == rows;
         t.row_scale = q->scale ? q->scale + (q->scale_count > 1 ? oc : 0) : NULL;
         t.row_bias = q->ep.bias ? q->ep.bias + oc : NULL;
         if (q->y_i32)

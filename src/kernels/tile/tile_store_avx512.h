@@ -72,6 +72,8 @@ INLINE void store(const hone__tile_i8_args *t, const sink *k, enum output kind, 
         v = _mm512_min_ps(k->hi, _mm512_max_ps(k->lo, v)); /* the second operand is the result when either is NaN */
     if (kind == OUT_F32)
         _mm512_mask_storeu_ps(t->out_f32 + at, out, v);
+    else if (out == 0xffff)
+        _mm_storeu_si128((__m128i *)(void *)(t->out_q + at), quantized(k, v));
     else
         _mm_mask_storeu_epi8(t->out_q + at, out, quantized(k, v));
 }
