@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "audio/windows.h"
 #include "tools/media/media.h"
@@ -98,7 +99,8 @@ hone_status labeller_file(labeller *l, const char *path, double hop, window_fn f
     s = hone__windows_create(l->window, step ? step : 1, &k.w);
     if (s == HONE_OK) {
         s = feed(&k, m, path);
-        if (s != HONE_OK) s = hone__at(s, "%s", path);
+        bool named = !strncmp(hone_error_message(), path, strlen(path)); /* the reader of the file does that itself */
+        if (s != HONE_OK && !named) s = hone__at(s, "%s", path);
     }
     hone__windows_destroy(k.w);
     hone__media_close(m);
