@@ -45,7 +45,7 @@ static hone_status infer_conv(hone__infer *x)
     hone__window w;
     bool known;
     HONE__TRY(hone__infer_arity(x, 2, 4));
-    HONE__TRY(hone__infer_equal_types(x, 0, 1));
+    for (int i = 1; i < x->input_count; i++) HONE__TRY(hone__infer_equal_types(x, 0, i));
     HONE__TRY(hone__infer_float(x, 0));
     x->out[0].dtype = x->in[0].dtype;
     HONE__TRY(hone__conv_infer(x, &w, &known));
@@ -53,7 +53,7 @@ static hone_status infer_conv(hone__infer *x)
     if (hone__has_input(x, 2) && k->rank > 0 && b->rank >= 0 &&
         (b->rank != 1 || !hone__dims_agree(b->dims[0], k->dims[0])))
         return hone__fail(HONE_E_SHAPE, "the bias does not have one value per output channel");
-    return HONE_OK;
+    return hone__infer_like_output(x, 3);
 }
 
 hone_status hone__conv_shape_make(const hone__node *n, const hone__tensor *x, const hone__tensor *w,
