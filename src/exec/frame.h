@@ -52,6 +52,7 @@ typedef struct hone__frame {
     uint8_t *slab;
     size_t slab_bytes, slab_room;
     hone__step_time *times;
+    int *outputs; /* slots of the graph's outputs */
 } hone__frame;
 
 hone_status hone__frame_create(hone__session *session, hone__graph *graph, hone__frame *parent, hone__frame **out);
@@ -66,6 +67,8 @@ hone_status hone__frame_subgraph(hone__run *r, hone__graph *graph, const hone__t
                                  const hone__tensor **out, size_t out_count);
 /* At least `bytes` of scratch in the session, shared by all frames' leaf steps. */
 hone_status hone__session_scratch(hone__session *session, size_t bytes);
+/* Memory of a buffer that grows from `old` to `want` bytes: all of a session's together stay below options.max_memory. */
+hone_status hone__session_take(hone__session *session, size_t old, size_t want, const char *what);
 int hone__session_threads(const hone__session *session);
 
 struct hone__session {
@@ -75,7 +78,7 @@ struct hone__session {
     int threads;
     hone__frame *frame;
     void *scratch;
-    size_t scratch_bytes, memory;
+    size_t scratch_bytes, memory; /* memory: of all buffers */
 };
 
 #endif

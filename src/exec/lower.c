@@ -100,6 +100,13 @@ static hone_status lower_node(hone__frame *f, hone__node *n)
     return HONE_OK;
 }
 
+static bool makes_something(const hone__node *n)
+{
+    for (int i = 0; i < n->output_count; i++)
+        if (n->outputs[i]) return true;
+    return false;
+}
+
 static hone_status lower_graph(hone__frame *f)
 {
     hone__graph *g = f->graph;
@@ -111,12 +118,14 @@ static hone_status lower_graph(hone__frame *f)
         f->times = hone__arena_zalloc(&f->arena, (c.nodes + 1) * sizeof *f->times);
         if (!f->times) return hone__out_of_memory(c.nodes);
     }
-    if (!f->slots || !f->steps || !f->captures) return hone__out_of_memory(c.values * sizeof *f->slots);
+    f->outputs = hone__arena_zalloc(&f->arena, (g->output_count + 1) * sizeof *f->outputs);
+    if (!f->outputs || !f->slots || !f->steps || !f->captures) return hone__out_of_memory(c.values * sizeof *f->slots);
     for (hone__value *v = g->values; v; v = v->next)
         set_slot(v, add_slot(f, v, v->input_index >= 0 ? HONE__SLOT_INPUT : HONE__SLOT_PLANNED));
-    for (hone__node *n = g->first; n; n = n->next) HONE__TRY(lower_node(f, n));
+    for (hone__node *n = g->first; n; n = n->next)
+        if (makes_something(n)) HONE__TRY(lower_node(f, n));
     for (size_t i = 0; i < g->output_count; i++) /* a branch may hand out an outer value as it is */
-        if (g->outputs[i]->graph != g) capture(f, g->outputs[i]);
+        f->outputs[i] = find_slot(f, g->outputs[i]);
     return HONE_OK;
 }
 

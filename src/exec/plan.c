@@ -167,6 +167,15 @@ static void touch_captures(hone__frame *f, const hone__step *st, int step)
     }
 }
 
+/* Whether another input lies in the same bytes: an operator that is not element-wise in it would read what it wrote. */
+static bool read_elsewhere(const hone__frame *f, const hone__step *st, int k, int root)
+{
+    if (st->op->flags & HONE__OP_INPLACE1) return false;
+    for (int i = 0; i < st->node->input_count; i++)
+        if (i != k && st->in[i] >= 0 && root_of(f, st->in[i]) == root) return true;
+    return false;
+}
+
 static void alias_outputs(hone__frame *f)
 {
     for (int i = 0; i < f->step_count; i++) {
@@ -188,6 +197,7 @@ static void share_in_place(hone__frame *f, int step)
         hone__slot *in = &f->slots[root];
         if (in->kind != HONE__SLOT_PLANNED || in->last != step || in->t.bytes != out->t.bytes || out->root != st->out[0])
             continue;
+        if (read_elsewhere(f, st, k, root)) continue;
         out->root = root;
         if (out->last > in->last) in->last = out->last;
         return;
@@ -205,9 +215,7 @@ static void find_lives(hone__frame *f)
             if (st->in[k] >= 0) touch(f, st->in[k], i);
         touch_captures(f, st, i);
     }
-    for (size_t i = 0; i < f->graph->output_count; i++)
-        for (int k = 0; k < f->slot_count; k++)
-            if (f->slots[k].value == f->graph->outputs[i]) touch(f, k, f->step_count);
+    for (size_t i = 0; i < f->graph->output_count; i++) touch(f, f->outputs[i], f->step_count);
     for (int i = 0; i < f->step_count; i++) share_in_place(f, i);
 }
 
@@ -256,14 +264,15 @@ static hone_status lay_out(hone__frame *f)
     }
     hone__free(list);
     HONE__TRY(st);
-    size_t limit = f->session->options.max_memory;
-    if (limit && end > limit)
-        return hone__fail(HONE_E_LIMIT, "activations need %zu bytes, the limit is %zu", end, limit);
     if (end > f->slab_room) {
+        HONE__TRY(hone__session_take(f->session, f->slab_room, end, "the activations"));
         hone__aligned_free(f->slab);
-        f->slab_room = 0;
-        if (!(f->slab = hone__aligned_malloc(end))) return hone__out_of_memory(end);
         f->slab_room = end;
+        if (!(f->slab = hone__aligned_malloc(end))) {
+            f->slab_room = 0;
+            f->session->memory -= end;
+            return hone__out_of_memory(end);
+        }
     }
     f->slab_bytes = end;
     return HONE_OK;
@@ -278,7 +287,8 @@ hone_status hone__frame_plan(hone__frame *f)
     for (int i = 0; i < f->slot_count; i++) {
         hone__slot *s = &f->slots[i];
         const hone__slot *root = &f->slots[root_of(f, i)];
-        if (s->kind == HONE__SLOT_PLANNED && root->kind == HONE__SLOT_PLANNED) s->t.data = f->slab + root->offset;
+        if (s->kind == HONE__SLOT_PLANNED && root->kind == HONE__SLOT_PLANNED)
+            s->t.data = f->slab ? f->slab + root->offset : NULL;
         else if (s->kind == HONE__SLOT_PLANNED) s->t.data = root->t.data; /* an alias: set again at each run */
     }
     f->planned = true;
@@ -288,14 +298,19 @@ hone_status hone__frame_plan(hone__frame *f)
 static hone_status grow_own(hone__frame *f, hone__slot *s)
 {
     if (s->t.bytes > s->own_bytes || !s->own) {
-        size_t limit = f->session->options.max_memory;
-        if (limit && s->t.bytes > limit)
-            return hone__fail(HONE_E_LIMIT, "'%s' needs %zu bytes, the limit is %zu", s->value->name, s->t.bytes, limit);
         size_t want = s->t.bytes + s->t.bytes / 4 + 64;
+        hone_status st = hone__session_take(f->session, s->own_bytes, want, s->value->name);
+        if (st != HONE_OK) { /* without spare room, then */
+            want = s->t.bytes ? s->t.bytes : 1;
+            HONE__TRY(hone__session_take(f->session, s->own_bytes, want, s->value->name));
+        }
         hone__free(s->own);
-        s->own_bytes = 0;
-        if (!(s->own = hone__malloc(want))) return hone__out_of_memory(want);
         s->own_bytes = want;
+        if (!(s->own = hone__malloc(want))) {
+            s->own_bytes = 0;
+            f->session->memory -= want;
+            return hone__out_of_memory(want);
+        }
     }
     s->t.data = s->own;
     return HONE_OK;

@@ -90,18 +90,12 @@ static hone_status run_steps(hone__frame *f)
     return HONE_OK;
 }
 
-static const hone__tensor *output_of(const hone__frame *f, size_t index)
-{
-    const hone__value *v = f->graph->outputs[index];
-    for (int i = 0; i < f->slot_count; i++)
-        if (f->slots[i].value == v) return &f->slots[i].t;
-    return NULL;
-}
-
 hone_status hone__frame_run(hone__frame *f, const hone__tensor *const *inputs, size_t input_count,
                             const hone__tensor **outputs, size_t output_count)
 {
     bool stale = !f->planned;
+    const atomic_bool *cancel = f->session->options.cancel; /* the body of a loop may have no steps */
+    if (cancel && atomic_load_explicit(cancel, memory_order_relaxed)) return hone__fail(HONE_E_CANCELLED, "cancelled");
     if (input_count != f->graph->input_count)
         return hone__fail(HONE_E_ARGUMENT, "%zu inputs given, expected %zu", input_count, f->graph->input_count);
     for (int i = 0; i < f->slot_count; i++) {
@@ -116,7 +110,7 @@ hone_status hone__frame_run(hone__frame *f, const hone__tensor *const *inputs, s
     if (stale) HONE__TRY(hone__frame_plan(f));
     hone__arena_rewind(&f->run_arena);
     HONE__TRY(run_steps(f));
-    for (size_t i = 0; i < output_count && i < f->graph->output_count; i++) outputs[i] = output_of(f, i);
+    for (size_t i = 0; i < output_count && i < f->graph->output_count; i++) outputs[i] = &f->slots[f->outputs[i]].t;
     return HONE_OK;
 }
 
@@ -129,17 +123,27 @@ hone_status hone__frame_subgraph(hone__run *r, hone__graph *graph, const hone__t
     return hone__fail(HONE_E_INTERNAL, "a subgraph was not lowered");
 }
 
+hone_status hone__session_take(hone__session *s, size_t old, size_t want, const char *what)
+{
+    size_t others = s->memory - old, limit = s->options.max_memory;
+    if (limit && (others > limit || want > limit - others))
+        return hone__fail(HONE_E_LIMIT, "'%.200s' needs %zu bytes beside %zu in use, the limit is %zu", what, want, others,
+                          limit);
+    s->memory = others + want;
+    return HONE_OK;
+}
+
 hone_status hone__session_scratch(hone__session *s, size_t bytes)
 {
     if (bytes <= s->scratch_bytes) return HONE_OK;
-    if (s->options.max_memory && bytes > s->options.max_memory)
-        return hone__fail(HONE_E_LIMIT, "scratch of %zu bytes is over the limit of %zu", bytes, s->options.max_memory);
+    HONE__TRY(hone__session_take(s, s->scratch_bytes, bytes, "scratch"));
     hone__aligned_free(s->scratch);
-    s->scratch_bytes = 0;
-    s->scratch = hone__aligned_malloc(bytes);
-    if (!s->scratch) return hone__out_of_memory(bytes);
     s->scratch_bytes = bytes;
-    return HONE_OK;
+    s->scratch = hone__aligned_malloc(bytes);
+    if (s->scratch) return HONE_OK;
+    s->scratch_bytes = 0;
+    s->memory -= bytes;
+    return hone__out_of_memory(bytes);
 }
 
 int hone__session_threads(const hone__session *s) { return s->threads; }
@@ -211,12 +215,4 @@ size_t hone__session_times(const hone__session *s, const hone__step_time **out)
     return s->frame->times ? (size_t)s->frame->step_count : 0;
 }
 
-static size_t frame_memory(const hone__frame *f)
-{
-    size_t bytes = f->slab_room;
-    for (int i = 0; i < f->slot_count; i++) bytes += f->slots[i].own_bytes;
-    for (const hone__frame *c = f->children; c; c = c->next_child) bytes += frame_memory(c);
-    return bytes;
-}
-
-size_t hone__session_memory(const hone__session *s) { return frame_memory(s->frame) + s->scratch_bytes; }
+size_t hone__session_memory(const hone__session *s) { return s->memory; }

@@ -66,6 +66,8 @@ static hone_status copy_attr(hone__arena *arena, const hone__attr *from, hone__a
     return ok ? HONE_OK : hone__out_of_memory(from->count);
 }
 
+enum { ATTRS_MAX = 256 }; /* they are searched one by one */
+
 hone_status hone__node_set_attr(hone__node *n, const hone__attr *attr)
 {
     hone__arena *arena = &n->graph->model->arena;
@@ -76,6 +78,8 @@ hone_status hone__node_set_attr(hone__node *n, const hone__attr *attr)
             n->attrs[i] = copy;
             return HONE_OK;
         }
+    if (n->attr_count == ATTRS_MAX)
+        return hone__fail(HONE_E_LIMIT, "a node with more than %d attributes", ATTRS_MAX);
     /* lists grow by four: most nodes have few attributes and never change them */
     if (n->attr_count % 4 == 0) {
         size_t bytes = ((size_t)n->attr_count + 4) * sizeof copy;

@@ -100,6 +100,12 @@ typedef struct hone__opset {
     int64_t version;
 } hone__opset;
 
+/* Finds entries of a list by their text: open addressing over list positions. */
+typedef struct hone__index {
+    uint32_t *slots; /* position + 1; 0: empty */
+    size_t size;
+} hone__index;
+
 struct hone__model {
     hone__arena arena;
     hone__graph *graph;
@@ -108,6 +114,7 @@ struct hone__model {
     size_t opset_count, opset_capacity;
     hone__entry *metadata;
     size_t metadata_count, metadata_capacity;
+    hone__index metadata_index, symbol_index, opset_index;
     const char *producer, *producer_version, *doc;
     const char **symbols; /* hone__symbol_* */
     size_t symbol_count, symbol_capacity;
@@ -176,6 +183,8 @@ hone_status hone__node_set_float(hone__node *node, const char *name, float v);
 hone_status hone__node_set_string(hone__node *node, const char *name, const char *v);
 void hone__node_drop_attr(hone__node *node, const char *name);
 
+/* Moves nodes so that each stands behind those whose values it, or a subgraph of it, reads. HONE_E_FORMAT: a circle. */
+hone_status hone__graph_sort(hone__graph *graph);
 /* Removes nodes whose outputs nobody reads and constants without uses. */
 void hone__graph_sweep(hone__graph *graph);
 /* Gives every unnamed value and node a name, and makes names unique across the model. */

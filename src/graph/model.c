@@ -6,6 +6,41 @@
 #define GROW(m, list)                                                                                                  \
     hone__grow(&(m)->list##s, &(m)->list##_capacity, (m)->list##_count, sizeof *(m)->list##s)
 
+/* Lists whose elements begin with their text. */
+static const char *text_at(const void *list, size_t size, size_t i)
+{
+    return *(const char *const *)((const char *)list + i * size);
+}
+
+static uint32_t *index_slot(const hone__index *x, const void *list, size_t size, const char *text)
+{
+    uint64_t h = 0xcbf29ce484222325u;
+    for (const char *s = text; *s; s++) h = (h ^ (unsigned char)*s) * 0x100000001b3u;
+    size_t i = (h ^ h >> 29) & (x->size - 1);
+    while (x->slots[i] && strcmp(text_at(list, size, x->slots[i] - 1), text)) i = (i + 1) & (x->size - 1);
+    return &x->slots[i];
+}
+
+/* Where text stands in the list of `count`; `count` itself: nowhere. */
+static size_t index_find(const hone__index *x, const void *list, size_t size, size_t count, const char *text)
+{
+    uint32_t at = x->size ? *index_slot(x, list, size, text) : 0;
+    return at ? at - 1 : count;
+}
+
+/* Room for one entry more, before it is put into the list. */
+static hone_status index_reserve(hone__index *x, const void *list, size_t size, size_t count)
+{
+    if (2 * count < x->size) return HONE_OK;
+    if (count > UINT32_MAX / 4) return hone__fail(HONE_E_LIMIT, "more than %zu names", count);
+    hone__index bigger = {.size = x->size ? 2 * x->size : 16};
+    if (!(bigger.slots = hone__calloc(bigger.size, sizeof *bigger.slots))) return hone__out_of_memory(bigger.size);
+    for (size_t i = 0; i < count; i++) *index_slot(&bigger, list, size, text_at(list, size, i)) = (uint32_t)i + 1;
+    hone__free(x->slots);
+    *x = bigger;
+    return HONE_OK;
+}
+
 hone_status hone__model_new(hone__model **out)
 {
     *out = NULL;
@@ -48,6 +83,9 @@ void hone__model_destroy(hone__model *m)
     hone__free(m->opsets);
     hone__free(m->metadata);
     hone__free(m->symbols);
+    hone__free(m->metadata_index.slots);
+    hone__free(m->symbol_index.slots);
+    hone__free(m->opset_index.slots);
     hone__arena_free(&m->arena);
     hone__free(m);
 }
@@ -56,59 +94,63 @@ hone_status hone__model_set_metadata(hone__model *m, const char *key, const char
 {
     const char *copy = hone__arena_strndup(&m->arena, text, strlen(text));
     if (!copy) return hone__out_of_memory(strlen(text));
-    for (size_t i = 0; i < m->metadata_count; i++)
-        if (!strcmp(m->metadata[i].key, key)) {
-            m->metadata[i].text = copy;
-            return HONE_OK;
-        }
+    size_t at = index_find(&m->metadata_index, m->metadata, sizeof *m->metadata, m->metadata_count, key);
+    if (at < m->metadata_count) {
+        m->metadata[at].text = copy;
+        return HONE_OK;
+    }
+    HONE__TRY(index_reserve(&m->metadata_index, m->metadata, sizeof *m->metadata, m->metadata_count));
     HONE__TRY(hone__grow(&m->metadata, &m->metadata_capacity, m->metadata_count, sizeof *m->metadata));
     const char *k = hone__arena_strndup(&m->arena, key, strlen(key));
     if (!k) return hone__out_of_memory(strlen(key));
+    *index_slot(&m->metadata_index, m->metadata, sizeof *m->metadata, k) = (uint32_t)m->metadata_count + 1;
     m->metadata[m->metadata_count++] = (hone__entry){k, copy};
     return HONE_OK;
 }
 
 const char *hone__model_metadata(const hone__model *m, const char *key)
 {
-    for (size_t i = 0; i < m->metadata_count; i++)
-        if (!strcmp(m->metadata[i].key, key)) return m->metadata[i].text;
-    return NULL;
+    size_t at = index_find(&m->metadata_index, m->metadata, sizeof *m->metadata, m->metadata_count, key);
+    return at < m->metadata_count ? m->metadata[at].text : NULL;
 }
 
 hone_status hone__model_set_opset(hone__model *m, const char *domain, int64_t version)
 {
-    for (size_t i = 0; i < m->opset_count; i++)
-        if (!strcmp(m->opsets[i].domain, domain)) {
-            m->opsets[i].version = version;
-            return HONE_OK;
-        }
+    size_t at = index_find(&m->opset_index, m->opsets, sizeof *m->opsets, m->opset_count, domain);
+    if (at < m->opset_count) {
+        m->opsets[at].version = version;
+        return HONE_OK;
+    }
+    HONE__TRY(index_reserve(&m->opset_index, m->opsets, sizeof *m->opsets, m->opset_count));
     HONE__TRY(GROW(m, opset));
     const char *d = hone__arena_strndup(&m->arena, domain, strlen(domain));
     if (!d) return hone__out_of_memory(strlen(domain));
+    *index_slot(&m->opset_index, m->opsets, sizeof *m->opsets, d) = (uint32_t)m->opset_count + 1;
     m->opsets[m->opset_count++] = (hone__opset){d, version};
     return HONE_OK;
 }
 
 int64_t hone__model_opset(const hone__model *m, const char *domain)
 {
-    for (size_t i = 0; i < m->opset_count; i++)
-        if (!strcmp(m->opsets[i].domain, domain)) return m->opsets[i].version;
-    return 0;
+    size_t at = index_find(&m->opset_index, m->opsets, sizeof *m->opsets, m->opset_count, domain);
+    return at < m->opset_count ? m->opsets[at].version : 0;
 }
 
 hone_status hone__symbol(hone__model *m, const char *name, int64_t *dim)
 {
     *dim = -1;
     if (!name[0]) return HONE_OK;
-    for (size_t i = 0; i < m->symbol_count; i++)
-        if (!strcmp(m->symbols[i], name)) {
-            *dim = -2 - (int64_t)i;
-            return HONE_OK;
-        }
+    size_t at = index_find(&m->symbol_index, m->symbols, sizeof *m->symbols, m->symbol_count, name);
+    if (at < m->symbol_count) {
+        *dim = -2 - (int64_t)at;
+        return HONE_OK;
+    }
+    HONE__TRY(index_reserve(&m->symbol_index, m->symbols, sizeof *m->symbols, m->symbol_count));
     HONE__TRY(GROW(m, symbol));
     const char *copy = hone__arena_strndup(&m->arena, name, strlen(name));
     if (!copy) return hone__out_of_memory(strlen(name));
     *dim = -2 - (int64_t)m->symbol_count;
+    *index_slot(&m->symbol_index, m->symbols, sizeof *m->symbols, copy) = (uint32_t)m->symbol_count + 1;
     m->symbols[m->symbol_count++] = copy;
     return HONE_OK;
 }

@@ -70,6 +70,8 @@ static hone_status open_side(hone__reader *r, const char *location, hone__blob *
     return s;
 }
 
+enum { SIDES_MAX = 4096 }; /* each is a mapping; they are searched one by one */
+
 hone_status hone__read_external(hone__reader *r, const char *location, uint64_t offset, uint64_t length,
                                 hone__blob **blob)
 {
@@ -78,6 +80,7 @@ hone_status hone__read_external(hone__reader *r, const char *location, uint64_t 
             *blob = r->sides[i].blob;
             goto found;
         }
+    if (r->side_count == SIDES_MAX) return hone__fail(HONE_E_LIMIT, "more than %d files of external data", SIDES_MAX);
     HONE__TRY(hone__grow(&r->sides, &r->side_capacity, r->side_count, sizeof *r->sides));
     HONE__TRY(open_side(r, location, blob));
     r->sides[r->side_count].location = location;

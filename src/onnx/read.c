@@ -53,6 +53,9 @@ static hone_status bind(scope *sc, hone__span key, hone__value *v)
     return HONE_OK;
 }
 
+/* What a formal input of a function is bound to where the call leaves it out. */
+static hone__value absent;
+
 static hone__value *find_here(const scope *sc, hone__span key) { return sc->size ? slot_of(sc, key)->value : NULL; }
 
 static hone__value *find(const scope *sc, hone__span key)
@@ -142,6 +145,7 @@ static hone_status read_value(hone__reader *r, hone__span s, scope *sc, bool inp
     if (!name.p) return hone__read_bad(r, whole.p, "an input or output without a name");
     hone__value *v = input ? find_here(sc, name) : find(sc, name);
     const char *text;
+    if (v == &absent) v = NULL;
     HONE__TRY(hone__read_text(r, name, &text));
     if (!v) {
         if (!input) return hone__fail(HONE_E_FORMAT, "output '%.200s' is not made by any node", text);
@@ -291,16 +295,24 @@ static bool domain_is(hone__span s, const char *domain)
     return hone__span_is(s, domain);
 }
 
+static hone_status not_made(bool output, const char *text)
+{
+    return hone__fail(HONE_E_FORMAT, "%s '%.200s' is not made by any node, input or initializer",
+                      output ? "output" : "input", text);
+}
+
 static hone_status resolve(hone__reader *r, hone__span name, scope *sc, bool output, hone__value **out)
 {
     *out = NULL;
     if (name.p == name.end) return HONE_OK; /* an absent optional one */
     *out = output ? find_here(sc, name) : find(sc, name);
-    if (*out) return HONE_OK;
-    const char *text;
-    HONE__TRY(hone__read_text(r, name, &text));
-    return hone__fail(HONE_E_FORMAT, "%s '%.200s' is not made by any node, input or initializer",
-                      output ? "output" : "input", text);
+    if (*out == &absent) *out = NULL;
+    else if (!*out) {
+        const char *text;
+        HONE__TRY(hone__read_text(r, name, &text));
+        return not_made(output, text);
+    }
+    return HONE_OK;
 }
 
 static hone_status scan_node(hone__reader *r, hone__span s, scope *sc, node_proto *p)
@@ -319,10 +331,10 @@ static hone_status scan_node(hone__reader *r, hone__span s, scope *sc, node_prot
             break;
         case 2:
             HONE__TRY(resolve(r, f.span, sc, true, &v));
-            if (v && (v->producer || v->constant || v->input_index >= 0))
+            /* scratch: the node that has claimed it */
+            if (v && (v->producer || v->constant || v->input_index >= 0 || v->scratch == p))
                 return hone__fail(HONE_E_FORMAT, "output '%.200s' is made twice", v->name);
-            for (size_t i = 0; v && i < p->out_count; i++)
-                if (p->outs[i] == v) return hone__fail(HONE_E_FORMAT, "output '%.200s' is made twice", v->name);
+            if (v) v->scratch = p;
             HONE__TRY(hone__grow(&p->outs, &p->out_room, p->out_count, sizeof v));
             p->outs[p->out_count++] = v;
             break;
@@ -333,6 +345,8 @@ static hone_status scan_node(hone__reader *r, hone__span s, scope *sc, node_prot
         default: break;
         }
     }
+    for (size_t i = 0; i < p->out_count; i++)
+        if (p->outs[i]) p->outs[i]->scratch = NULL;
     if (bad) return hone__read_bad(r, whole.p, "a node");
     return p->op.p && p->op.p < p->op.end ? HONE_OK : hone__read_bad(r, whole.p, "a node without an operator");
 }
@@ -390,39 +404,69 @@ static hone_status constant_node(hone__reader *r, hone__node *n)
 
 static hone_status inline_function(hone__reader *r, hone__span body, hone__node *call, const node_proto *p);
 
-static hone_status find_function(hone__reader *r, const node_proto *p, hone__span *out)
+static bool same_span(hone__span a, hone__span b)
 {
-    out->p = NULL;
+    size_t n = hone__span_size(a);
+    return n == hone__span_size(b) && (!n || !memcmp(a.p, b.p, n));
+}
+
+static uint64_t function_hash(hone__span domain, hone__span name, hone__span overload)
+{
+    return hash(domain) * 3 + hash(name) * 5 + hash(overload) * 7;
+}
+
+/* The slot of a function in r->table, or the empty one where it belongs. */
+static uint32_t *function_slot(const hone__reader *r, hone__span domain, hone__span name, hone__span overload)
+{
+    size_t i = function_hash(domain, name, overload) & (r->table_size - 1);
+    for (; r->table[i]; i = (i + 1) & (r->table_size - 1)) {
+        const hone__function *f = &r->functions[r->table[i] - 1];
+        if (same_span(f->name, name) && same_span(f->domain, domain) && same_span(f->overload, overload)) break;
+    }
+    return &r->table[i];
+}
+
+/* Reads the heads of all FunctionProtos, so that a node finds its function at once. The first of a name counts. */
+static hone_status index_functions(hone__reader *r)
+{
+    for (r->table_size = 16; r->table_size < 2 * r->function_count;) r->table_size *= 2;
+    if (!(r->table = hone__calloc(r->table_size, sizeof *r->table))) return hone__out_of_memory(r->table_size);
     for (size_t i = 0; i < r->function_count; i++) {
-        hone__span s = r->functions[i], name = {NULL, NULL}, domain = {NULL, NULL}, overload = {NULL, NULL};
+        hone__function *fn = &r->functions[i];
         hone__field f;
         bool bad = false;
-        while (hone__wire_next(&s, &f, &bad)) {
+        for (hone__span s = fn->body; hone__wire_next(&s, &f, &bad);) {
             if (f.type != 2) continue;
-            if (f.number == 1) name = f.span;
-            if (f.number == 10) domain = f.span;
-            if (f.number == 13) overload = f.span;
+            if (f.number == 1) fn->name = f.span;
+            if (f.number == 10) fn->domain = f.span;
+            if (f.number == 13) fn->overload = f.span;
         }
-        if (bad) return hone__read_bad(r, r->functions[i].p, "a function");
-        size_t n = hone__span_size(p->op), d = hone__span_size(p->domain), o = hone__span_size(p->overload);
-        if (hone__span_size(name) == n && !memcmp(name.p ? name.p : p->op.p, p->op.p, n) &&
-            hone__span_size(domain) == d && (!d || !memcmp(domain.p, p->domain.p, d)) &&
-            hone__span_size(overload) == o && (!o || !memcmp(overload.p, p->overload.p, o))) {
-            *out = r->functions[i];
-            return HONE_OK;
-        }
+        if (bad) return hone__read_bad(r, fn->body.p, "a function");
+        uint32_t *slot = function_slot(r, fn->domain, fn->name, fn->overload);
+        if (!*slot) *slot = (uint32_t)i + 1;
     }
     return HONE_OK;
 }
 
+static hone__span find_function(const hone__reader *r, const node_proto *p)
+{
+    uint32_t at = r->function_count ? *function_slot(r, p->domain, p->op, p->overload) : 0;
+    return at ? r->functions[at - 1].body : (hone__span){NULL, NULL};
+}
+
+enum { INLINE_BYTES = 4 << 20, INLINE_NODES = 1 << 15 };
+
 static hone_status make_node(hone__reader *r, hone__span s, scope *sc, const node_proto *p)
 {
     const char *op, *domain = "", *name = "";
-    hone__span body;
+    hone__span body = find_function(r, p);
     HONE__TRY(hone__read_text(r, p->op, &op));
     if (p->domain.p && !domain_is(p->domain, "")) HONE__TRY(hone__read_text(r, p->domain, &domain));
+    if (!strcmp(domain, "hone")) /* made by passes in memory only, trusted by operators */
+        return hone__fail(HONE_E_UNSUPPORTED, "operator '%.100s' of domain hone, which no file may hold", op);
     if (p->name.p) HONE__TRY(hone__read_text(r, p->name, &name));
-    HONE__TRY(find_function(r, p, &body));
+    if (sc->call && ++r->inlined_nodes > INLINE_NODES + r->file->size / 32)
+        return hone__fail(HONE_E_LIMIT, "calls of functions add more than %zu nodes", r->inlined_nodes - 1);
     if (++r->nodes > HONE__NODES_MAX) return hone__fail(HONE_E_LIMIT, "more than %d nodes", HONE__NODES_MAX);
     hone__node *n;
     if (body.p) { /* a node without outputs carries the attributes while the body is read */
@@ -490,15 +534,16 @@ static hone_status bind_formals(hone__reader *r, hone__span s, scope *sc, const 
         if (f.number == 4) {
             hone__value *v = in < p->in_count ? p->ins[in] : NULL;
             in++;
-            if (v) HONE__TRY(bind(sc, f.span, v));
+            HONE__TRY(bind(sc, f.span, v ? v : &absent));
         }
         if (f.number == 5) {
             hone__value *v = out < p->out_count ? p->outs[out] : NULL;
             out++;
-            if (v && find_here(sc, f.span)) {
-                if (!hone__node_new_with(sc->graph, NULL, "", "Identity", "", (hone__value *[]){find_here(sc, f.span)},
-                                         1, &v, 1))
-                    return HONE_E_MEMORY;
+            hone__value *given = find_here(sc, f.span);
+            if (v && given == &absent)
+                return hone__fail(HONE_E_FORMAT, "a function hands on an input that its call leaves out");
+            if (v && given) {
+                if (!hone__node_new_with(sc->graph, NULL, "", "Identity", "", &given, 1, &v, 1)) return HONE_E_MEMORY;
             } else if (v)
                 HONE__TRY(bind(sc, f.span, v));
         }
@@ -539,6 +584,10 @@ static hone_status inline_nodes(hone__reader *r, hone__span body, scope *sc)
 static hone_status inline_function(hone__reader *r, hone__span body, hone__node *call, const node_proto *p)
 {
     scope sc = {.graph = call->graph, .call = call};
+    /* calls of calls multiply: what they may add is bounded by the size of the file */
+    r->inlined_bytes += hone__span_size(body);
+    if (r->inlined_bytes > INLINE_BYTES + 16 * r->file->size)
+        return hone__fail(HONE_E_LIMIT, "calls of functions add more than %zu bytes of nodes", r->inlined_bytes);
     if (r->depth >= HONE__DEPTH_MAX)
         return hone__fail(HONE_E_LIMIT, "functions are nested deeper than %d", HONE__DEPTH_MAX);
     r->depth++;
@@ -586,6 +635,7 @@ static hone_status read_parts(hone__reader *r, hone__span g, scope *sc)
         if (f.number == 1 && f.type == 2) HONE__TRY(declare_outputs(r, f.span, sc));
     for (hone__span s = g; hone__wire_next(&s, &f, &bad);)
         if (f.number == 1 && f.type == 2) HONE__TRY(read_node(r, f.span, sc));
+    HONE__TRY(hone__graph_sort(sc->graph));
     for (hone__span s = g; hone__wire_next(&s, &f, &bad);) {
         hone__value *v;
         if (f.number != 12 || f.type != 2) continue;
@@ -661,7 +711,7 @@ static hone_status read_model(hone__reader *r, hone__span s)
         case 25:
             if (f.type != 2) break;
             HONE__TRY(hone__grow(&r->functions, &r->function_capacity, r->function_count, sizeof *r->functions));
-            r->functions[r->function_count++] = f.span;
+            r->functions[r->function_count++] = (hone__function){.body = f.span};
             break;
         default: break;
         }
@@ -676,6 +726,7 @@ static hone_status read_model(hone__reader *r, hone__span s)
     if (opset > HONE__OPSET_NEWEST)
         return hone__fail(HONE_E_UNSUPPORTED, "opset %lld is from the future; %d is the newest known", (long long)opset,
                           HONE__OPSET_NEWEST);
+    HONE__TRY(index_functions(r));
     HONE__TRY(read_graph(r, graph, NULL, NULL, m->graph));
     HONE__TRY(hone__graph_verify(m->graph));
     HONE__TRY(hone__onnx_upgrade(m->graph, opset ? opset : HONE__OPSET_NEWEST));
@@ -691,6 +742,7 @@ static hone_status read_blob(hone__blob *file, const char *path, const char *nam
     HONE__TRY(hone__model_new(&r.model));
     hone_status s = read_model(&r, (hone__span){file->data, file->data + file->size});
     hone__free(r.functions);
+    hone__free(r.table);
     for (size_t i = 0; i < r.side_count; i++) hone__blob_unref(r.sides[i].blob);
     hone__free(r.sides);
     if (s != HONE_OK) {

@@ -38,6 +38,7 @@ static hone_status binary(hone__builder *b, hone__node *n)
     if (!wanted || n->input_count != 2 || !n->inputs[0] || !n->inputs[1]) return HONE_OK;
     int ra = n->inputs[0]->shape.rank, rb = n->inputs[1]->shape.rank;
     if (ra < 0 || rb < 0) return hone__fail(HONE_E_UNSUPPORTED, "broadcasting at an axis of inputs of unknown rank");
+    if (at < -ra || at > ra) return hone__fail(HONE_E_SHAPE, "attribute axis is %lld", (long long)at);
     if (at < 0) at += ra;
     return add_axes(b, n, rb, ra - (int)at - rb);
 }

@@ -42,6 +42,15 @@ hone_status hone__infer_equal_types(const hone__infer *x, int a, int b)
     return HONE_OK;
 }
 
+hone_status hone__infer_like_output(const hone__infer *x, int input)
+{
+    const hone__shape *y = &x->out[0].shape, *s = &x->in[input < x->input_count ? input : 0].shape;
+    if (!hone__has_input(x, input) || s->rank < 0 || y->rank < 0) return HONE_OK;
+    bool same = s->rank == y->rank;
+    for (int i = 0; same && i < s->rank; i++) same = hone__dims_agree(s->dims[i], y->dims[i]);
+    return same ? HONE_OK : hone__fail(HONE_E_SHAPE, "what is added has another shape: equally named sizes differ");
+}
+
 hone_status hone__infer_float(const hone__infer *x, int input)
 {
     hone_dtype d = x->in[input].dtype;

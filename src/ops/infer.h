@@ -20,6 +20,8 @@ void hone__infer_set(hone__infer *x, int out, hone_dtype dtype, int rank, const 
 hone_status hone__infer_rank(const hone__infer *x, int input, int rank); /* known rank must be `rank` */
 /* Inputs must have equal element types (where known). */
 hone_status hone__infer_equal_types(const hone__infer *x, int a, int b);
+/* An input that is absent or of output 0's shape: what a fused node adds to its result is read without broadcasting. */
+hone_status hone__infer_like_output(const hone__infer *x, int input);
 hone_status hone__infer_float(const hone__infer *x, int input);
 /* NumPy broadcasting of two shapes into `out` (which may be one of them). */
 hone_status hone__broadcast(const hone__shape *a, const hone__shape *b, hone__shape *out);

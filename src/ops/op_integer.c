@@ -222,7 +222,8 @@ static hone_status infer_dynamic_conv(hone__infer *x)
     bool known;
     HONE__TRY(hone__infer_arity(x, 3, 5));
     x->out[0].dtype = HONE_F32;
-    return hone__conv_infer(x, &w, &known);
+    HONE__TRY(hone__conv_infer(x, &w, &known));
+    return hone__infer_like_output(x, 4);
 }
 
 static hone_status prepare_dynamic_conv(hone__prepare *p)
@@ -380,7 +381,7 @@ static hone_status infer_static_add(hone__infer *x)
 {
     HONE__TRY(hone__infer_arity(x, 8, 8));
     x->out[0] = (hone__type){x->in[7].dtype, x->in[0].shape};
-    return HONE_OK;
+    return hone__infer_like_output(x, 3);
 }
 
 enum { ADD_BLOCK = 2048 };

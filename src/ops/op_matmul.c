@@ -239,9 +239,14 @@ static hone_status infer_linear(hone__infer *x)
     HONE__TRY(hone__infer_arity(x, 2, 4));
     x->out[0] = x->in[0];
     int tb = hone__node_int(x->node, "trans_b", 0) != 0;
-    if (x->in[0].shape.rank > 0 && x->in[1].shape.rank == 2)
-        x->out[0].shape.dims[x->in[0].shape.rank - 1] = x->in[1].shape.dims[!tb];
-    return HONE_OK;
+    if (x->in[0].shape.rank > 0 && x->in[1].shape.rank == 2) {
+        int last = x->in[0].shape.rank - 1;
+        if (!hone__dims_agree(x->in[0].shape.dims[last], x->in[1].shape.dims[tb]))
+            return hone__fail(HONE_E_SHAPE, "rows of %lld times a matrix of %lld rows",
+                              (long long)x->in[0].shape.dims[last], (long long)x->in[1].shape.dims[tb]);
+        x->out[0].shape.dims[last] = x->in[1].shape.dims[!tb];
+    }
+    return hone__infer_like_output(x, 3);
 }
 
 static hone_status prepare_linear(hone__prepare *p)

@@ -102,9 +102,14 @@ static hone_status infer_dequant_linear(hone__infer *x)
 {
     HONE__TRY(hone__infer_arity(x, 3, 5));
     x->out[0] = x->in[0];
-    if (x->in[0].shape.rank > 0 && x->in[1].shape.rank == 2)
-        x->out[0].shape.dims[x->in[0].shape.rank - 1] = x->in[1].shape.dims[0];
-    return HONE_OK;
+    if (x->in[0].shape.rank > 0 && x->in[1].shape.rank == 2) {
+        int last = x->in[0].shape.rank - 1;
+        if (!hone__dims_agree(x->in[0].shape.dims[last], x->in[1].shape.dims[1]))
+            return hone__fail(HONE_E_SHAPE, "rows of %lld times a matrix of %lld rows",
+                              (long long)x->in[0].shape.dims[last], (long long)x->in[1].shape.dims[1]);
+        x->out[0].shape.dims[last] = x->in[1].shape.dims[0];
+    }
+    return hone__infer_like_output(x, 4);
 }
 
 static hone_status prepare_dequant_linear(hone__prepare *p)

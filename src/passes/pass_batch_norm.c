@@ -16,6 +16,9 @@ static double at(const hone__tensor *t, size_t c) { return ((const float *)t->da
 static bool read_batch_norm(const hone__node *n, affine *a)
 {
     const hone__tensor *p[4];
+    if (hone__node_int(n, "training_mode", 0)) return false; /* statistics of the batch itself */
+    for (int i = 1; i < n->output_count; i++)
+        if (n->outputs[i] && !hone__value_unused(n->outputs[i])) return false;
     for (int i = 0; i < 4; i++) {
         p[i] = hone__constant_input(n, i + 1);
         if (!p[i] || p[i]->dtype != HONE_F32 || p[i]->count != a->channels) return false;
@@ -66,6 +69,14 @@ static hone_status apply(hone__node *conv, const affine *a, bool transposed)
     return hone__node_set_input(conv, 1, weights);
 }
 
+/* Infinite factors would make NaN of weights that are zero. */
+static bool finite(const affine *a)
+{
+    for (size_t c = 0; c < a->channels; c++)
+        if (!isfinite(a->scale[c]) || !isfinite(a->shift[c])) return false;
+    return true;
+}
+
 static hone_status fold_into(hone__node *conv, int *changed)
 {
     bool transposed = hone__node_is(conv, "ConvTranspose");
@@ -81,7 +92,7 @@ static hone_status fold_into(hone__node *conv, int *changed)
     if (!room) return hone__out_of_memory(channels);
     hone_status s = HONE_OK;
     bool found = hone__node_is(n, "BatchNormalization") && n->inputs[0] == y ? read_batch_norm(n, &a) : read_constant_op(n, y, &a);
-    if (found) {
+    if (found && finite(&a)) {
         s = apply(conv, &a, transposed);
         if (s == HONE_OK) s = hone__value_replace_uses(n->outputs[0], y);
         if (s == HONE_OK) hone__node_remove(n);

@@ -52,7 +52,9 @@ static hone_status fold(hone__node *n, const hone__op *op, int *changed)
     size_t in_bytes = 0;
     for (int i = 0; i < n->input_count; i++) {
         in[i] = n->inputs[i] ? n->inputs[i]->constant : NULL;
-        if (in[i]) in_bytes += in[i]->bytes;
+        bool again = false; /* what is read twice is replaced once */
+        for (int k = 0; k < i; k++) again |= in[k] == in[i];
+        if (in[i] && !again) in_bytes += in[i]->bytes;
     }
     for (int i = 0; i < n->output_count; i++) {
         const hone__value *v = n->outputs[i];
@@ -65,8 +67,8 @@ static hone_status fold(hone__node *n, const hone__op *op, int *changed)
         if (bytes > in_bytes + GROWTH) return HONE_OK;
     }
     hone_status s = hone__node_eval(n, op, in, out, HONE__ELEMENT_LIMIT);
-    if (s == HONE_E_UNSUPPORTED) return HONE_OK; /* it will be reported if it is ever run */
-    HONE__TRY(hone__node_at(s, n));
+    if (s == HONE_E_MEMORY) return hone__node_at(s, n);
+    if (s != HONE_OK) return HONE_OK; /* it is told when, and if, the node is run */
     for (int i = 0; i < n->output_count; i++) {
         hone__value *v = n->outputs[i];
         if (v && s == HONE_OK) s = hone__value_set_constant(v, &out[i]);

@@ -38,7 +38,7 @@ static hone__node *quantized_by(const hone__value *v, hone__epilogue *ep)
         n = v->uses[0].node;
     }
     const hone__tensor *s = hone__constant_input(n, 1), *z = hone__constant_input(n, 2);
-    return hone__node_is(n, "QuantizeLinear") && s && z && s->count == 1 && s->dtype == HONE_F32 &&
+    return hone__node_is(n, "QuantizeLinear") && s && z && s->count == 1 && z->count == 1 && s->dtype == HONE_F32 &&
            (z->dtype == HONE_U8 || z->dtype == HONE_I8) ? n : NULL;
 }
 

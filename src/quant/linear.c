@@ -26,8 +26,8 @@ static float row_u4(const float *x, size_t n, uint8_t *codes, double *error, dou
     for (size_t i = 0; i < n; i++)
         if (fabsf(x[i]) > fabsf(top)) top = x[i];
     for (size_t i = 0; i < n; i++) *norm += (double)x[i] * x[i];
-    if (top == 0) {
-        for (size_t i = 0; i < n; i++) codes[i] = 8;
+    if (fabsf(top) < 1e-30f) { /* the scale itself would lose its digits */
+        for (size_t i = 0; i < n; i++) codes[i] = 8, *error += (double)x[i] * x[i];
         return 1;
     }
     for (int step = -8; step <= 8; step++) {

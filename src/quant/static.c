@@ -121,6 +121,14 @@ static hone_status insert_pair(points *p, point *at, hone__value **scale_out)
     return hone__node_set_input(q, 0, v);
 }
 
+/* A bias as int32 in steps of the product's scale; beyond int32 (weights of almost zero) it stays in float. */
+static bool bias_fits(const hone__tensor *b, float xs, const float *sw)
+{
+    for (size_t c = 0; c < b->count; c++)
+        if (!(fabs(((const float *)b->data)[c] / ((double)xs * sw[c])) < 2147483000.0)) return false;
+    return true;
+}
+
 static hone_status quantize_weights(hone__quant *q, hone__node *conv)
 {
     const hone__tensor *t = conv->inputs[1]->constant, *b = hone__constant_input(conv, 2);
@@ -139,7 +147,7 @@ static hone_status quantize_weights(hone__quant *q, hone__node *conv)
         sw[c] = hone__quant_row_s8((const float *)t->data + c * per, per, (int8_t *)hone__tensor_write(&codes) + c * per, &error, &norm);
     w.after = codes.bytes + scales.bytes;
     w.error = norm > 0 ? sqrt(error / norm) : 0;
-    if (b) {
+    if (b && bias_fits(b, xs, sw)) {
         HONE__TRY(hone__tensor_new(HONE_I32, 1, &channels, &bias));
         HONE__TRY(hone__tensor_new(HONE_F32, 1, &channels, &bias_scales));
         for (size_t c = 0; c < (size_t)channels; c++) {

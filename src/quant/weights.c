@@ -7,6 +7,7 @@
 
 /* Below these an int8 form saves nothing worth its overhead: a layer's own scales, quantising the activations. */
 enum { SMALL = 1024 };
+#define LEAST 1e-30f
 
 void hone__quant_tell(const hone__quant *q, const hone__weight *w)
 {
@@ -22,7 +23,7 @@ float hone__quant_row_s8(const float *x, size_t n, int8_t *codes, double *error,
 {
     float top = 0;
     for (size_t i = 0; i < n; i++) top = fabsf(x[i]) > top ? fabsf(x[i]) : top;
-    float scale = top > 0 ? top / 127 : 1;
+    float scale = top >= LEAST ? top / 127 : 1; /* below, the scale itself would lose its digits */
     for (size_t i = 0; i < n; i++) {
         float v = nearbyintf(x[i] / scale);
         v = v > 127 ? 127 : v < -127 ? -127 : v;
