@@ -1,10 +1,8 @@
 /* tile_f32_avx512vnni.c: fp32 tiles of up to 6 rows x 64 lanes, or 12 x 16, in AVX-512 registers. Weights are broadcast
  * from where they are stored, lanes are vectors. */
-#include <immintrin.h>
-
+#include "kernels/tile/tile_store_avx512.h"
 #include "kernels/tile/tile_tiers.h"
 
-#define INLINE static inline __attribute__((always_inline))
 enum { MAX_ROWS = 12 };
 
 /* Products of R rows and V vectors; the last vector is loaded under `last`. */
@@ -65,22 +63,31 @@ INLINE void store_plain(const hone__tile_f32_args *t, int rows, int vectors, con
     }
 }
 
-/* The same where some lanes are dropped. */
+/* The same where some lanes are dropped: what a vector writes behind its kept lanes belongs to the next one. */
 INLINE void store_kept(const hone__tile_f32_args *t, int rows, int vectors, const __m512 *acc)
 {
     float inf = __builtin_inff();
     __m512 lo = _mm512_set1_ps(t->clip ? t->lo : -inf), hi = _mm512_set1_ps(t->clip ? t->hi : inf);
+    __m512i closed[4];
+    __mmask16 out[4];
+    size_t offset[4], at = 0, total = (size_t)__builtin_popcountll(t->keep);
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) {
+        __mmask16 in = (__mmask16)(t->keep >> (16 * v));
+        unsigned count = (unsigned)__builtin_popcount(in);
+        closed[v] = closing(in);
+        out[v] = at + 16 <= total ? 0xffff : (__mmask16)((1u << count) - 1);
+        offset[v] = at;
+        at += count;
+    }
 #pragma GCC unroll 12
     for (int r = 0; r < rows; r++) {
-        float *out = t->out + (size_t)r * t->out_rs;
+        float *row = t->out + (size_t)r * t->out_rs;
         __m512 bias = _mm512_set1_ps(t->row_bias ? t->row_bias[r] : -0.0f);
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) {
-            __mmask16 in = (__mmask16)(t->keep >> (16 * v));
-            unsigned count = (unsigned)__builtin_popcount(in);
             __m512 x = _mm512_min_ps(hi, _mm512_max_ps(lo, _mm512_add_ps(acc[r * vectors + v], bias)));
-            _mm512_mask_storeu_ps(out, (__mmask16)((1u << count) - 1), _mm512_maskz_compress_ps(in, x));
-            out += count;
+            _mm512_mask_storeu_ps(row + offset[v], out[v], _mm512_permutexvar_ps(closed[v], x));
         }
     }
 }

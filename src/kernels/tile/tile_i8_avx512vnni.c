@@ -31,8 +31,7 @@ INLINE __m512i dot(__m512i acc, __m512i w, __m512i x, int a_unsigned)
     return a_unsigned ? _mm512_dpbusd_epi32(acc, w, x) : _mm512_dpbusd_epi32(acc, x, w);
 }
 
-INLINE void store_rows(const hone__tile_i8_args *t, enum output kind, int lane_terms, int rows, int vectors,
-                       const __m512i *acc)
+INLINE void store_rows(const hone__tile_i8_args *t, enum output kind, int rows, int vectors, const __m512i *acc)
 {
     sink k = sink_of(t);
     for (int r = 0; r < rows; r++) {
@@ -43,9 +42,38 @@ INLINE void store_rows(const hone__tile_i8_args *t, enum output kind, int lane_t
         for (int v = 0; v < vectors; v++) {
             __mmask16 in = (__mmask16)(t->keep >> (16 * v));
             unsigned count = (unsigned)__builtin_popcount(in);
-            store(t, &k, kind, lane_terms, _mm512_add_epi32(acc[r * vectors + v], add), (size_t)r, (size_t)v * 16, at,
-                  in, (__mmask16)((1u << count) - 1), scale, bias);
+            store(t, &k, kind, 1, _mm512_add_epi32(acc[r * vectors + v], add), (size_t)r, (size_t)v * 16, at, in,
+                  (__mmask16)((1u << count) - 1), scale, bias);
             at += count;
+        }
+    }
+}
+
+/* The same without lane terms. Lanes that are dropped are closed up, so what a whole vector writes behind its kept
+ * lanes belongs to the next vector of the row, which comes after; only near the row's end a mask is needed. */
+INLINE void store_plain(const hone__tile_i8_args *t, enum output kind, int rows, int vectors, const __m512i *acc)
+{
+    const sink k = sink_of(t);
+    __mmask16 in[4], out[4];
+    __m512i closed[4];
+    size_t offset[4], total = (size_t)__builtin_popcountll(t->keep), at = 0;
+    for (int v = 0; v < vectors; v++) {
+        in[v] = (__mmask16)(t->keep >> (16 * v));
+        size_t count = (size_t)__builtin_popcount(in[v]);
+        out[v] = at + 16 <= total ? 0xffff : (__mmask16)((1u << count) - 1);
+        closed[v] = closing(in[v]);
+        offset[v] = at;
+        at += count;
+    }
+    for (int r = 0; r < rows; r++) {
+        const __m512i add = _mm512_set1_epi32(t->row_add ? t->row_add[r] : 0);
+        const __m512 scale = _mm512_set1_ps(t->row_scale ? t->row_scale[r] : 1.0f);
+        const __m512 bias = _mm512_set1_ps(t->row_bias ? t->row_bias[r] : -0.0f);
+        size_t row = (size_t)r * t->out_rs;
+        for (int v = 0; v < vectors; v++) {
+            __m512i sum = _mm512_add_epi32(acc[r * vectors + v], add);
+            if (in[v] != 0xffff) sum = _mm512_permutexvar_epi32(closed[v], sum);
+            store(t, &k, kind, 0, sum, 0, 0, row + offset[v], 0xffff, out[v], scale, bias);
         }
     }
 }
@@ -54,15 +82,15 @@ static __attribute__((noinline)) void store_all(const hone__tile_i8_args *t, int
 {
     int lane_terms = t->row_mul || t->row_sum || t->lane_scale || t->lane_bias || t->residual;
     if (t->out_q && !lane_terms)
-        store_rows(t, OUT_Q, 0, rows, vectors, acc);
+        store_plain(t, OUT_Q, rows, vectors, acc);
     else if (t->out_f32 && !lane_terms)
-        store_rows(t, OUT_F32, 0, rows, vectors, acc);
+        store_plain(t, OUT_F32, rows, vectors, acc);
     else if (t->out_i32)
-        store_rows(t, OUT_I32, 1, rows, vectors, acc);
+        store_rows(t, OUT_I32, rows, vectors, acc);
     else if (t->out_f32)
-        store_rows(t, OUT_F32, 1, rows, vectors, acc);
+        store_rows(t, OUT_F32, rows, vectors, acc);
     else
-        store_rows(t, OUT_Q, 1, rows, vectors, acc);
+        store_rows(t, OUT_Q, rows, vectors, acc);
 }
 
 /* R rows x V vectors; U: a is the unsigned operand. */

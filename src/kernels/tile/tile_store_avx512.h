@@ -8,6 +8,22 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+/* For VPERMD: the lanes of `in` closed up. One index serves all rows of a tile: VPCOMPRESSD takes many times as long as
+ * VPERMD, so even the index does without it where the kept lanes are at most two runs. */
+INLINE __m512i closing(__mmask16 in)
+{
+    const __m512i each = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    unsigned m = in;
+    if (m == 0xffff || m == 0) return each;
+    unsigned skip = (unsigned)__builtin_ctz(m), run = (unsigned)__builtin_ctz(~(m >> skip)), rest = m >> skip >> run;
+    __m512i at = _mm512_add_epi32(each, _mm512_set1_epi32((int)skip));
+    if (!rest) return at;
+    unsigned gap = (unsigned)__builtin_ctz(rest), second = (unsigned)__builtin_ctz(~(rest >> gap));
+    if (rest >> gap >> second) return _mm512_maskz_compress_epi32(in, each);
+    __mmask16 behind = (__mmask16)(0xffffu << run);
+    return _mm512_mask_add_epi32(at, behind, at, _mm512_set1_epi32((int)gap));
+}
+
 enum output { OUT_I32, OUT_F32, OUT_Q };
 
 /* What a tile's stores need, with what is absent made harmless: + -0, * 1, clip to infinities. */
@@ -70,7 +86,9 @@ INLINE void store(const hone__tile_i8_args *t, const sink *k, enum output kind, 
     if (lane_terms && t->residual) v = _mm512_add_ps(v, _mm512_maskz_loadu_ps(out, t->residual + at));
     if (kind != OUT_Q || k->clip_first)
         v = _mm512_min_ps(k->hi, _mm512_max_ps(k->lo, v)); /* the second operand is the result when either is NaN */
-    if (kind == OUT_F32)
+    if (kind == OUT_F32 && out == 0xffff)
+        _mm512_storeu_ps(t->out_f32 + at, v);
+    else if (kind == OUT_F32)
         _mm512_mask_storeu_ps(t->out_f32 + at, out, v);
     else if (out == 0xffff)
         _mm_storeu_si128((__m128i *)(void *)(t->out_q + at), quantized(k, v));
