@@ -167,8 +167,11 @@ static hone_status read_list(hone__reader *r, const hone__field *f, hone__attr *
     size_t size = f->number == 7 ? sizeof(float) : f->number == 8 ? sizeof(int64_t) : sizeof(hone__string);
     hone__span s = f->span;
     bool packed = f->type == 2 && f->number != 9;
+    if (a->count && !(f->number == 7 ? (void *)a->floats : f->number == 8 ? (void *)a->ints : (void *)a->strings))
+        return hone__read_bad(r, s.p, "an attribute with lists of several kinds");
     do {
         uint64_t v = f->value;
+        if (f->number == 9 && f->type != 2) return hone__read_bad(r, s.p, "a text of an attribute");
         if (packed) {
             if (s.p == s.end) break;
             if (f->number == 8 && !hone__wire_varint(&s, &v)) return hone__read_bad(r, s.p, "an attribute");

@@ -17,6 +17,8 @@ hone_status hone__node_infer(const hone__op *op, hone__infer *x)
     for (int i = 0; i < x->output_count; i++) {
         const hone__shape *shape = &x->out[i].shape;
         size_t n = 1;
+        if (i && x->out[0].dtype && !x->out[i].dtype && x->node->outputs[i] && !(op->flags & HONE__OP_SUBGRAPH))
+            return hone__node_at(hone__fail(HONE_E_SHAPE, "has no output %d", i), x->node);
         if (shape->rank > HONE_MAX_RANK)
             return hone__node_at(hone__fail(HONE_E_UNSUPPORTED, "output %d has rank %d, over the limit of %d", i,
                                             shape->rank, HONE_MAX_RANK), x->node);

@@ -42,7 +42,7 @@ static bool foldable(const hone__node *n, const hone__op *op)
     if (hone__node_is(n, "DequantizeLinear") || hone__node_is(n, "QuantizeLinear")) return false;
     for (int i = 0; i < n->input_count; i++)
         if (n->inputs[i] && !n->inputs[i]->constant) return false;
-    return true;
+    return n->output_count > 0 && n->outputs[0];
 }
 
 static hone_status fold(hone__node *n, const hone__op *op, int *changed)

@@ -2,6 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef HONE_LIBFUZZER /* the replay needs no mutations */
+#include "fuzz_onnx_mutate.h"
+#endif
+
 #include "exec/session.h"
 #include "onnx/onnx.h"
 #include "ops/eval.h"
