@@ -14,6 +14,7 @@ hone_status hone__attention_mask_make(const hone__attention *a, const hone__tens
     size_t step = 1;
     *m = (hone__attention_mask){.t = t, .keys = a->keys};
     if (!t) return HONE_OK;
+    if (t->dtype == HONE_STRING) return hone__fail(HONE_E_SHAPE, "a mask of strings");
     if (t->rank > 4) return hone__fail(HONE_E_SHAPE, "the mask has rank %d", t->rank);
     for (int i = t->rank - 1, k = 3; i >= 0; i--, k--) {
         size_t d = (size_t)t->dims[i];

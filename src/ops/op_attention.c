@@ -209,7 +209,7 @@ static hone_status run_attention(hone__run *r)
     if (r->out[0]->count || a.scores_out) hone__attention_run(&a, scratch + q->work_at, r->pool);
     return HONE_OK;
 }
-HONE__WIDENED(attention, prepare_attention, run_attention)
+HONE__WIDENED_BUT(attention, prepare_attention, run_attention, 1U << MASK | 1U << LENGTHS)
 const hone__op hone__op_attention = {"", "Attention", infer_attention, wide_prepare_attention, wide_run_attention, 0};
 
 /* RotaryEmbedding: x [batch, heads, rows, size] or [batch, rows, heads * size], cos and sin [rows of the cache, half]
@@ -266,6 +266,6 @@ static hone_status run_rotary(hone__run *r)
     }
     return HONE_OK;
 }
-HONE__WIDENED(rotary, NULL, run_rotary)
+HONE__WIDENED_BUT(rotary, NULL, run_rotary, 1U << 3)
 const hone__op hone__op_rotary_embedding = {
     "", "RotaryEmbedding", infer_rotary, wide_prepare_rotary, wide_run_rotary, HONE__OP_INPLACE};

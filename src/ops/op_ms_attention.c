@@ -226,6 +226,6 @@ static hone_status run_attention(hone__run *r)
     hone__attention_run(&a, scratch + q->work_at, r->pool);
     return HONE_OK;
 }
-HONE__WIDENED(ms_attention, prepare_attention, run_attention)
+HONE__WIDENED_BUT(ms_attention, prepare_attention, run_attention, 1U << MASK)
 const hone__op hone__op_ms_attention = {"com.microsoft",           "Attention",           infer_attention,
                                         wide_prepare_ms_attention, wide_run_ms_attention, 0};

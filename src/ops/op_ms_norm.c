@@ -134,6 +134,6 @@ static hone_status run_embed(hone__run *r)
                              NULL, r->pool);
     return HONE_OK;
 }
-HONE__WIDENED(embed, NULL, run_embed)
+HONE__WIDENED_BUT(embed, NULL, run_embed, 1U << 0 | 1U << 1 | 1U << 7 | 1U << 8)
 const hone__op hone__op_ms_embed_layer_normalization = {
     "com.microsoft", "EmbedLayerNormalization", infer_embed, wide_prepare_embed, wide_run_embed, 0};

@@ -66,7 +66,7 @@ static hone_status run_max_pool(hone__run *r)
     return hone__fail(HONE_E_UNSUPPORTED, "type %s%s", hone_dtype_name(r->in[0]->dtype),
                       indices ? " with indices" : "");
 }
-HONE__WIDENED(max_pool, prepare_pool, run_max_pool)
+HONE__WIDENED_BUT(max_pool, prepare_pool, run_max_pool, 1U)
 const hone__op hone__op_max_pool = {"", "MaxPool", infer_pool, wide_prepare_max_pool, wide_run_max_pool, 0};
 
 static hone_status run_average_pool(hone__run *r)

@@ -296,9 +296,9 @@ static hone_status run(hone__run *r)
     return HONE_OK;
 }
 
-HONE__WIDENED(lstm, prepare_lstm, run)
-HONE__WIDENED(gru, prepare_gru, run)
-HONE__WIDENED(rnn, prepare_rnn, run)
+HONE__WIDENED_BUT(lstm, prepare_lstm, run, 1U << 4)
+HONE__WIDENED_BUT(gru, prepare_gru, run, 1U << 4)
+HONE__WIDENED_BUT(rnn, prepare_rnn, run, 1U << 4)
 const hone__op hone__op_lstm = {"", "LSTM", infer_lstm, wide_prepare_lstm, wide_run_lstm, 0};
 const hone__op hone__op_gru = {"", "GRU", infer_gru, wide_prepare_gru, wide_run_gru, 0};
 const hone__op hone__op_rnn = {"", "RNN", infer_rnn, wide_prepare_rnn, wide_run_rnn, 0};

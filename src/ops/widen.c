@@ -63,8 +63,12 @@ static hone_status add_shadow(const hone__tensor *t, hone__tensor *shadow, size_
     return HONE_OK;
 }
 
-hone_status hone__widen_prepare(hone__prepare *p, hone_status (*inner)(hone__prepare *))
+hone_status hone__widen_prepare(hone__prepare *p, hone_status (*inner)(hone__prepare *), unsigned others)
 {
+    for (int i = 0; i < p->input_count; i++)
+        if (p->in[i] && !hone__dtype_is_float(p->in[i]->dtype) && (i >= 32 || !(others >> i & 1)))
+            return hone__fail(HONE_E_SHAPE, "input %d is %s, expected a floating-point type", i,
+                              hone_dtype_name(p->in[i]->dtype));
     if (!needed(p->in, p->input_count, p->out, p->output_count)) return inner ? inner(p) : HONE_OK;
     size_t count = (size_t)p->input_count + (size_t)p->output_count, bytes = 0;
     wide *w = hone__arena_zalloc(p->arena, sizeof *w + count * sizeof *w->shadow);
