@@ -428,6 +428,20 @@ static hone_status run_static_add(hone__run *r)
         j.scale[i] = (float)hone__tensor_f64(r->in[at], 0);
         j.zp[i] = (int32_t)hone__tensor_i64(r->in[at + 1], 0);
     }
+    const hone__act act = j.ep.act;
+    if (act == HONE__ACT_NONE || act == HONE__ACT_RELU || act == HONE__ACT_CLIP) {
+        hone__add_bytes_args a = {.x = {r->in[0]->data, r->in[3]->data},
+                                  .y = hone__out_data(r, 0),
+                                  .lo = act == HONE__ACT_NONE ? -INFINITY : act == HONE__ACT_CLIP ? j.ep.a : 0,
+                                  .hi = act == HONE__ACT_CLIP ? j.ep.b : INFINITY};
+        for (int i = 0; i < 3; i++) {
+            a.is_signed[i] = (i < 2 ? r->in[3 * i] : r->out[0])->dtype == HONE_I8;
+            a.scale[i] = j.scale[i];
+            a.zp[i] = j.zp[i];
+        }
+        hone__add_bytes(&a, r->out[0]->count, r->pool);
+        return HONE_OK;
+    }
     hone__pool_run(r->pool, r->out[0]->count, 2 * ADD_BLOCK, add_piece, &j);
     return HONE_OK;
 }

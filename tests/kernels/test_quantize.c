@@ -73,6 +73,37 @@ static void minmax(void **state)
     assert_true(scale == 1 && zp == 0);
 }
 
+static void sums(void **state)
+{
+    (void)state;
+    for (int round = 0; round < 300; round++) {
+        size_t n = round < 66 ? (size_t)round : pick(0, round % 50 ? 1500 : 100000);
+        guarded x[2] = {guarded_new(n), guarded_new(n)}, y = guarded_new(n);
+        hone__add_bytes_args a = {.x = {x[0].data, x[1].data}, .y = y.data, .lo = -INFINITY, .hi = INFINITY};
+        for (int i = 0; i < 3; i++) {
+            a.is_signed[i] = (int)pick(0, 1);
+            a.zp[i] = (int32_t)pick(0, 255) - (a.is_signed[i] ? 128 : 0);
+            a.scale[i] = uniform(0.001f, 0.2f);
+        }
+        if (pick(0, 1)) a.lo = 0;
+        if (pick(0, 2) == 0) a.hi = 6;
+        if (round % 11 == 0) a.scale[pick(0, 2)] = round % 2 ? NAN : INFINITY;
+        fill_bytes(x[0].data, n), fill_bytes(x[1].data, n);
+        hone__add_bytes(&a, n, two_threads);
+        for (size_t i = 0; i < n; i++) {
+            float v[2];
+            for (int k = 0; k < 2; k++)
+                v[k] = (float)((a.is_signed[k] ? (int8_t)a.x[k][i] : a.x[k][i]) - a.zp[k]) * a.scale[k];
+            float sum = v[0] + v[1];
+            sum = sum < a.lo ? a.lo : sum;
+            sum = sum > a.hi ? a.hi : sum;
+            int32_t got = a.is_signed[2] ? (int8_t)a.y[i] : a.y[i], lo = a.is_signed[2] ? -128 : 0;
+            assert_int_equal(got, defined(sum, a.scale[2], a.zp[2], lo, lo + 255));
+        }
+        guarded_free(&x[0]), guarded_free(&x[1]), guarded_free(&y);
+    }
+}
+
 static void rows(void **state)
 {
     (void)state;
@@ -178,8 +209,8 @@ static void bfloats(void **state)
 static int tests(void)
 {
     const struct CMUnitTest list[] = {
-        cmocka_unit_test(to_bytes), cmocka_unit_test(minmax),  cmocka_unit_test(rows),
-        cmocka_unit_test(halves),   cmocka_unit_test(bfloats),
+        cmocka_unit_test(to_bytes), cmocka_unit_test(minmax), cmocka_unit_test(sums),
+        cmocka_unit_test(rows),     cmocka_unit_test(halves), cmocka_unit_test(bfloats),
     };
     return cmocka_run_group_tests(list, NULL, NULL);
 }

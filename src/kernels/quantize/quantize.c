@@ -76,6 +76,24 @@ void hone__quantize_s8(const float *x, size_t n, float scale, int32_t zp, int8_t
     hone__pool_run(pool, n, PIECE, to_bytes, &j);
 }
 
+struct add_job {
+    const hone__quantize_table *t;
+    const hone__add_bytes_args *args;
+};
+
+static void add_piece(void *ctx, size_t begin, size_t end, int thread)
+{
+    struct add_job *j = ctx;
+    (void)thread;
+    j->t->add_bytes(j->args, begin, end - begin);
+}
+
+void hone__add_bytes(const hone__add_bytes_args *args, size_t n, hone__pool *pool)
+{
+    struct add_job j = {hone__quantize_table_of(hone__cpu_tier()), args};
+    hone__pool_run(pool, n, PIECE, add_piece, &j);
+}
+
 static void from_bytes(void *ctx, size_t begin, size_t end, int thread)
 {
     struct job *j = ctx;

@@ -19,6 +19,19 @@ void hone__dequantize_u8(const uint8_t *x, size_t n, float scale, int32_t zp, fl
 void hone__dequantize_s8(const int8_t *x, size_t n, float scale, int32_t zp, float *y, hone__pool *pool);
 void hone__dequantize_i32(const int32_t *x, size_t n, float scale, int32_t zp, float *y, hone__pool *pool);
 
+/* y = saturate(round_half_even(v / scale[2]) + zp[2]) with v = clip((x[0] - zp[0]) * scale[0] + (x[1] - zp[1]) *
+ * scale[1]) to [lo, hi] (infinities: not at all), every step in fp32. n bytes each; NaN gives zp[2]. */
+typedef struct hone__add_bytes_args {
+    const uint8_t *x[2];
+    uint8_t *y;
+    int is_signed[3];
+    float scale[3];
+    int32_t zp[3]; /* in the range of their type */
+    float lo, hi;
+} hone__add_bytes_args;
+
+void hone__add_bytes(const hone__add_bytes_args *args, size_t n, hone__pool *pool);
+
 /* DynamicQuantizeLinear's scale and zero point from minmax: lo = min(lo, 0), hi = max(hi, 0), scale = (hi - lo) / 255,
  * zp = saturate(round_half_even(-lo / scale)); scale is 1 and zp 0 where hi == lo. */
 void hone__dynamic_params_u8(float lo, float hi, float *scale, int32_t *zp);

@@ -79,3 +79,20 @@ int32_t hone__scaled_avx2(const float *x, size_t n, float inv, int8_t *q)
     s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1));
     return _mm_cvtsi128_si32(s) + hone__scaled_scalar(x + i, n - i, inv, q + i);
 }
+
+void hone__add_bytes_avx2(const hone__add_bytes_args *a, size_t from, size_t n)
+{
+    enum { BLOCK = 512 };
+    float v[2][BLOCK];
+    int32_t low = a->is_signed[2] ? -128 : 0;
+    vf lo = set1(a->lo), hi = set1(a->hi);
+    for (size_t at = from; at < from + n; at += BLOCK) {
+        size_t count = from + n - at < BLOCK ? from + n - at : BLOCK;
+        for (int k = 0; k < 2; k++)
+            hone__from_bytes_avx2(a->x[k] + at, a->is_signed[k], count, a->scale[k], a->zp[k], v[k]);
+        for (size_t i = 0; i < count; i += W) /* MIN and MAX give their second operand when either is NaN */
+            store_n(v[0] + i, min2(hi, max2(lo, add(load_n(v[0] + i, count - i), load_n(v[1] + i, count - i)))),
+                    count - i);
+        hone__to_bytes_avx2(v[0], count, a->scale[2], a->zp[2], low, low + 255, a->y + at);
+    }
+}

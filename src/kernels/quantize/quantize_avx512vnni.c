@@ -61,3 +61,31 @@ int32_t hone__scaled_avx512vnni(const float *x, size_t n, float inv, int8_t *q)
     }
     return _mm512_reduce_add_epi32(sum);
 }
+
+INLINE vf from_bytes(const uint8_t *x, vm in, int is_signed, __m512i zp, vf scale)
+{
+    __m128i b = _mm_maskz_loadu_epi8(in, x);
+    __m512i v = is_signed ? _mm512_cvtepi8_epi32(b) : _mm512_cvtepu8_epi32(b);
+    return mul(_mm512_cvtepi32_ps(_mm512_sub_epi32(v, zp)), scale);
+}
+
+void hone__add_bytes_avx512vnni(const hone__add_bytes_args *a, size_t from, size_t n)
+{
+    float low = (float)((a->is_signed[2] ? -128 : 0) - a->zp[2]);
+    const vf lo = set1(a->lo), hi = set1(a->hi), least = set1(low), most = set1(low + 255);
+    const vf scale[3] = {set1(a->scale[0]), set1(a->scale[1]), set1(a->scale[2])};
+    const __m512i zp[3] = {_mm512_set1_epi32(a->zp[0]), _mm512_set1_epi32(a->zp[1]), _mm512_set1_epi32(a->zp[2])};
+    for (size_t at = from; at < from + n; at += W) {
+        vm in = first_lanes(from + n - at);
+        vf v = add(from_bytes(a->x[0] + at, in, a->is_signed[0], zp[0], scale[0]),
+                   from_bytes(a->x[1] + at, in, a->is_signed[1], zp[1], scale[1]));
+        /* the second operand is the result when either is NaN; a NaN converts to 0x80000000, whose low byte is 0 */
+        v = quot(min2(hi, max2(lo, v)), scale[2]);
+        v = min2(most, max2(least, v));
+        __m128i b = _mm512_cvtepi32_epi8(_mm512_add_epi32(_mm512_cvtps_epi32(v), zp[2]));
+        if (in == 0xffff)
+            _mm_storeu_si128((__m128i *)(void *)(a->y + at), b);
+        else
+            _mm_mask_storeu_epi8(a->y + at, in, b);
+    }
+}

@@ -51,12 +51,29 @@ int32_t hone__scaled_scalar(const float *x, size_t n, float inv, int8_t *q)
     return sum;
 }
 
+void hone__add_bytes_scalar(const hone__add_bytes_args *a, size_t from, size_t n)
+{
+    int32_t lo = a->is_signed[2] ? -128 : 0;
+    for (size_t i = from; i < from + n; i++) {
+        float v = 0;
+        for (int k = 0; k < 2; k++) {
+            int32_t x = a->is_signed[k] ? (int8_t)a->x[k][i] : a->x[k][i];
+            float f = (float)(x - a->zp[k]) * a->scale[k];
+            v = k ? v + f : f;
+        }
+        v = v < a->lo ? a->lo : v;
+        v = v > a->hi ? a->hi : v;
+        hone__to_bytes_scalar(&v, 1, a->scale[2], a->zp[2], lo, lo + 255, a->y + i);
+    }
+}
+
 static const hone__quantize_table scalar = {
     .minmax = hone__minmax_scalar,
     .to_bytes = hone__to_bytes_scalar,
     .from_bytes = hone__from_bytes_scalar,
     .magnitude = hone__magnitude_scalar,
     .scaled = hone__scaled_scalar,
+    .add_bytes = hone__add_bytes_scalar,
 };
 
 static hone__quantize_table tables[HONE__TIERS];
