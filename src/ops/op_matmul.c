@@ -143,7 +143,7 @@ const hone__op hone__op_matmul = {"", "MatMul", infer_matmul, prepare_matmul, ru
 static hone_status infer_gemm(hone__infer *x)
 {
     HONE__TRY(hone__infer_arity(x, 2, 3));
-    HONE__TRY(hone__infer_equal_types(x, 0, 1));
+    for (int i = 1; i < x->input_count; i++) HONE__TRY(hone__infer_equal_types(x, 0, i));
     HONE__TRY(hone__infer_rank(x, 0, 2));
     HONE__TRY(hone__infer_rank(x, 1, 2));
     x->out[0].dtype = x->in[0].dtype;
