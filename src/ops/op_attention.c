@@ -198,8 +198,8 @@ static hone_status run_attention(hone__run *r)
     }
     a.q.data = r->in[Q]->data, a.k.data = r->in[K]->data, a.v.data = r->in[V]->data;
     if (q->gather) {
-        float *k = r->output_count > 1 && r->out[1] ? hone__out_data(r, 1) : (float *)(void *)(scratch + q->k_at);
-        float *v = r->output_count > 2 && r->out[2] ? hone__out_data(r, 2) : (float *)(void *)(scratch + q->v_at);
+        float *k = r->output_count > 1 && r->out[1] ? hone__out_data(r, 1) : (float *)(scratch + q->k_at);
+        float *v = r->output_count > 2 && r->out[2] ? hone__out_data(r, 2) : (float *)(scratch + q->v_at);
         join(&q->s, q->s.past ? r->in[PAST_K] : NULL, r->in[K], a.size, k);
         join(&q->s, q->s.past ? r->in[PAST_V] : NULL, r->in[V], a.v_size, v);
         a.k.data = k, a.v.data = v;

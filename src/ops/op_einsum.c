@@ -272,7 +272,7 @@ static void run_product(const hone__run *r, const plan *q)
     uint8_t *scratch = r->scratch;
     const float *a = moved(r, 0, p->perm_a, p->move_a, scratch),
                 *b = moved(r, 1, p->perm_b, p->move_b, scratch + q->b_at);
-    float *c = p->move_out ? (float *)(void *)(scratch + q->c_at) : hone__out_data(r, 0);
+    float *c = p->move_out ? (float *)(scratch + q->c_at) : hone__out_data(r, 0);
     hone__gemm_f32_args g = q->g;
     for (size_t i = 0; i < p->batch; i++) {
         g.a = a + i * p->m * p->k;

@@ -190,7 +190,7 @@ static hone_status run_attention(hone__run *r)
     const plan *q = r->state;
     hone__attention a = q->a;
     uint8_t *scratch = r->scratch;
-    float *qkv = (float *)(void *)scratch, *joined = (float *)(void *)(scratch + q->joined_at);
+    float *qkv = (float *)scratch, *joined = (float *)(scratch + q->joined_at);
     hone__gemm_f32_args g = q->g;
     hone__tensor mask;
     if (!r->out[0]->count) return HONE_OK;

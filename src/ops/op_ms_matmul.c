@@ -160,8 +160,8 @@ static hone__gemm_i8_args product_args(hone__run *r, const layout *l, int32_t *a
     const hone__tensor *a = r->in[l->a], *bs = r->in[l->b_scale], *bz = input(r->in, r->input_count, l->b_zero),
                        *z = input(r->in, r->input_count, l->a_zero);
     uint8_t *scratch = r->scratch, *quantized = scratch + s->quantized_at;
-    int32_t *zeros = (int32_t *)(void *)scratch;
-    float *scales = (float *)(void *)(scratch + s->scales_at);
+    int32_t *zeros = (int32_t *)scratch;
+    float *scales = (float *)(scratch + s->scales_at);
     hone__gemm_i8_args g = s->g;
     g.a = a->data;
     g.b = r->in[l->b]->data;
@@ -249,7 +249,7 @@ static hone_status run_qgemm(hone__run *r)
     const hone__tensor *c = input(r->in, r->input_count, 6), *ys = input(r->in, r->input_count, 7),
                        *yz = input(r->in, r->input_count, 8);
     hone__tensor *y = r->out[0];
-    int32_t az, *acc = (int32_t *)(void *)((uint8_t *)r->scratch + s->acc_at);
+    int32_t az, *acc = (int32_t *)((uint8_t *)r->scratch + s->acc_at);
     float as, alpha = hone__node_float(r->node, "alpha", 1);
     size_t n = s->g.n;
     if (!y->count) return HONE_OK;

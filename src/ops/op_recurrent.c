@@ -290,7 +290,7 @@ static hone_status run(hone__run *r)
     job j = {.p = p, .r = r};
     float **parts[] = {&j.xw, &j.bias, &j.hr_bias, &j.hr, &j.rh, &j.h, &j.c, &j.next_h, &j.next_c};
     const size_t offsets[] = {p->xw, p->bias, p->hr_bias, p->hr, p->rh, p->h, p->c, p->next_h, p->next_c};
-    for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) *parts[i] = (float *)(void *)(base + offsets[i]);
+    for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) *parts[i] = (float *)(base + offsets[i]);
     j.gemm = base + p->gemm;
     for (j.d = 0; j.d < p->s.directions; j.d++) run_direction(&j, lengths);
     return HONE_OK;

@@ -109,7 +109,7 @@ hone_status hone__widen_run(hone__run *r, hone_status (*inner)(hone__run *))
     for (int i = 0; i < r->input_count; i++) {
         if (!narrow(r->in[i])) continue;
         w->shadow[i].data = at;
-        hone__to_f32(r->in[i]->dtype, r->in[i]->data, r->in[i]->count, (float *)(void *)at);
+        hone__to_f32(r->in[i]->dtype, r->in[i]->data, r->in[i]->count, (float *)at);
         at += w->shadow[i].bytes / ALIGN * ALIGN + ALIGN;
     }
     for (int i = 0; i < r->output_count; i++) {
