@@ -33,7 +33,7 @@ static hone_status read_term(const char *text, size_t length, int dots, term *t,
         int count = 1, first = letter(text[i]);
         if (text[i] == ' ') continue;
         if (first < 0) {
-            if (length - i < 3 || memcmp(text + i, "...", 3) || *has_dots)
+            if (length - i < 3 || memcmp(text + i, "...", 3) != 0 || *has_dots)
                 return hone__fail(HONE_E_SHAPE, "equation holds '%c' where no label can be", text[i]);
             *has_dots = true;
             count = dots;
