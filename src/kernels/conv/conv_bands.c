@@ -4,6 +4,7 @@
 #include <string.h>
 
 enum { SHORT_BAND = 256, LONG_BAND = 1024 /* lanes */, MIN_ITEMS = 4, MIN_WORK = 1 << 18, MIN_ROW_CHUNK = 12 };
+enum { SECOND_LANES = 32 /* of pack_second_i8 */ };
 enum { SPILL = 16 /* positions behind a channel that vectors may write and read */ };
 
 static size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
@@ -123,17 +124,19 @@ static void fill_groups(uint8_t *to, uint32_t four, size_t n)
     for (size_t i = 0; i < n; i++) memcpy(to + i * 4, &four, 4);
 }
 
-/* One local row of every group of four channels; `from`: n bytes per channel, NULL = padding only. Vectors write beyond
+/* One local row of every group of four channels; `from`: n bytes per channel (second: 2 n - 1, every other one of which
+ * counts), NULL = padding only. Vectors write beyond
  * the row; what lies there is written later, or is the spill behind a channel. */
 static void row_i8(const hone__conv_bands *b, const hone__tile_table *tile, const uint8_t *from, size_t from_rs,
-                   size_t left, size_t n, uint8_t flip, uint32_t four, uint8_t *row)
+                   int second, size_t left, size_t n, uint8_t flip, uint32_t four, uint8_t *row)
 {
     static const size_t no_tap = 0;
     size_t width = b->p->ext[2], group_rs = b->channel * 4, groups = ceil_div(b->p->group_in, 4);
     for (size_t g = 0; left && g < groups; g++) fill_groups(row + g * group_rs, four, left);
-    for (size_t at = 0; at < n; at += tile->i8_nr) {
-        size_t lanes = n - at < tile->i8_nr ? n - at : tile->i8_nr;
-        hone__tile_pack_args pack = {from + at,
+    size_t nr = second ? SECOND_LANES : tile->i8_nr;
+    for (size_t at = 0; at < n; at += nr) {
+        size_t lanes = n - at < nr ? n - at : nr;
+        hone__tile_pack_args pack = {from + (second ? 2 * at : at),
                                      from_rs,
                                      &no_tap,
                                      b->p->group_in,
@@ -143,7 +146,10 @@ static void row_i8(const hone__conv_bands *b, const hone__tile_table *tile, cons
                                      flip,
                                      row + (left + at) * 4,
                                      group_rs};
-        tile->pack_i8(&pack);
+        if (second)
+            tile->pack_second_i8(&pack);
+        else
+            tile->pack_i8(&pack);
     }
     for (size_t g = 0; left + n < width && g < groups; g++)
         fill_groups(row + g * group_rs + (left + n) * 4, four, width - left - n);
@@ -161,14 +167,18 @@ void hone__conv_bands_copy_i8(const hone__conv_bands *b, const hone__conv_band *
         for (size_t r = 0; r < rows_used(b, band); r++) { /* ascending, see row_i8 */
             uint8_t *row = to + (i * b->plane + r * width) * 4;
             if (r < s.top || r >= s.bottom) {
-                row_i8(b, tile, NULL, 0, 0, 0, flip, four, row);
+                row_i8(b, tile, NULL, 0, 0, 0, 0, flip, four, row);
                 continue;
             }
             const uint8_t *from = x + s.at + (r - s.top) * p->in[2] * p->stride[1];
+            if (step == 2 && tile->pack_second_i8) {
+                row_i8(b, tile, from, p->in_size, 1, s.left, n, flip, four, row);
+                continue;
+            }
             if (step == 2) tile->second_u8(from, p->in_size, p->group_in, n, rows, width);
             for (size_t c = 0; step > 2 && c < p->group_in; c++)
                 for (size_t k = 0; k < n; k++) rows[c * width + k] = from[c * p->in_size + k * step];
-            row_i8(b, tile, step > 1 ? rows : from, step > 1 ? width : p->in_size, s.left, n, flip, four, row);
+            row_i8(b, tile, step > 1 ? rows : from, step > 1 ? width : p->in_size, 0, s.left, n, flip, four, row);
         }
     }
 }

@@ -97,3 +97,10 @@ int hone__depthwise_fits(const hone__depthwise_table *t, const hone__conv_plan *
            p->kernel[0] == 1 && p->pad[0] == 0 && p->kernel[2] <= HONE__DEPTHWISE_MAX_WIDTH &&
            p->taps <= HONE__DEPTHWISE_MAX_TAPS;
 }
+
+size_t hone__depthwise_grain(const hone__conv_plan *p)
+{
+    enum { ENOUGH = 65536 /* multiply-adds: a microsecond or two */ };
+    size_t pieces = p->out_c * p->out_size * p->taps / ENOUGH;
+    return pieces > 1 ? (p->out_c + pieces - 1) / pieces : p->out_c;
+}

@@ -43,6 +43,9 @@ const hone__depthwise_table *hone__depthwise_table_of(hone__tier tier);
 struct hone__conv_plan;
 int hone__depthwise_fits(const hone__depthwise_table *t, const struct hone__conv_plan *p, hone__depthwise_shape *out);
 
+/* Planes per piece of the loop: even pieces that are worth a thread. */
+size_t hone__depthwise_grain(const struct hone__conv_plan *p);
+
 /* After hone__depthwise_fits: what is worth computing once for all planes. */
 void hone__depthwise_prepare(hone__depthwise_shape *s);
 

@@ -162,9 +162,6 @@ static void depthwise_planes(void *ctx, size_t begin, size_t end, int thread)
     }
 }
 
-/* Planes per piece of the loop. */
-static size_t planes_grain(const hone__conv_plan *p) { return 32768 / (p->out_size * p->taps + 1) + 1; }
-
 void hone__conv_f32(const hone__conv_shape *s, const float *x, const float *w, const hone__epilogue *ep, float *y,
                     void *scratch, hone__pool *pool)
 {
@@ -189,7 +186,7 @@ void hone__conv_f32(const hone__conv_shape *s, const float *x, const float *w, c
         j.y = y + n * j.p.out_c * j.p.out_size;
         if (ep && ep->residual) j.ep.residual = ep->residual + n * j.p.out_c * j.p.out_size;
         if (j.p.depthwise) {
-            hone__pool_run(pool, j.p.out_c, planes_grain(&j.p), depthwise_planes, &j);
+            hone__pool_run(pool, j.p.out_c, hone__depthwise_grain(&j.p), depthwise_planes, &j);
             continue;
         }
         if (banded) {

@@ -325,9 +325,6 @@ static void depthwise_planes(void *ctx, size_t begin, size_t end, int thread)
     }
 }
 
-/* Planes per piece of the loop. */
-static size_t planes_grain(const hone__conv_plan *p) { return 32768 / (p->out_size * p->taps + 1) + 1; }
-
 void hone__conv_i8(const hone__conv_shape *s, const hone__conv_i8_args *args, void *scratch, hone__pool *pool)
 {
     struct job j = {.tile = hone__tile(), .p = plan(s), .q = *args, .w = args->w, .fill = (uint8_t)args->x_zp};
@@ -356,7 +353,7 @@ void hone__conv_i8(const hone__conv_shape *s, const hone__conv_i8_args *args, vo
         j.x = (const uint8_t *)args->x + n * j.p.in_c * j.p.in_size;
         j.y = n * j.p.out_c * j.p.out_size;
         if (j.p.depthwise) {
-            hone__pool_run(pool, j.p.out_c, planes_grain(&j.p), depthwise_planes, &j);
+            hone__pool_run(pool, j.p.out_c, hone__depthwise_grain(&j.p), depthwise_planes, &j);
             continue;
         }
         j.source = j.p.direct ? j.x : j.copy;

@@ -93,6 +93,8 @@ typedef struct hone__tile_table {
     void (*i8)(const hone__tile_i8_args *t);
     void (*i8_image)(const hone__tile_i8_args *t);
     void (*pack_i8)(const hone__tile_pack_args *p);
+    /* The same from every second byte: src[rows_at(...) + 2 i], at most 32 lanes. NULL: not on this tier. */
+    void (*pack_second_i8)(const hone__tile_pack_args *p);
     /* to[r * to_rs + i] = from[r * from_rs + 2 i] for i < n; nothing beyond a row's 2 (n - 1) is read */
     void (*second_u8)(const uint8_t *from, size_t from_rs, size_t rows, size_t n, uint8_t *to, size_t to_rs);
     /* rows of `width`: left zeros, from[r * from_rs + i * step] for i < n, zeros; step 1 or 2. Up to 15 elements behind

@@ -237,11 +237,13 @@ INLINE void interleave(const __m512i *row, size_t vectors, uint8_t *to)
     if (vectors > 3) _mm512_storeu_si512(to + 192, _mm512_unpackhi_epi16(hi01, hi23));
 }
 
-void hone__tile_pack_i8_avx512vnni(const hone__tile_pack_args *p)
+INLINE void pack(const hone__tile_pack_args *p, int step)
 {
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     const __m512i flip = _mm512_set1_epi8((char)p->flip);
     __mmask64 lanes = p->lanes >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << p->lanes) - 1;
+    size_t bytes = p->lanes * 2 - 1;
+    __mmask64 both = bytes >= 64 ? ~(__mmask64)0 : ((__mmask64)1 << bytes) - 1; /* step 2: at most 32 lanes */
     size_t k = p->channels * p->taps, vectors = p->width / 16, tap = 0;
     const uint8_t *base = p->src;
     uint8_t *to = p->panel;
@@ -254,13 +256,17 @@ void hone__tile_pack_i8_avx512vnni(const hone__tile_pack_args *p)
                 row[j] = _mm512_setzero_si512();
                 continue;
             }
-            row[j] = _mm512_maskz_loadu_epi8(lanes, base + p->tap[tap]);
+            row[j] = _mm512_maskz_loadu_epi8(step == 1 ? lanes : both, base + p->tap[tap]);
+            if (step == 2) row[j] = _mm512_zextsi256_si512(_mm512_cvtepi16_epi8(row[j]));
             row[j] = _mm512_permutexvar_epi32(order, _mm512_maskz_mov_epi8(lanes, _mm512_xor_si512(row[j], flip)));
             if (++tap == p->taps) tap = 0, base += p->src_rs;
         }
         interleave(row, vectors, to);
     }
 }
+
+void hone__tile_pack_i8_avx512vnni(const hone__tile_pack_args *p) { pack(p, 1); }
+void hone__tile_pack_second_i8_avx512vnni(const hone__tile_pack_args *p) { pack(p, 2); }
 
 void hone__tile_sums_i8_avx512vnni(const uint8_t *a, size_t a_rs, size_t rows, size_t k, int is_signed, int32_t *sums)
 {

@@ -30,6 +30,7 @@ void hone__tile_i8_image_avxvnni(const hone__tile_i8_args *t);
 void hone__tile_f32_avx512vnni(const hone__tile_f32_args *t);
 void hone__tile_i8_avx512vnni(const hone__tile_i8_args *t);
 void hone__tile_pack_i8_avx512vnni(const hone__tile_pack_args *p);
+void hone__tile_pack_second_i8_avx512vnni(const hone__tile_pack_args *p);
 void hone__tile_i8_image_avx512vnni(const hone__tile_i8_args *t);
 void hone__tile_second_u8_avx512vnni(const uint8_t *from, size_t from_rs, size_t rows, size_t n, uint8_t *to,
                                      size_t to_rs);
