@@ -10,7 +10,7 @@ extern "C" {
 
 typedef struct hone_model hone_model;
 
-/* Opens an .onnx file (IR 3 to 13, opset 7 and newer). Weights stay in the file's mapping. Errors: HONE_E_IO,
+/* Opens an .onnx file (IR 3 to 14). Weights stay in the file's mapping. Errors: HONE_E_IO,
  * HONE_E_FORMAT, HONE_E_UNSUPPORTED; the message names the file and the place. */
 hone_status hone_model_open(const char *path, hone_model **out);
 void hone_model_destroy(hone_model *model); /* NULL is fine */
