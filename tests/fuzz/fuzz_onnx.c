@@ -1,6 +1,8 @@
 /* fuzz_onnx.c: bytes as an .onnx file: read, infer, optimise, and, where inputs are small, run under a memory limit. */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 
 #ifdef HONE_LIBFUZZER /* the replay needs no mutations */
 #include "fuzz_onnx_mutate.h"
@@ -14,10 +16,25 @@
 
 enum { INPUTS = 8, ELEMENTS = 4096, LIMIT = 1 << 20 };
 
+/* A model may ask for a loop without end: every run is cancelled after a while. */
+static atomic_bool cancel;
+static void on_timer(int number)
+{
+    (void)number;
+    cancel = true;
+}
+
+static void set_timer(long microseconds)
+{
+    cancel = false;
+    signal(SIGVTALRM, on_timer);
+    setitimer(ITIMER_VIRTUAL, &(struct itimerval){.it_value.tv_usec = microseconds}, NULL);
+}
+
 static void run(const hone__model *m)
 {
     static char zeros[ELEMENTS * 16];
-    hone__session_options o = {.threads = 1, .max_memory = LIMIT};
+    hone__session_options o = {.threads = 1, .max_memory = LIMIT, .cancel = &cancel};
     hone__session *s;
     hone__tensor in[INPUTS];
     const hone__tensor *list[INPUTS], *out[INPUTS];
@@ -34,7 +51,9 @@ static void run(const hone__model *m)
         list[i] = &in[i];
     }
     if (hone__session_create(m, &o, &s) != HONE_OK) return;
+    set_timer(300000);
     hone__session_run(s, list, g->input_count, out, g->output_count);
+    set_timer(0);
     hone__session_destroy(s);
 }
 
