@@ -70,6 +70,7 @@ hone_status open_model(const char *path, hone_model **out);
 
 /* Prints text with everything that JSON or a terminal cannot take escaped. */
 void print_json_string(const char *text);
+char *utf8_copy(const char *text); /* what is no UTF-8 as U+FFFD; free() it; NULL: out of memory */
 void print_clean(const char *text);
 
 #define HONE_VERB(name, about) int cmd_##name(int argc, char **argv);

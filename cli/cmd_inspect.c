@@ -83,7 +83,7 @@ static void weight_line(void *ctx, const char *name, const hone_tensor *t)
 
 static void print_tallies(tallies *t, const char *title, bool bytes)
 {
-    qsort(t->items, t->count, sizeof *t->items, by_count);
+    if (t->count) qsort(t->items, t->count, sizeof *t->items, by_count);
     printf("%s\n", title);
     for (size_t i = 0; i < t->count; i++) {
         printf("  %6zu  ", t->items[i].count);

@@ -36,12 +36,13 @@ static void on_change(void *ctx, const hone_weight_change *c)
     t->before += c->bytes_before;
     t->after += c->bytes_after;
     if (c->error > t->worst) t->worst = c->error;
-    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:f}", "name", c->name, "operator", c->op, "from", c->from, "to",
+    char *name = utf8_copy(c->name);
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:f}", "name", name ? name : "", "operator", c->op, "from", c->from, "to",
                           c->to, "bytes_before", (json_int_t)c->bytes_before, "bytes_after", (json_int_t)c->bytes_after,
                           "relative_error", c->error);
-    if (!o) return; /* a name that is not UTF-8: it still counts above */
-    if (kept) json_object_set_new(o, "reason", json_string(c->reason));
-    json_array_append_new(t->weights, o);
+    free(name);
+    if (kept && o) json_object_set_new(o, "reason", json_string(c->reason));
+    if (o) json_array_append_new(t->weights, o);
     if (!common.verbose) return;
     fprintf(stderr, "%-40.40s %8s -> %-8s %10zu -> %10zu bytes  error %.2e  %s\n", c->name, c->from, c->to,
             c->bytes_before, c->bytes_after, c->error, c->reason);
@@ -56,14 +57,18 @@ static size_t file_bytes(const char *path)
 static json_t *make_report(const char *source, const settings *o, const hone__import_report *r,
                            const hone_model_facts *before, const hone_model_facts *after, const tally *t)
 {
-    return json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:{s:I, s:I, s:I}, s:f, s:O}",
-                     "source", source, "output", o->out, "precision", precision_names[o->precision], "import", "format", r->format,
+    char *from = utf8_copy(source), *to = utf8_copy(o->out);
+    json_t *report = json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:{s:I, s:I, s:I}, s:f, s:O}",
+                     "source", from ? from : "", "output", to ? to : "", "precision", precision_names[o->precision], "import", "format", r->format,
                      "keras_version", r->keras_version, "file_bytes", (json_int_t)file_bytes(source), "kept_bytes",
                      (json_int_t)r->kept_bytes, "optimizer_bytes_dropped", (json_int_t)r->optimizer_bytes,
                      "other_bytes_dropped", (json_int_t)r->other_bytes, "before", "nodes", (json_int_t)before->nodes,
                      "weight_bytes", (json_int_t)before->weight_bytes, "after", "nodes", (json_int_t)after->nodes,
                      "weight_bytes", (json_int_t)after->weight_bytes, "file_bytes", (json_int_t)file_bytes(o->out),
                      "worst_relative_error", t->worst, "weights", t->weights);
+    free(from);
+    free(to);
+    return report;
 }
 
 static hone_status write_report(const char *path, json_t *report)

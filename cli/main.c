@@ -1,6 +1,7 @@
 /* main.c: finds the verb. */
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -60,15 +61,42 @@ hone_status open_model(const char *path, hone_model **out)
     return s == HONE_OK ? hone__api_wrap(graph, out) : s;
 }
 
+/* Bytes of the UTF-8 character at p; 0: none is there (cut off, overlong, a surrogate, beyond U+10FFFF). */
+static size_t utf8_length(const unsigned char *p)
+{
+    size_t n = *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : *p >= 0xe0 && *p < 0xf0 ? 3 : *p >= 0xf0 && *p < 0xf5 ? 4 : 0;
+    for (size_t i = 1; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80) return 0;
+    if (n == 3 && ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f))) return 0;
+    if (n == 4 && ((*p == 0xf0 && p[1] < 0x90) || (*p == 0xf4 && p[1] > 0x8f))) return 0;
+    return n;
+}
+
 void print_json_string(const char *text)
 {
     putchar('"');
-    for (const unsigned char *p = (const unsigned char *)text; *p; p++) {
-        if (*p == '"' || *p == '\\') printf("\\%c", *p);
+    for (const unsigned char *p = (const unsigned char *)text; *p;) {
+        size_t n = utf8_length(p);
+        if (!n) fputs("\\ufffd", stdout);
+        else if (*p == '"' || *p == '\\') printf("\\%c", *p);
         else if (*p < 0x20) printf("\\u%04x", *p);
-        else putchar(*p);
+        else fwrite(p, 1, n, stdout);
+        p += n ? n : 1;
     }
     putchar('"');
+}
+
+char *utf8_copy(const char *text)
+{
+    char *copy = malloc(3 * strlen(text) + 1), *at = copy;
+    for (const unsigned char *p = (const unsigned char *)text; copy && *p;) {
+        size_t n = utf8_length(p);
+        memcpy(at, n ? (const char *)p : "\xef\xbf\xbd", n ? n : 3);
+        at += n ? n : 3;
+        p += n ? n : 1;
+    }
+    if (copy) *at = 0;
+    return copy;
 }
 
 void print_clean(const char *text)

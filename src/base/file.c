@@ -128,11 +128,27 @@ void hone__output_remove_pending(void)
     }
 }
 
+/* A device or a pipe is written to, not replaced. */
+static hone_status open_special(const char *path, hone__output *o)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    o->path = hone__strndup(path, strlen(path));
+    o->file = fd >= 0 && o->path ? fdopen(fd, "wb") : NULL;
+    if (o->file) return HONE_OK;
+    hone_status s = fd < 0 ? hone__fail(HONE_E_IO, "%s: cannot open: %s", path, strerror(errno)) : hone__out_of_memory(1);
+    if (fd >= 0) close(fd);
+    hone__output_abandon(o);
+    return s;
+}
+
 hone_status hone__output_open(const char *path, hone__output *o)
 {
     *o = (hone__output){0};
     struct stat st;
-    if (!stat(path, &st) && S_ISDIR(st.st_mode)) return hone__fail(HONE_E_IO, "%s: is a directory", path);
+    if (!stat(path, &st)) {
+        if (S_ISDIR(st.st_mode)) return hone__fail(HONE_E_IO, "%s: is a directory", path);
+        if (!S_ISREG(st.st_mode)) return open_special(path, o);
+    }
     size_t n = strlen(path);
     o->path = hone__strndup(path, n);
     o->temporary = hone__malloc(n + sizeof ".tmp-XXXXXX");
@@ -189,9 +205,9 @@ hone_status hone__output_commit(hone__output *o)
         s = hone__fail(HONE_E_IO, "%s: cannot write: %s", o->path, strerror(errno));
     if (fclose(o->file) && s == HONE_OK) s = hone__fail(HONE_E_IO, "%s: cannot write: %s", o->path, strerror(errno));
     o->file = NULL;
-    if (s == HONE_OK && rename(o->temporary, o->path))
+    if (s == HONE_OK && o->temporary && rename(o->temporary, o->path))
         s = hone__fail(HONE_E_IO, "%s: cannot rename into place: %s", o->path, strerror(errno));
-    if (s == HONE_OK) {
+    if (s == HONE_OK && o->temporary) {
         sync_folder(o->path);
         forget_pending(o->temporary);
         hone__free(o->temporary);
