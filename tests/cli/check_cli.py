@@ -116,6 +116,16 @@ for name, data in (("empty.wav", b""), ("noise.mp3", bytes(range(256)) * 20), ("
     open(path(name), "wb").write(data)
     r = run("classify", path("int8.onnx"), path(name))
     check(name, r.returncode in (1, 2) and name.encode() in r.stderr, r.stderr.decode()[:200])
+# names that are no UTF-8; devices as outputs
+open(path("odd.onnx"), "wb").write(open(path("fp32.onnx"), "rb").read().replace(b"features", b"f\xffatures"))
+r = run("inspect", path("odd.onnx"), "--json")
+try:
+    check("names that are no UTF-8", "f\ufffdatures" in str(json.loads(r.stdout.decode("utf-8"))))
+except ValueError as e:
+    check("names that are no UTF-8", False, str(e))
+expect(0, "optimize", path("fp32.onnx"), "-o", "/dev/null")
+check("a device stays one", not os.path.isfile("/dev/null"))
+expect(1, "optimize", path("fp32.onnx"), "-o", "/dev/full", says=["/dev/full"])
 check("nothing temporary is left", not [n for n in os.listdir(work) if ".tmp-" in n])
 
 shutil.rmtree(work)
