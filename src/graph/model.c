@@ -3,8 +3,7 @@
 
 #include "graph.h"
 
-#define GROW(m, list)                                                                                                  \
-    hone__grow(&(m)->list##s, &(m)->list##_capacity, (m)->list##_count, sizeof *(m)->list##s)
+#define GROW(m, list) hone__grow(&(m)->list##s, &(m)->list##_capacity, (m)->list##_count, sizeof *(m)->list##s)
 
 /* Lists whose elements begin with their text. */
 static const char *text_at(const void *list, size_t size, size_t i)
@@ -17,7 +16,7 @@ static uint32_t *index_slot(const hone__index *x, const void *list, size_t size,
     uint64_t h = 0xcbf29ce484222325u;
     for (const char *s = text; *s; s++) h = (h ^ (unsigned char)*s) * 0x100000001b3u;
     size_t i = (h ^ h >> 29) & (x->size - 1);
-    while (x->slots[i] && strcmp(text_at(list, size, x->slots[i] - 1), text)) i = (i + 1) & (x->size - 1);
+    while (x->slots[i] && strcmp(text_at(list, size, x->slots[i] - 1), text) != 0) i = (i + 1) & (x->size - 1);
     return &x->slots[i];
 }
 

@@ -1,4 +1,5 @@
-/* order.c: puts the nodes of a graph into an order in which each runs after what it reads. Files may list them in any. */
+/* order.c: puts the nodes of a graph into an order in which each runs after what it reads. Files may list them in any.
+ */
 #include "graph.h"
 
 static intptr_t mark(const hone__node *n) { return (intptr_t)n->scratch; }

@@ -45,11 +45,13 @@ static int mutate_scan(mutate_tree *t, const uint8_t *p, size_t at, size_t end, 
         f.body = at;
         if (f.type == 0) {
             if (!mutate_varint(p, end, &at, &f.value)) goto none;
-        } else if (f.type == 1 || f.type == 5) n = f.type == 1 ? 8 : 4;
+        } else if (f.type == 1 || f.type == 5)
+            n = f.type == 1 ? 8 : 4;
         else if (f.type == 2) {
             if (!mutate_varint(p, end, &at, &n)) goto none;
             f.body = at;
-        } else goto none;
+        } else
+            goto none;
         if (n > end - at) goto none;
         at += n;
         f.end = at;
@@ -72,8 +74,8 @@ static size_t mutate_put(uint8_t *out, uint64_t v)
 }
 
 /* Replaces [at, end) inside the content of field `around` by `n` bytes; every length around is written anew. */
-static size_t mutate_splice(const mutate_tree *t, int around, uint8_t *data, size_t size, size_t max, size_t at, size_t end,
-                            const uint8_t *by, size_t n)
+static size_t mutate_splice(const mutate_tree *t, int around, uint8_t *data, size_t size, size_t max, size_t at,
+                            size_t end, const uint8_t *by, size_t n)
 {
     uint8_t *now = malloc(max + 64), *next = malloc(max + 64);
     if (n > max || size - (end - at) + n > max) goto keep;
@@ -106,8 +108,10 @@ keep:
 
 static uint64_t mutate_number(unsigned r, uint64_t old)
 {
-    static const uint64_t edges[] = {0, 1, 2, 3, 4, 7, 8, 13, 16, 21, 127, 255, 256, 65535, 65536, 1u << 20, 0x7fffffff, 0x80000000u,
-                                     0xffffffffu, 1ull << 32, 1ull << 40, 1ull << 61, INT64_MAX, 1ull << 63, ~0ull, ~1ull};
+    static const uint64_t edges[] = {
+        0,           1,          2,          3,          4,         7,          8,        13,         16,
+        21,          127,        255,        256,        65535,     65536,      1u << 20, 0x7fffffff, 0x80000000u,
+        0xffffffffu, 1ull << 32, 1ull << 40, 1ull << 61, INT64_MAX, 1ull << 63, ~0ull,    ~1ull};
     return r % 4 == 0 ? old + 1 : r % 4 == 1 ? old - 1 : edges[r / 4 % (sizeof edges / sizeof *edges)];
 }
 
@@ -126,7 +130,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
     case 0: size = mutate_splice(&t, f->parent, data, size, max, f->at, f->end, text, 0); break;
     case 1: size = mutate_splice(&t, f->parent, data, size, max, f->end, f->end, data + f->at, f->end - f->at); break;
     case 2: /* another field of the same kind in its place */
-        for (int i = 0; i < t.count && (g->number != f->number || g->type != f->type || g == f); i++) g = &t.fields[(r + (unsigned)i) % (unsigned)t.count];
+        for (int i = 0; i < t.count && (g->number != f->number || g->type != f->type || g == f); i++)
+            g = &t.fields[(r + (unsigned)i) % (unsigned)t.count];
         memcpy(text, data + g->at, g->end - g->at);
         size = mutate_splice(&t, f->parent, data, size, max, f->at, f->end, text, g->end - g->at);
         break;
@@ -141,7 +146,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
         size = mutate_splice(&t, f->parent, data, size, max, f->at, f->end, text, n);
         break;
     default:
-        for (int i = 0; i < 8 && f->type == 2 && f->end - f->body > 16; i++) f = &t.fields[(r >> i) % (unsigned)t.count];
+        for (int i = 0; i < 8 && f->type == 2 && f->end - f->body > 16; i++)
+            f = &t.fields[(r >> i) % (unsigned)t.count];
         if (f->type == 0) {
             n = mutate_put(text, (uint64_t)f->number << 3);
             n += mutate_put(text + n, mutate_number(r, f->value));
@@ -152,7 +158,8 @@ size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t max, unsigned 
             n = LLVMFuzzerMutate(text, n, n + 8 < max ? n + 8 : max);
             int own = (int)(f - t.fields);
             size = mutate_splice(&t, own, data, size, max, f->body, f->end, text, n);
-        } else for (size_t i = f->body; i < f->end; i++) data[i] = (uint8_t)(r >> i % 24);
+        } else
+            for (size_t i = f->body; i < f->end; i++) data[i] = (uint8_t)(r >> i % 24);
     }
     free(text);
     return size;

@@ -1,5 +1,6 @@
-/* test_onnx.c: the ONNX reader on files that are odd (unsorted nodes, optional inputs of functions) and on hostile ones:
- * every truncation, bit flips, boundary values in every number; memory stays within 1.25 x file + 32 MB when refused. */
+/* test_onnx.c: the ONNX reader on files that are odd (unsorted nodes, optional inputs of functions) and on hostile
+ * ones: every truncation, bit flips, boundary values in every number; memory stays within 1.25 x file + 32 MB when
+ * refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -74,8 +75,10 @@ static void value(bytes *to, unsigned field, const char *name, int rank, const i
     bytes *v = calloc(1, sizeof *v), *t = calloc(1, sizeof *t), *s = calloc(1, sizeof *s), *d = calloc(1, sizeof *d);
     for (int i = 0; i < rank; i++) {
         d->n = 0;
-        if (dims[i] < 0) text(d, 2, "N");
-        else number(d, 1, (uint64_t)dims[i]);
+        if (dims[i] < 0)
+            text(d, 2, "N");
+        else
+            number(d, 1, (uint64_t)dims[i]);
         message(s, 1, d);
     }
     number(t, 1, HONE_F32);
@@ -257,7 +260,8 @@ static void *counted(void *ctx, void *block, size_t old, size_t size)
     if (size) {
         p = realloc(block, size);
         if (!p) return NULL;
-    } else free(block);
+    } else
+        free(block);
     in_use += size - old;
     if (in_use > peak) peak = in_use;
     return p;
@@ -328,7 +332,8 @@ static void try_bytes(const uint8_t *data, size_t size)
     if (s == HONE_OK) {
         hone__graph_infer(mo->graph);
         hone__model_destroy(mo);
-    } else assert_true(peak <= size * 5 / 4 + (32u << 20));
+    } else
+        assert_true(peak <= size * 5 / 4 + (32u << 20));
     assert_int_equal(in_use, 0);
 }
 
@@ -336,8 +341,10 @@ static void test_every_byte(void **state)
 {
     (void)state;
     static const char *const files[] = {"conv", "function", "if", "old", "quant", "shape"};
-    static const uint64_t edges[] = {0, 1, 2, 7, 8, 127, 128, 255, 256, 32767, 65535, 65536, 0x7fffffff, 0x80000000u, 0xffffffffu,
-                                     1ull << 32, 1ull << 40, (1ull << 62) - 1, 1ull << 62, INT64_MAX, 1ull << 63, ~0ull, ~1ull, ~0ull / 3};
+    static const uint64_t edges[] = {0,          1,           2,           7,          8,          127,
+                                     128,        255,         256,         32767,      65535,      65536,
+                                     0x7fffffff, 0x80000000u, 0xffffffffu, 1ull << 32, 1ull << 40, (1ull << 62) - 1,
+                                     1ull << 62, INT64_MAX,   1ull << 63,  ~0ull,      ~1ull,      ~0ull / 3};
     hone_set_allocator(&counting);
     for (size_t k = 0; k < sizeof files / sizeof *files; k++) {
         char path[512];
@@ -372,7 +379,7 @@ static void test_every_byte(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unsorted),    cmocka_unit_test(test_refused), cmocka_unit_test(test_equal_names),
+        cmocka_unit_test(test_unsorted),       cmocka_unit_test(test_refused), cmocka_unit_test(test_equal_names),
         cmocka_unit_test(test_scatter_itself), cmocka_unit_test(test_bombs),   cmocka_unit_test(test_every_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -75,7 +75,8 @@ static void test_factors(void **state)
         hone__model *m;
         assert_int_equal(hone__model_new(&m), HONE_OK);
         hone__builder b = {.graph = m->graph};
-        finish(&b, m, hone__emit(&b, "Mul", "", HONE__INS(conv(&b), hone__emit_scalar(&b, factors[i])), HONE__NO_ATTRS));
+        finish(&b, m,
+               hone__emit(&b, "Mul", "", HONE__INS(conv(&b), hone__emit_scalar(&b, factors[i])), HONE__NO_ATTRS));
         assert_int_equal(count_of(m, "Mul"), i > 0);
         hone__model_destroy(m);
     }
@@ -88,7 +89,9 @@ static void test_failing_constant(void **state)
     hone__model *m;
     assert_int_equal(hone__model_new(&m), HONE_OK);
     hone__builder b = {.graph = m->graph};
-    hone__value *g = hone__emit(&b, "Gather", "", HONE__INS(hone__emit_f32(&b, "k", numbers, 1, &two), hone__emit_scalar_i64(&b, 5)), HONE__NO_ATTRS);
+    hone__value *g =
+        hone__emit(&b, "Gather", "", HONE__INS(hone__emit_f32(&b, "k", numbers, 1, &two), hone__emit_scalar_i64(&b, 5)),
+                   HONE__NO_ATTRS);
     hone__value *x = hone__emit_input(&b, "x", HONE_F32, 4, input);
     finish(&b, m, hone__emit(&b, "Add", "", HONE__INS(x, g), HONE__NO_ATTRS));
     assert_int_equal(count_of(m, "Gather"), 1);
