@@ -290,42 +290,89 @@ static hone_status infer_static_conv(hone__infer *x)
     return infer_byte_conv(x);
 }
 
+/* Scales, bias and zero points of a QLinearConv as the kernel takes them. */
+typedef struct qparams {
+    float *scales, *bias; /* room for one per channel */
+    size_t scale_count;
+    bool has_bias; /* int32, now in `bias` */
+    int32_t x_zp, y_zp;
+    float y_inv;
+} qparams;
+
+typedef struct ciq {
+    ci conv; /* first: shared with ConvInteger */
+    qparams q;
+    bool known; /* everything was constant: q is filled */
+} ciq;
+
+static hone_status read_qparams(const hone__tensor *const *in, int count, size_t out_c, qparams *q)
+{
+    const hone__tensor *ws = in[4], *b = count > 8 ? in[8] : NULL;
+    float xs = (float)hone__tensor_f64(in[1], 0);
+    HONE__TRY(check_zeros(ws, out_c, "scale as"));
+    q->scale_count = ws->count;
+    for (size_t i = 0; i < ws->count; i++) q->scales[i] = xs * (float)hone__tensor_f64(ws, i);
+    q->has_bias = b && b->dtype == HONE_I32;
+    for (size_t i = 0; q->has_bias && i < b->count; i++)
+        q->bias[i] = (float)((double)((const int32_t *)b->data)[i] * q->scales[ws->count == 1 ? 0 : i]);
+    q->x_zp = (int32_t)hone__tensor_i64(in[2], 0);
+    q->y_zp = (int32_t)hone__tensor_i64(in[7], 0);
+    q->y_inv = 1.0f / (float)hone__tensor_f64(in[6], 0);
+    return HONE_OK;
+}
+
+static bool constant_params(const hone__node *n)
+{
+    for (int i = 1; i < n->input_count; i++)
+        if (n->inputs[i] && !n->inputs[i]->constant) return false;
+    return true;
+}
+
 static hone_status prepare_qlinear_conv(hone__prepare *p)
 {
     ci *s;
     HONE__TRY(prepare_ci(p, 3, 5, &s));
     s->ep = hone__epilogue_read(p->node);
-    p->scratch += 2 * round64(s->shape.out_c * sizeof(float));
-    return HONE_OK;
+    size_t room = round64(s->shape.out_c * sizeof(float));
+    ciq *q = hone__arena_zalloc(p->arena, sizeof *q);
+    if (!q) return hone__out_of_memory(sizeof *q);
+    q->conv = *s;
+    p->state = q;
+    q->known = constant_params(p->node);
+    if (!q->known) {
+        p->scratch += 2 * room;
+        return HONE_OK;
+    }
+    q->q.scales = hone__arena_alloc(p->arena, 2 * room);
+    if (!q->q.scales) return hone__out_of_memory(2 * room);
+    q->q.bias = (float *)((char *)q->q.scales + room);
+    return read_qparams(p->in, p->input_count, s->shape.out_c, &q->q);
 }
 
 static hone_status run_qlinear_conv(hone__run *r)
 {
-    const ci *s = r->state;
-    hone__conv_i8_args a = ci_args(s, r, 3, 5);
-    float *scales = (float *)((char *)r->scratch + s->kernel_scratch + round64(s->w_zeros * sizeof(int32_t)));
-    float *bias = (float *)((char *)scales + round64(s->shape.out_c * sizeof(float)));
-    const hone__tensor *ws = r->in[4], *b = r->input_count > 8 ? r->in[8] : NULL;
-    float xs = (float)hone__tensor_f64(r->in[1], 0), ys = (float)hone__tensor_f64(r->in[6], 0);
+    const ciq *state = r->state;
+    const ci *s = &state->conv;
+    qparams q = state->q;
     if (!r->out[0]->count) return HONE_OK;
-    HONE__TRY(check_zeros(ws, s->shape.out_c, "scale as"));
-    for (size_t i = 0; i < ws->count; i++) scales[i] = xs * (float)hone__tensor_f64(ws, i);
+    hone__conv_i8_args a = ci_args(s, r, 3, 5);
+    if (!state->known) {
+        q.scales = (float *)((char *)r->scratch + s->kernel_scratch + round64(s->w_zeros * sizeof(int32_t)));
+        q.bias = (float *)((char *)q.scales + round64(s->shape.out_c * sizeof(float)));
+        HONE__TRY(read_qparams(r->in, r->input_count, s->shape.out_c, &q));
+    }
     a.x = r->in[0]->data;
     a.x_signed = r->in[0]->dtype == HONE_I8;
-    a.x_zp = (int32_t)hone__tensor_i64(r->in[2], 0);
-    a.scale = scales;
-    a.scale_count = ws->count;
+    a.x_zp = q.x_zp;
+    a.scale = q.scales;
+    a.scale_count = q.scale_count;
     a.ep = s->ep;
-    if (b && b->dtype == HONE_I32) {
-        for (size_t i = 0; i < b->count; i++)
-            bias[i] = (float)((double)((const int32_t *)b->data)[i] * scales[ws->count == 1 ? 0 : i]);
-        a.ep.bias = bias;
-    } else if (b)
-        a.ep.bias = b->data;
+    if (q.has_bias) a.ep.bias = q.bias;
+    else if (r->input_count > 8 && r->in[8]) a.ep.bias = r->in[8]->data;
     a.y_q = hone__out_data(r, 0);
     a.y_signed = r->out[0]->dtype == HONE_I8;
-    a.y_zp = (int32_t)hone__tensor_i64(r->in[7], 0);
-    a.y_scale_inv = 1.0f / ys;
+    a.y_zp = q.y_zp;
+    a.y_scale_inv = q.y_inv;
     hone__conv_i8(&s->shape, &a, r->scratch, r->pool);
     return HONE_OK;
 }

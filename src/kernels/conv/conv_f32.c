@@ -167,7 +167,8 @@ void hone__conv_f32(const hone__conv_shape *s, const float *x, const float *w, c
 {
     struct job j = {.tile = hone__tile(), .p = plan(s), .w = w, .y = y, .tap = scratch};
     if (ep) j.ep = *ep;
-    j.copy = (float *)((char *)scratch + align(j.p.taps * sizeof(size_t)));
+    /* depthwise planes need no scratch, and get none */
+    if (scratch) j.copy = (float *)((char *)scratch + align(j.p.taps * sizeof(size_t)));
     j.planes = hone__depthwise_table_of(hone__cpu_tier());
     bool banded = !j.p.depthwise && hone__conv_bands_fit(&j.p);
     if (j.p.depthwise) {
