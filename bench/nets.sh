@@ -23,7 +23,7 @@ for source in "$out"/audio.h5 "$out"/resnet8.h5 "$out"/mobilenet.h5; do
     $hone optimize "$source" -p int8 --calibrate "$out/$name-samples" -o "$out/$name-static.onnx" -q
     for threads in 2 1; do
         HONE_PEERS_PYTHON=$python $hone bench "$source" "$out/$name.onnx" "$out/$name-int8.onnx" "$out/$name-static.onnx" \
-            --peers keras,tflite,onnxruntime,openvino --threads $threads --repeat "${REPEAT:-100}" -o "$out/$name-$threads" >/dev/null || echo "$name: some peers failed"
+            --peers "${PEERS:-keras,tflite,onnxruntime,openvino}" --threads $threads --repeat "${REPEAT:-100}" -o "$out/$name-$threads" >/dev/null || echo "$name: some peers failed"
     done
 done
 python3 bench/ratios.py "$out"

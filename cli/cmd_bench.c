@@ -16,7 +16,7 @@
 #include "base/alloc.h"
 #include "tools/measure/bench.h"
 
-enum { ROUNDS = 3, CONTENDERS = 256 };
+enum { ROUNDS = 3, CONTENDERS = 256, WARM_UP_MS = 300 };
 
 static double now_ms(void)
 {
@@ -116,7 +116,9 @@ static hone_status measure(const char *path, hone_model *m, const hone_tensor *i
         st = hone_session_run(s, in, ins, out, outs);
         cold = now_ms() - t;
     }
-    for (int i = 0; st == HONE_OK && i < 5; i++) st = hone_session_run(s, in, ins, out, outs); /* the CPU's clock rises */
+    /* the CPU's clock rises: the same warm-up as the peers' scripts have */
+    double warm = now_ms();
+    for (int i = 0; st == HONE_OK && (i < 3 || now_ms() - warm < WARM_UP_MS); i++) st = hone_session_run(s, in, ins, out, outs);
     for (int64_t i = 0; st == HONE_OK && i < repeat; i++) {
         double t = now_ms();
         st = hone_session_run(s, in, ins, out, outs);

@@ -7,6 +7,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
 
 
+WARM_UP_MS = 300  # as hone's own child
+
+
 def arguments():
     p = argparse.ArgumentParser()
     p.add_argument("model")
@@ -36,12 +39,14 @@ def cpu_name():
 
 
 def emit(args, engine, version, precision, init_ms, run, note="", model=None, name=None, limit_ms=4000):
-    """Runs cold once, a few times to warm up, then args.repeat times (fewer when that takes over limit_ms)."""
+    """Runs cold once, for a while to warm up, then args.repeat times (fewer when that takes over limit_ms)."""
     start = clock_ms()
     run()
     cold = clock_ms() - start
-    for _ in range(5):
+    warm, runs = clock_ms(), 0
+    while runs < 3 or clock_ms() - warm < WARM_UP_MS:
         run()
+        runs += 1
     times = []
     while len(times) < args.repeat and (sum(times) < limit_ms or len(times) < 3):
         start = clock_ms()
