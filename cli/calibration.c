@@ -144,18 +144,23 @@ static hone_status from_tensors(calibration_files *f, const char *path, hone_ten
 
 static hone_status from_sound(calibration_files *f, const char *path, hone_tensor *in)
 {
-    if (!f->frontend) return hone__fail(HONE_E_ARGUMENT, "%s: is no tensor file, and the model has no --features", path);
+    if (!f->frontend)
+        return hone__fail(HONE_E_ARGUMENT, "%s: is no tensor file, and the model has no --features", path);
     const hone__frontend_config *c = hone__frontend_config_of(f->frontend);
     float *pcm;
     size_t n;
     HONE__TRY(hone__media_read_all(path, c->sample_rate, NULL, &pcm, &n));
-    hone_status s = hone__frontend_run(f->frontend, pcm, n < (size_t)c->clip_samples ? n : (size_t)c->clip_samples, f->features);
+    hone_status s =
+        hone__frontend_run(f->frontend, pcm, n < (size_t)c->clip_samples ? n : (size_t)c->clip_samples, f->features);
     hone__media_free(pcm);
     if (s != HONE_OK) return hone__at(s, "%s", path);
     int64_t dims[3];
     int rank;
     hone__frontend_shape(c, dims, &rank);
-    in[0] = (hone_tensor){.dtype = HONE_F32, .rank = rank + 1, .dims = {1}, .data = f->features,
+    in[0] = (hone_tensor){.dtype = HONE_F32,
+                          .rank = rank + 1,
+                          .dims = {1},
+                          .data = f->features,
                           .bytes = hone__frontend_values(f->frontend) * sizeof(float)};
     memcpy(in[0].dims + 1, dims, (size_t)rank * sizeof *dims);
     return HONE_OK;

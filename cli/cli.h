@@ -27,8 +27,8 @@ typedef struct text_list {
 } text_list;
 
 typedef struct option_row {
-    const char *name;     /* long name */
-    char letter;          /* 0: none */
+    const char *name; /* long name */
+    char letter;      /* 0: none */
     option_kind kind;
     void *target;
     const char *argument; /* how --help calls it */
@@ -38,7 +38,7 @@ typedef struct option_row {
 } option_row;
 
 typedef struct verb_help {
-    const char *usage;    /* behind "hone " */
+    const char *usage; /* behind "hone " */
     const char *about;
     const char *examples; /* lines */
 } verb_help;

@@ -94,8 +94,10 @@ static double accuracy_of(const char *self, const char *model, const char *datas
         const char *at = strstr(line, "\"value\": ");
         if (at) value = atof(at + 9);
     }
-    if (f) fclose(f);
-    else close(pipes[0]);
+    if (f)
+        fclose(f);
+    else
+        close(pipes[0]);
     if (pid > 0) waitpid(pid, NULL, 0);
     return value;
 }
@@ -118,7 +120,8 @@ static hone_status measure(const char *path, hone_model *m, const hone_tensor *i
     }
     /* the CPU's clock rises: the same warm-up as the peers' scripts have */
     double warm = now_ms();
-    for (int i = 0; st == HONE_OK && (i < 3 || now_ms() - warm < WARM_UP_MS); i++) st = hone_session_run(s, in, ins, out, outs);
+    for (int i = 0; st == HONE_OK && (i < 3 || now_ms() - warm < WARM_UP_MS); i++)
+        st = hone_session_run(s, in, ins, out, outs);
     for (int64_t i = 0; st == HONE_OK && i < repeat; i++) {
         double t = now_ms();
         st = hone_session_run(s, in, ins, out, outs);
@@ -128,11 +131,13 @@ static hone_status measure(const char *path, hone_model *m, const hone_tensor *i
         hone_model_facts_get(m, &facts);
         printf("{\"engine\": \"hone\", \"version\": \"%s\", \"model\": ", hone_version());
         print_json_string(path);
-        printf(", \"precision\": \"%s\", \"threads\": %d, \"cpu\": ", precision_of(m), common.threads ? (int)common.threads : hone_cpu_cores());
+        printf(", \"precision\": \"%s\", \"threads\": %d, \"cpu\": ", precision_of(m),
+               common.threads ? (int)common.threads : hone_cpu_cores());
         print_json_string(hone_cpu_name());
         printf(", \"size_mb\": %.6f, \"init_ms\": %.4f, \"cold_ms\": %.4f, \"weights_mb\": %.6f, \"runtime_mb\": %.6f, "
-               "\"peak_rss_mb\": %.3f, \"note\": \"%s\", \"times_ms\": [", (double)file_size(path) / 1e6, ready - start, cold,
-               (double)facts.weight_bytes / 1e6, (double)hone_session_memory(s) / 1e6, peak_mb(), hone_cpu_tier());
+               "\"peak_rss_mb\": %.3f, \"note\": \"%s\", \"times_ms\": [",
+               (double)file_size(path) / 1e6, ready - start, cold, (double)facts.weight_bytes / 1e6,
+               (double)hone_session_memory(s) / 1e6, peak_mb(), hone_cpu_tier());
         for (int64_t i = 0; i < repeat; i++) printf("%s%.5f", i ? ", " : "", ms[i]);
         printf("]}\n");
     }
@@ -187,7 +192,8 @@ static int add_hone(plan *p, const char *model)
 static int add_peer(plan *p, const char *name, const char *model)
 {
     char script[PATH_MAX];
-    if (snprintf(script, sizeof script, "%s/peer_%s.py", p->peers_dir, name) >= (int)sizeof script || access(script, R_OK)) {
+    if (snprintf(script, sizeof script, "%s/peer_%s.py", p->peers_dir, name) >= (int)sizeof script ||
+        access(script, R_OK)) {
         fprintf(stderr, "hone: peer '%s' is skipped: %s is not there\n", name, script);
         return -1;
     }
@@ -236,8 +242,8 @@ static void cell(double v, int width, const char *format)
 
 static void print_table(const hone__bench_results *r)
 {
-    printf("%-18s %-12s %-26s %8s  %8s  %8s  %9s  %9s  %9s  %8s  %8s\n", "engine", "precision", "model", "file MB", "init ms",
-           "cold ms", "warm ms", "min ms", "max ms", "peak MB", "accuracy");
+    printf("%-18s %-12s %-26s %8s  %8s  %8s  %9s  %9s  %9s  %8s  %8s\n", "engine", "precision", "model", "file MB",
+           "init ms", "cold ms", "warm ms", "min ms", "max ms", "peak MB", "accuracy");
     for (size_t i = 0; i < r->count; i++) {
         const hone__bench_row *w = &r->rows[i];
         printf("%-18.18s %-12.12s %-26.26s", w->engine, w->precision, w->model);
@@ -314,15 +320,17 @@ int cmd_bench(int argc, char **argv)
         {"peers", 0, OPTION_TEXT, &peers, "LIST", "keras,tflite,onnxruntime,openvino: measured beside", 0, 0, NULL},
         {"peers-dir", 0, OPTION_TEXT, &p.peers_dir, "DIR", "where peer_<name>.py are", 0, 0, NULL},
         {"dataset", 0, OPTION_TEXT, &dataset, "DIR", "also measure accuracy on <label>/<clip> files", 0, 0, NULL},
-        {"repeat", 0, OPTION_INT, &repeat, "N", "warm runs per process; 3 processes each (default 30)", 1, 1000000, NULL},
+        {"repeat", 0, OPTION_INT, &repeat, "N", "warm runs per process; 3 processes each (default 30)", 1, 1000000,
+         NULL},
         {"child", 0, OPTION_TEXT, &child, "MODEL", "measure one model in this process, print JSON", 0, 0, NULL},
         {0},
     };
-    const verb_help help = {"bench MODEL... [--peers LIST] [-o DIR]",
-                            "Measures each model and peer in fresh processes of its own, in turn, and writes results.csv, results.json,\n"
-                            "plots and report.html.",
-                            "  hone bench model.h5 model_fp32.onnx model_int8.onnx\n"
-                            "  hone bench model.h5 model_fp32.onnx --peers keras,tflite,onnxruntime,openvino -o out/\n"};
+    const verb_help help = {
+        "bench MODEL... [--peers LIST] [-o DIR]",
+        "Measures each model and peer in fresh processes of its own, in turn, and writes results.csv, results.json,\n"
+        "plots and report.html.",
+        "  hone bench model.h5 model_fp32.onnx model_int8.onnx\n"
+        "  hone bench model.h5 model_fp32.onnx --peers keras,tflite,onnxruntime,openvino -o out/\n"};
     int code = options_read(argc, argv, rows, &help, &rest);
     if (code >= 0) return code;
     if (child) return run_child(child, repeat);

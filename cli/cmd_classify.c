@@ -66,14 +66,16 @@ int cmd_classify(int argc, char **argv)
     double hop = 0;
     const option_row rows[] = {
         {"top", 0, OPTION_INT, &top, "N", "how many labels per window (default 1)", 1, 100000, NULL},
-        {"hop", 0, OPTION_FLOAT, &hop, "SECONDS", "from one window to the next (default: the window's length)", 0.001, 86400, NULL},
+        {"hop", 0, OPTION_FLOAT, &hop, "SECONDS", "from one window to the next (default: the window's length)", 0.001,
+         86400, NULL},
         {0},
     };
-    const verb_help help = {"classify MODEL CLIP...",
-                            "Labels sound files of any usual kind; - is standard input. A long file is read in windows: one line per\n"
-                            "window, with its start and end in seconds.",
-                            "  hone classify model_int8.onnx yes.wav no.flac --top 3\n"
-                            "  hone classify model_int8.onnx meeting.mp3 --hop 0.5\n  cat clip.wav | hone classify model_int8.onnx -\n"};
+    const verb_help help = {
+        "classify MODEL CLIP...",
+        "Labels sound files of any usual kind; - is standard input. A long file is read in windows: one line per\n"
+        "window, with its start and end in seconds.",
+        "  hone classify model_int8.onnx yes.wav no.flac --top 3\n"
+        "  hone classify model_int8.onnx meeting.mp3 --hop 0.5\n  cat clip.wav | hone classify model_int8.onnx -\n"};
     int code = options_read(argc, argv, rows, &help, &rest);
     if (code >= 0) return code;
     if (rest.count < 2) return usage_failure("classify needs a model and at least one clip (hone classify --help)");

@@ -20,8 +20,10 @@ static void print_rows(const hone__difference *d, size_t count)
 
 static void json_number(const char *key, double v)
 {
-    if (isfinite(v)) printf(", \"%s\": %.9g", key, v);
-    else printf(", \"%s\": null", key);
+    if (isfinite(v))
+        printf(", \"%s\": %.9g", key, v);
+    else
+        printf(", \"%s\": null", key);
 }
 
 static void print_json(const hone__difference *d, size_t count)
@@ -47,10 +49,11 @@ int cmd_compare(int argc, char **argv)
         {"input", 'i', OPTION_LIST, &ins, "NAME=FILE", "an input (default: seeded random numbers)", 0, 0, NULL},
         {0},
     };
-    const verb_help help = {"compare A B [-i NAME=FILE ...]",
-                            "Runs both models as they are written on one input and compares every output, and every value inside that\n"
-                            "both call by the same name: signal to quantisation noise, cosine, largest error. The worst come first.",
-                            "  hone compare model_fp32.onnx model_int8.onnx -i input=x.npy\n"};
+    const verb_help help = {
+        "compare A B [-i NAME=FILE ...]",
+        "Runs both models as they are written on one input and compares every output, and every value inside that\n"
+        "both call by the same name: signal to quantisation noise, cosine, largest error. The worst come first.",
+        "  hone compare model_fp32.onnx model_int8.onnx -i input=x.npy\n"};
     int code = options_read(argc, argv, rows, &help, &rest);
     if (code >= 0) return code;
     if (rest.count != 2) return usage_failure("compare needs two models (hone compare --help)");
@@ -63,8 +66,10 @@ int cmd_compare(int argc, char **argv)
     code = s == HONE_OK ? feeds_open(a, &ins, true, &f) : report_failure(s);
     if (code < 0) {
         s = hone__compare(a->graph, b->graph, feeds_inputs(f), (int)common.threads, &list, &count);
-        if (s == HONE_OK && common.json) print_json(list, count);
-        else if (s == HONE_OK) print_rows(list, count);
+        if (s == HONE_OK && common.json)
+            print_json(list, count);
+        else if (s == HONE_OK)
+            print_rows(list, count);
         code = s == HONE_OK ? EXIT_DONE : report_failure(s);
     }
     hone__free(list);

@@ -78,8 +78,8 @@ static hone_status walk(evaluation *e, const char *dir)
     if (n < 0) return hone__fail(HONE_E_IO, "%s: %s", dir, strerror(errno));
     for (int i = 0; i < n; i++) {
         struct stat st;
-        bool folder = snprintf(path, sizeof path, "%s/%s", dir, names[i]->d_name) < (int)sizeof path && !stat(path, &st) &&
-                      S_ISDIR(st.st_mode);
+        bool folder = snprintf(path, sizeof path, "%s/%s", dir, names[i]->d_name) < (int)sizeof path &&
+                      !stat(path, &st) && S_ISDIR(st.st_mode);
         int want = folder ? find_label(&e->l, names[i]->d_name) : -1;
         if (s == HONE_OK && folder && want < 0)
             s = hone__fail(HONE_E_ARGUMENT, "%s: the model has no label '%s'", dir, names[i]->d_name);
@@ -97,7 +97,8 @@ static void print_result(const evaluation *e)
     char text[32];
     double accuracy = 100.0 * (double)e->right / (double)e->total;
     if (common.json) {
-        printf("{\"metric\": \"accuracy\", \"value\": %.4f, \"right\": %zu, \"clips\": %zu, \"labels\": {", accuracy / 100, e->right, e->total);
+        printf("{\"metric\": \"accuracy\", \"value\": %.4f, \"right\": %zu, \"clips\": %zu, \"labels\": {",
+               accuracy / 100, e->right, e->total);
         size_t printed = 0;
         for (size_t i = 0; i < e->l.classes; i++) {
             if (!e->labels[i].total) continue;
@@ -127,8 +128,10 @@ int cmd_eval(int argc, char **argv)
         {"metric", 0, OPTION_CHOICE, &metric, NULL, "what to measure (default accuracy)", 0, 0, "accuracy"},
         {0},
     };
-    const verb_help help = {"eval MODEL DATASET", "Measures quality. For a classifier DATASET is a folder with one folder of sound files per label.",
-                            "  hone eval model_int8.onnx zoo/keywords/test\n"};
+    const verb_help help = {
+        "eval MODEL DATASET",
+        "Measures quality. For a classifier DATASET is a folder with one folder of sound files per label.",
+        "  hone eval model_int8.onnx zoo/keywords/test\n"};
     int code = options_read(argc, argv, rows, &help, &rest);
     if (code >= 0) return code;
     if (rest.count != 2) return usage_failure("eval needs a model and a dataset (hone eval --help)");

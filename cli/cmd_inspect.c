@@ -65,8 +65,10 @@ static void print_value(const hone_value_info *v)
     if (v->rank < 0) printf("any rank");
     for (int i = 0; i < v->rank; i++) {
         if (i) printf(", ");
-        if (v->dims[i] < 0) print_clean(v->symbols[i]);
-        else printf("%lld", (long long)v->dims[i]);
+        if (v->dims[i] < 0)
+            print_clean(v->symbols[i]);
+        else
+            printf("%lld", (long long)v->dims[i]);
     }
     printf("]\n");
 }
@@ -116,14 +118,17 @@ static void print_text(const char *path, const hone_model *m, tallies *ops, tall
         if (!text) continue;
         printf("%s\n  ", keys[i]);
         for (; *text; text++) {
-            if (*text == '\n') printf(text[1] ? "\n  " : "");
-            else putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
+            if (*text == '\n')
+                printf(text[1] ? "\n  " : "");
+            else
+                putchar((unsigned char)*text < 0x20 || *text == 0x7f ? '?' : *text);
         }
         printf("\n");
     }
 }
 
-static void json_values(const char *key, const hone_model *m, hone_status (*get)(const hone_model *, size_t, hone_value_info *))
+static void json_values(const char *key, const hone_model *m,
+                        hone_status (*get)(const hone_model *, size_t, hone_value_info *))
 {
     hone_value_info v;
     printf("\"%s\": [", key);
@@ -131,12 +136,16 @@ static void json_values(const char *key, const hone_model *m, hone_status (*get)
         printf("%s{\"name\": ", i ? ", " : "");
         print_json_string(v.name);
         printf(", \"dtype\": \"%s\", \"shape\": ", hone_dtype_name(v.dtype));
-        if (v.rank < 0) printf("null");
-        else printf("[");
+        if (v.rank < 0)
+            printf("null");
+        else
+            printf("[");
         for (int k = 0; k < v.rank; k++) {
             if (k) printf(", ");
-            if (v.dims[k] < 0) print_json_string(v.symbols[k]);
-            else printf("%lld", (long long)v.dims[k]);
+            if (v.dims[k] < 0)
+                print_json_string(v.symbols[k]);
+            else
+                printf("%lld", (long long)v.dims[k]);
         }
         printf(v.rank < 0 ? "}" : "]}");
     }
@@ -199,8 +208,10 @@ int cmd_inspect(int argc, char **argv)
     tallies ops = {0}, types = {0};
     hone_model_nodes(m, on_node, &ops);
     hone_model_weights(m, on_weight, &types);
-    if (common.json) print_as_json(rest.items[0], m, &ops);
-    else print_text(rest.items[0], m, &ops, &types);
+    if (common.json)
+        print_as_json(rest.items[0], m, &ops);
+    else
+        print_text(rest.items[0], m, &ops, &types);
     free(ops.items);
     free(types.items);
     hone_model_destroy(m);

@@ -37,9 +37,9 @@ static void on_change(void *ctx, const hone_weight_change *c)
     t->after += c->bytes_after;
     if (c->error > t->worst) t->worst = c->error;
     char *name = utf8_copy(c->name);
-    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:f}", "name", name ? name : "", "operator", c->op, "from", c->from, "to",
-                          c->to, "bytes_before", (json_int_t)c->bytes_before, "bytes_after", (json_int_t)c->bytes_after,
-                          "relative_error", c->error);
+    json_t *o = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:f}", "name", name ? name : "", "operator", c->op, "from",
+                          c->from, "to", c->to, "bytes_before", (json_int_t)c->bytes_before, "bytes_after",
+                          (json_int_t)c->bytes_after, "relative_error", c->error);
     free(name);
     if (kept && o) json_object_set_new(o, "reason", json_string(c->reason));
     if (o) json_array_append_new(t->weights, o);
@@ -58,14 +58,15 @@ static json_t *make_report(const char *source, const settings *o, const hone__im
                            const hone_model_facts *before, const hone_model_facts *after, const tally *t)
 {
     char *from = utf8_copy(source), *to = utf8_copy(o->out);
-    json_t *report = json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:{s:I, s:I, s:I}, s:f, s:O}",
-                     "source", from ? from : "", "output", to ? to : "", "precision", precision_names[o->precision], "import", "format", r->format,
-                     "keras_version", r->keras_version, "file_bytes", (json_int_t)file_bytes(source), "kept_bytes",
-                     (json_int_t)r->kept_bytes, "optimizer_bytes_dropped", (json_int_t)r->optimizer_bytes,
-                     "other_bytes_dropped", (json_int_t)r->other_bytes, "before", "nodes", (json_int_t)before->nodes,
-                     "weight_bytes", (json_int_t)before->weight_bytes, "after", "nodes", (json_int_t)after->nodes,
-                     "weight_bytes", (json_int_t)after->weight_bytes, "file_bytes", (json_int_t)file_bytes(o->out),
-                     "worst_relative_error", t->worst, "weights", t->weights);
+    json_t *report =
+        json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:{s:I, s:I, s:I}, s:f, s:O}",
+                  "source", from ? from : "", "output", to ? to : "", "precision", precision_names[o->precision],
+                  "import", "format", r->format, "keras_version", r->keras_version, "file_bytes",
+                  (json_int_t)file_bytes(source), "kept_bytes", (json_int_t)r->kept_bytes, "optimizer_bytes_dropped",
+                  (json_int_t)r->optimizer_bytes, "other_bytes_dropped", (json_int_t)r->other_bytes, "before", "nodes",
+                  (json_int_t)before->nodes, "weight_bytes", (json_int_t)before->weight_bytes, "after", "nodes",
+                  (json_int_t)after->nodes, "weight_bytes", (json_int_t)after->weight_bytes, "file_bytes",
+                  (json_int_t)file_bytes(o->out), "worst_relative_error", t->worst, "weights", t->weights);
     free(from);
     free(to);
     return report;
@@ -90,7 +91,8 @@ static void print_summary(const char *source, const settings *o, const hone__imp
 {
     if (common.quiet) return;
     printf("%s: %.2f MB", source, (double)file_bytes(source) / 1e6);
-    if (r->optimizer_bytes) printf(", of which %.2f MB are optimiser state (dropped)", (double)r->optimizer_bytes / 1e6);
+    if (r->optimizer_bytes)
+        printf(", of which %.2f MB are optimiser state (dropped)", (double)r->optimizer_bytes / 1e6);
     printf("\n%s: %.2f MB, %zu nodes (before %zu), weights %.2f MB (before %.2f MB)\n", o->out,
            (double)file_bytes(o->out) / 1e6, after->nodes, before->nodes, (double)after->weight_bytes / 1e6,
            (double)before->weight_bytes / 1e6);
@@ -154,21 +156,27 @@ int cmd_optimize(int argc, char **argv)
     const option_row rows[] = {
         {"output", 'o', OPTION_TEXT, &o.out, "FILE.onnx", "the file to write", 0, 0, NULL},
         {"precision", 'p', OPTION_CHOICE, &o.precision, NULL, "of the weights (default fp32)", 0, 0, precisions},
-        {"block", 0, OPTION_CHOICE, &block, NULL, "weights of a linear layer that share a scale (default 128)", 0, 0, "16|32|64|128|256|row"},
+        {"block", 0, OPTION_CHOICE, &block, NULL, "weights of a linear layer that share a scale (default 128)", 0, 0,
+         "16|32|64|128|256|row"},
         {"opset-only", 0, OPTION_FLAG, &o.opset_only, NULL, "standard ONNX operators only", 0, 0, NULL},
-        {"features", 0, OPTION_TEXT, &o.features, "FILE.json", "how sound becomes the input; stored in the model", 0, 0, NULL},
+        {"features", 0, OPTION_TEXT, &o.features, "FILE.json", "how sound becomes the input; stored in the model", 0, 0,
+         NULL},
         {"labels", 0, OPTION_TEXT, &o.labels, "FILE.txt", "one label per line; stored in the model", 0, 0, NULL},
-        {"calibrate", 0, OPTION_TEXT, &o.calibrate, "DATA", "static int8: sample inputs (.npy, .npz, .pb) or sound files", 0, 0, NULL},
-        {"calibrate-method", 0, OPTION_CHOICE, &o.method, NULL, "how ranges are chosen (default minmax)", 0, 0, "minmax|entropy|percentile"},
-        {"calibrate-samples", 0, OPTION_INT, &o.samples, "N", "how many files of DATA at the most (default 256)", 1, 1000000, NULL},
+        {"calibrate", 0, OPTION_TEXT, &o.calibrate, "DATA",
+         "static int8: sample inputs (.npy, .npz, .pb) or sound files", 0, 0, NULL},
+        {"calibrate-method", 0, OPTION_CHOICE, &o.method, NULL, "how ranges are chosen (default minmax)", 0, 0,
+         "minmax|entropy|percentile"},
+        {"calibrate-samples", 0, OPTION_INT, &o.samples, "N", "how many files of DATA at the most (default 256)", 1,
+         1000000, NULL},
         {"report", 0, OPTION_TEXT, &o.report, "FILE.json", "bytes and error of every weight", 0, 0, NULL},
         {0},
     };
-    const verb_help help = {"optimize SOURCE -o FILE.onnx",
-                            "Turns a trained model (.h5, .keras, .onnx) into a small, fast ONNX file that any ONNX runtime opens.",
-                            "  hone optimize model.h5 -o model.onnx\n"
-                            "  hone optimize model.keras -o model_int8.onnx --precision int8 --report report.json\n"
-                            "  hone optimize zoo/keywords/keywords.keras --features zoo/keywords/features.json -o keywords.onnx\n"};
+    const verb_help help = {
+        "optimize SOURCE -o FILE.onnx",
+        "Turns a trained model (.h5, .keras, .onnx) into a small, fast ONNX file that any ONNX runtime opens.",
+        "  hone optimize model.h5 -o model.onnx\n"
+        "  hone optimize model.keras -o model_int8.onnx --precision int8 --report report.json\n"
+        "  hone optimize zoo/keywords/keywords.keras --features zoo/keywords/features.json -o keywords.onnx\n"};
     int code = options_read(argc, argv, rows, &help, &rest);
     if (code >= 0) return code;
     if (rest.count != 1) return usage_failure("optimize needs one source (hone optimize --help)");

@@ -35,7 +35,8 @@ static void print_json(const hone_node_time *t, size_t count)
         print_json_string(t->op);
         printf(", \"domain\": ");
         print_json_string(t->domain);
-        printf(", \"calls\": %llu, \"seconds\": %.9g, \"in_bytes\": %zu, \"out_bytes\": %zu}", t->calls, t->seconds, t->in_bytes, t->out_bytes);
+        printf(", \"calls\": %llu, \"seconds\": %.9g, \"in_bytes\": %zu, \"out_bytes\": %zu}", t->calls, t->seconds,
+               t->in_bytes, t->out_bytes);
     }
     printf("]\n");
 }
@@ -64,8 +65,10 @@ static hone_status measure(const hone_model *m, const hone_tensor *in, int64_t r
             total += list[i].seconds;
         }
         qsort(list, count, sizeof *list, by_time);
-        if (common.json) print_json(list, count);
-        else print_rows(list, count, total);
+        if (common.json)
+            print_json(list, count);
+        else
+            print_rows(list, count, total);
     }
     free(list);
     free(out);
@@ -84,8 +87,10 @@ int cmd_profile(int argc, char **argv)
         {"plain", 0, OPTION_FLAG, &plain, NULL, "the graph exactly as it is written", 0, 0, NULL},
         {0},
     };
-    const verb_help help = {"profile MODEL [-i NAME=FILE ...]", "Runs a model many times and shows the time of every node, the slowest first.",
-                            "  hone profile model.onnx\n  hone profile model.onnx -i input=x.npy --repeat 1000 --json\n"};
+    const verb_help help = {
+        "profile MODEL [-i NAME=FILE ...]",
+        "Runs a model many times and shows the time of every node, the slowest first.",
+        "  hone profile model.onnx\n  hone profile model.onnx -i input=x.npy --repeat 1000 --json\n"};
     int code = options_read(argc, argv, rows, &help, &rest);
     if (code >= 0) return code;
     if (rest.count != 1) return usage_failure("profile needs one model (hone profile --help)");

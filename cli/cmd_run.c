@@ -13,8 +13,8 @@ static void file_name(const char *name, char *out, size_t size)
 {
     size_t n = 0;
     for (; *name && n + 1 < size; name++) {
-        bool plain = (*name >= 'A' && *name <= 'Z') || (*name >= 'a' && *name <= 'z') || (*name >= '0' && *name <= '9') ||
-                     *name == '.' || *name == '_' || *name == '-';
+        bool plain = (*name >= 'A' && *name <= 'Z') || (*name >= 'a' && *name <= 'z') ||
+                     (*name >= '0' && *name <= '9') || *name == '.' || *name == '_' || *name == '-';
         out[n++] = plain ? *name : '_';
     }
     out[n] = 0;
@@ -28,7 +28,8 @@ static int write_outputs(const hone_model *m, const char *dir, const hone_tensor
     if (!made && errno != EEXIST) return usage_failure("%s: %s", dir, strerror(errno));
     for (size_t i = 0; hone_model_output(m, i, &info) == HONE_OK; i++) {
         file_name(info.name, name, sizeof name);
-        if (snprintf(path, sizeof path, "%s/%s.npy", dir, name) >= (int)sizeof path) return usage_failure("%s: too long", dir);
+        if (snprintf(path, sizeof path, "%s/%s.npy", dir, name) >= (int)sizeof path)
+            return usage_failure("%s: too long", dir);
         const hone_tensor *t = &outputs[i];
         hone_status s = hone__npy_write(path, t->dtype, t->rank, t->dims, t->data, t->bytes);
         if (s != HONE_OK) {
@@ -69,8 +70,9 @@ int cmd_run(int argc, char **argv)
         {"plain", 0, OPTION_FLAG, &plain, NULL, "run the graph exactly as it is written", 0, 0, NULL},
         {0},
     };
-    const verb_help help = {"run MODEL -i NAME=FILE ... -o DIR", "Runs a model once and writes every output as .npy.",
-                            "  hone run model.onnx -i input=x.npy -o out/\n  hone run model.onnx -i inputs.npz -o out/\n"};
+    const verb_help help = {
+        "run MODEL -i NAME=FILE ... -o DIR", "Runs a model once and writes every output as .npy.",
+        "  hone run model.onnx -i input=x.npy -o out/\n  hone run model.onnx -i inputs.npz -o out/\n"};
     int code = options_read(argc, argv, rows, &help, &rest);
     if (code >= 0) return code;
     if (rest.count != 1) return usage_failure("run needs one model (hone run --help)");

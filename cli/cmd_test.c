@@ -80,7 +80,8 @@ static const char *run_set(const hone_model *m, hone_session *s, data_set *d, to
     size_t outputs = hone_model_output_count(m);
     for (size_t i = 0; i < d->counts[0]; i++) {
         const hone__tensor *t = &d->files[0][i]->tensor;
-        in[i] = (hone_tensor){.dtype = t->dtype, .rank = t->rank, .data = (void *)(uintptr_t)t->data, .bytes = t->bytes};
+        in[i] =
+            (hone_tensor){.dtype = t->dtype, .rank = t->rank, .data = (void *)(uintptr_t)t->data, .bytes = t->bytes};
         memcpy(in[i].dims, t->dims, sizeof in[i].dims);
     }
     if (outputs > MAX_IO) return "too many outputs";
@@ -124,8 +125,10 @@ static const char *run_case(const char *dir, tolerance tol, char *text, size_t s
         DIR *there = opendir(path);
         if (!there) break;
         closedir(there);
-        if (load(path, &d) != HONE_OK) why = hone_error_message();
-        else why = run_set(m, s, &d, tol, text, size);
+        if (load(path, &d) != HONE_OK)
+            why = hone_error_message();
+        else
+            why = run_set(m, s, &d, tol, text, size);
         unload(&d);
     }
     if (!why && !sets) why = "has no test_data_set_0";
@@ -143,10 +146,11 @@ int cmd_test(int argc, char **argv)
         {"atol", 0, OPTION_FLOAT, &tol.atol, "X", "absolute tolerance (default 1e-7)", 0, 1e9, NULL},
         {0},
     };
-    const verb_help help = {"test DIR...",
-                            "Runs folders that hold model.onnx and test_data_set_*/ as ONNX's own tests do. Prints a line per\n"
-                            "failure, then `N passed, N failed`.",
-                            "  hone test cases/*\n"};
+    const verb_help help = {
+        "test DIR...",
+        "Runs folders that hold model.onnx and test_data_set_*/ as ONNX's own tests do. Prints a line per\n"
+        "failure, then `N passed, N failed`.",
+        "  hone test cases/*\n"};
     int code = options_read(argc, argv, rows, &help, &rest);
     if (code >= 0) return code;
     if (!rest.count) return usage_failure("test needs at least one folder (hone test --help)");

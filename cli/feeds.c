@@ -78,7 +78,8 @@ static hone_status random_input(const hone_value_info *v, hone_tensor *in)
     if (!in->data) return hone__fail(HONE_E_MEMORY, "out of memory");
     for (size_t k = 0; k < count; k++) {
         seed = seed * 1664525u + 1013904223u;
-        if (hone__dtype_is_float(v->dtype)) hone__element_set_f64(v->dtype, in->data, k, (double)(seed >> 8) / 8388608.0 - 1);
+        if (hone__dtype_is_float(v->dtype))
+            hone__element_set_f64(v->dtype, in->data, k, (double)(seed >> 8) / 8388608.0 - 1);
     }
     return HONE_OK;
 }

@@ -6,8 +6,8 @@
 
 typedef struct feeds feeds;
 
-/* Every input from `specs`; where there is none and `random`, seeded numbers (symbolic sizes 1). Returns -1, or the exit
- * code after saying what is wrong. */
+/* Every input from `specs`; where there is none and `random`, seeded numbers (symbolic sizes 1). Returns -1, or the
+ * exit code after saying what is wrong. */
 int feeds_open(const hone_model *model, const text_list *specs, bool random, feeds **out);
 const hone_tensor *feeds_inputs(const feeds *f);
 void feeds_close(feeds *f); /* NULL is fine */

@@ -47,8 +47,10 @@ void progress(const char *what, size_t done, size_t total)
     static int terminal = -1;
     if (terminal < 0) terminal = isatty(STDERR_FILENO);
     if (!terminal || common.quiet) return;
-    if (total) fprintf(stderr, "\r%s %zu/%zu (%zu %%)%s", what, done, total, done * 100 / total, done >= total ? "\n" : "");
-    else fprintf(stderr, "\r%s %zu", what, done);
+    if (total)
+        fprintf(stderr, "\r%s %zu/%zu (%zu %%)%s", what, done, total, done * 100 / total, done >= total ? "\n" : "");
+    else
+        fprintf(stderr, "\r%s %zu", what, done);
     fflush(stderr);
 }
 
@@ -64,7 +66,11 @@ hone_status open_model(const char *path, hone_model **out)
 /* Bytes of the UTF-8 character at p; 0: none is there (cut off, overlong, a surrogate, beyond U+10FFFF). */
 static size_t utf8_length(const unsigned char *p)
 {
-    size_t n = *p < 0x80 ? 1 : *p >= 0xc2 && *p < 0xe0 ? 2 : *p >= 0xe0 && *p < 0xf0 ? 3 : *p >= 0xf0 && *p < 0xf5 ? 4 : 0;
+    size_t n = *p < 0x80                 ? 1
+               : *p >= 0xc2 && *p < 0xe0 ? 2
+               : *p >= 0xe0 && *p < 0xf0 ? 3
+               : *p >= 0xf0 && *p < 0xf5 ? 4
+                                         : 0;
     for (size_t i = 1; i < n; i++)
         if ((p[i] & 0xc0) != 0x80) return 0;
     if (n == 3 && ((*p == 0xe0 && p[1] < 0xa0) || (*p == 0xed && p[1] > 0x9f))) return 0;
@@ -77,10 +83,14 @@ void print_json_string(const char *text)
     putchar('"');
     for (const unsigned char *p = (const unsigned char *)text; *p;) {
         size_t n = utf8_length(p);
-        if (!n) fputs("\\ufffd", stdout);
-        else if (*p == '"' || *p == '\\') printf("\\%c", *p);
-        else if (*p < 0x20) printf("\\u%04x", *p);
-        else fwrite(p, 1, n, stdout);
+        if (!n)
+            fputs("\\ufffd", stdout);
+        else if (*p == '"' || *p == '\\')
+            printf("\\%c", *p);
+        else if (*p < 0x20)
+            printf("\\u%04x", *p);
+        else
+            fwrite(p, 1, n, stdout);
         p += n ? n : 1;
     }
     putchar('"');

@@ -13,7 +13,8 @@ common_options common;
 static bool want_help;
 
 static const option_row shared[] = {
-    {"threads", 't', OPTION_INT, &common.threads, "N", "threads (default: physical cores, or HONE_THREADS)", 1, 1024, NULL},
+    {"threads", 't', OPTION_INT, &common.threads, "N", "threads (default: physical cores, or HONE_THREADS)", 1, 1024,
+     NULL},
     {"json", 0, OPTION_FLAG, &common.json, NULL, "machine-readable results on standard output", 0, 0, NULL},
     {"quiet", 'q', OPTION_FLAG, &common.quiet, NULL, "no progress", 0, 0, NULL},
     {"verbose", 'v', OPTION_FLAG, &common.verbose, NULL, "say more", 0, 0, NULL},
@@ -40,8 +41,10 @@ static void print_rows(const option_row *rows)
         char left[64];
         int n = rows->letter ? snprintf(left, sizeof left, "-%c, --%s", rows->letter, rows->name)
                              : snprintf(left, sizeof left, "    --%s", rows->name);
-        if (rows->choices) snprintf(left + n, sizeof left - (size_t)n, " %s", rows->choices);
-        else if (rows->argument) snprintf(left + n, sizeof left - (size_t)n, " %s", rows->argument);
+        if (rows->choices)
+            snprintf(left + n, sizeof left - (size_t)n, " %s", rows->choices);
+        else if (rows->argument)
+            snprintf(left + n, sizeof left - (size_t)n, " %s", rows->argument);
         printf(strlen(left) > 30 ? "  %s\n%34s%s\n" : "  %-32s%s%s\n", left, "", rows->help);
     }
 }
@@ -77,7 +80,8 @@ static int set_number(const option_row *r, const char *text)
     if (r->kind == OPTION_INT) {
         long long v = strtoll(text, &end, 10);
         if (!*text || *end || errno || isspace((unsigned char)*text) || (double)v < r->low || (double)v > r->high)
-            return usage_failure("--%s is '%s', expected a whole number from %.0f to %.0f", r->name, text, r->low, r->high);
+            return usage_failure("--%s is '%s', expected a whole number from %.0f to %.0f", r->name, text, r->low,
+                                 r->high);
         *(int64_t *)r->target = v;
         return -1;
     }
@@ -93,9 +97,12 @@ static int set_size(const option_row *r, const char *text)
     char *end;
     errno = 0;
     unsigned long long v = strtoull(text, &end, 10), unit = 1;
-    if (*end == 'k' || *end == 'K') unit = 1ull << 10;
-    else if (*end == 'm' || *end == 'M') unit = 1ull << 20;
-    else if (*end == 'g' || *end == 'G') unit = 1ull << 30;
+    if (*end == 'k' || *end == 'K')
+        unit = 1ull << 10;
+    else if (*end == 'm' || *end == 'M')
+        unit = 1ull << 20;
+    else if (*end == 'g' || *end == 'G')
+        unit = 1ull << 30;
     if (unit > 1) end++;
     if (!isdigit((unsigned char)*text) || *end || errno || !v || v > (1ull << 50) / unit)
         return usage_failure("--%s is '%s', expected a number of bytes such as 500M", r->name, text);
@@ -190,8 +197,10 @@ int options_read(int argc, char **argv, const option_row *rows, const verb_help 
             only_rest = true;
             continue;
         }
-        if (only_rest || argv[i][0] != '-' || !argv[i][1]) code = add_text(rest, argv[i]);
-        else code = one_option(argc, argv, &i, rows);
+        if (only_rest || argv[i][0] != '-' || !argv[i][1])
+            code = add_text(rest, argv[i]);
+        else
+            code = one_option(argc, argv, &i, rows);
         if (code >= 0) return code;
     }
     if (want_help) {

@@ -17,8 +17,8 @@ void labeller_close(labeller *l);
 /* "label" or "#3" where the model has no labels. */
 const char *labeller_name(const labeller *l, size_t i, char *text, size_t size);
 
-/* Called per window: where it begins, in seconds, and how long it is. l->scores holds its probabilities. Returns false to
- * stop. */
+/* Called per window: where it begins, in seconds, and how long it is. l->scores holds its probabilities. Returns false
+ * to stop. */
 typedef bool (*window_fn)(void *ctx, const labeller *l, double start, double seconds);
 /* hop: seconds between windows; 0: one window length. */
 hone_status labeller_file(labeller *l, const char *path, double hop, window_fn fn, void *ctx);

@@ -44,7 +44,8 @@ int main(int argc, char **argv)
     } else if (hone_session_run(session, &x, 1, &y, 1)) {
         fprintf(stderr, "%s\n", hone_error_message());
     } else {
-        for (size_t i = 0; y.dtype == HONE_F32 && i < y.bytes / sizeof(float); i++) printf("%.6f\n", ((float *)y.data)[i]);
+        for (size_t i = 0; y.dtype == HONE_F32 && i < y.bytes / sizeof(float); i++)
+            printf("%.6f\n", ((float *)y.data)[i]);
         code = 0;
     }
     free(x.data);

@@ -61,9 +61,9 @@ typedef enum hone_precision {
 } hone_precision;
 
 typedef enum hone_calibrate_method {
-    HONE_CALIBRATE_MINMAX,     /* the whole range that was seen */
-    HONE_CALIBRATE_ENTROPY,    /* the range whose 8-bit form diverges least from what was seen */
-    HONE_CALIBRATE_PERCENTILE  /* all but 0.01 % of what was seen */
+    HONE_CALIBRATE_MINMAX,    /* the whole range that was seen */
+    HONE_CALIBRATE_ENTROPY,   /* the range whose 8-bit form diverges least from what was seen */
+    HONE_CALIBRATE_PERCENTILE /* all but 0.01 % of what was seen */
 } hone_calibrate_method;
 
 /* Sample data for static int8. `sample` fills in[0 .. inputs) with sample `index` (data stay valid until the next call)
@@ -76,8 +76,8 @@ typedef struct hone_calibration {
 
 typedef struct hone_optimize_options {
     hone_precision precision;
-    int block;       /* weights per scale: 16 to 256, a power of two; 0: one scale per row */
-    int opset_only;  /* standard operators only */
+    int block;                           /* weights per scale: 16 to 256, a power of two; 0: one scale per row */
+    int opset_only;                      /* standard operators only */
     const hone_calibration *calibration; /* int8 only: convolutions become static int8; NULL: dynamic */
 } hone_optimize_options;
 #define HONE_OPTIMIZE_OPTIONS_INIT {HONE_PRECISION_FP32, 128, 0, NULL}
@@ -87,8 +87,8 @@ typedef struct hone_weight_change {
     const char *name, *op; /* of the operator that reads it */
     const char *from, *to; /* element types */
     size_t bytes_before, bytes_after;
-    double error;          /* sqrt(sum (w - w')^2 / sum w^2) */
-    const char *reason;    /* why it was left as it is; "" when it was changed */
+    double error;       /* sqrt(sum (w - w')^2 / sum w^2) */
+    const char *reason; /* why it was left as it is; "" when it was changed */
 } hone_weight_change;
 typedef void (*hone_change_fn)(void *ctx, const hone_weight_change *change);
 

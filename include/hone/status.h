@@ -19,7 +19,8 @@ typedef enum hone_status {
     HONE_E_INTERNAL     /* a bug in hone */
 } hone_status;
 
-/* The calling thread's message of its last failed call: one line, no newline, never NULL. Valid until the next failure. */
+/* The calling thread's message of its last failed call: one line, no newline, never NULL. Valid until the next failure.
+ */
 const char *hone_error_message(void);
 
 /* Short English name of a code, such as "out of memory". Static. */

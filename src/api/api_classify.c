@@ -12,8 +12,11 @@ hone_status hone_classifier_create(const hone_model *model, const hone_session_o
     hone_classifier *c = hone__calloc(1, sizeof *c);
     if (!c) return hone__out_of_memory(sizeof *c);
     hone__session_options o = {0};
-    if (options) o = (hone__session_options){.threads = options->threads, .max_memory = options->max_memory,
-                                             .plain = options->plain != 0, .profile = options->profile != 0};
+    if (options)
+        o = (hone__session_options){.threads = options->threads,
+                                    .max_memory = options->max_memory,
+                                    .plain = options->plain != 0,
+                                    .profile = options->profile != 0};
     hone_status s = hone__classifier_create(model->graph, &o, &c->task);
     if (s != HONE_OK) {
         hone__free(c);
@@ -31,7 +34,10 @@ void hone_classifier_destroy(hone_classifier *c)
 }
 
 int hone_classifier_sample_rate(const hone_classifier *c) { return hone__classifier_frontend(c->task)->sample_rate; }
-size_t hone_classifier_window(const hone_classifier *c) { return (size_t)hone__classifier_frontend(c->task)->clip_samples; }
+size_t hone_classifier_window(const hone_classifier *c)
+{
+    return (size_t)hone__classifier_frontend(c->task)->clip_samples;
+}
 size_t hone_classifier_classes(const hone_classifier *c) { return hone__classifier_classes(c->task); }
 const char *hone_classifier_label(const hone_classifier *c, size_t i) { return hone__classifier_label(c->task, i); }
 hone_status hone_classifier_run(hone_classifier *c, const float *pcm, size_t n, float *out)

@@ -116,8 +116,8 @@ static void count_node(void *ctx, const char *name, const char *domain, const ch
 
 void hone_model_facts_get(const hone_model *m, hone_model_facts *out)
 {
-    *out = (hone_model_facts){.ir_version = m->graph->ir_version, .opset = hone__model_opset(m->graph, ""),
-                              .producer = m->graph->producer};
+    *out = (hone_model_facts){
+        .ir_version = m->graph->ir_version, .opset = hone__model_opset(m->graph, ""), .producer = m->graph->producer};
     hone_model_weights(m, count_weight, out);
     hone_model_nodes(m, count_node, out);
 }

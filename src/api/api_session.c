@@ -79,7 +79,8 @@ hone_status hone_session_run(hone_session *s, const hone_tensor *inputs, size_t 
     HONE__TRY(status);
     for (size_t i = 0; i < output_count; i++) {
         const hone__tensor *t = s->out_list[i];
-        outputs[i] = (hone_tensor){.dtype = t->dtype, .rank = t->rank, .data = (void *)(uintptr_t)t->data, .bytes = t->bytes};
+        outputs[i] =
+            (hone_tensor){.dtype = t->dtype, .rank = t->rank, .data = (void *)(uintptr_t)t->data, .bytes = t->bytes};
         memcpy(outputs[i].dims, t->dims, sizeof t->dims);
     }
     return HONE_OK;
@@ -93,8 +94,13 @@ hone_status hone_session_time(const hone_session *s, size_t i, hone_node_time *o
     const hone__step_time *times;
     size_t count = hone__session_times(s->exec, &times);
     if (i >= count) return hone__fail(HONE_E_ARGUMENT, "entry %zu of %zu", i, count);
-    *out = (hone_node_time){.calls = times[i].calls, .seconds = times[i].seconds, .in_bytes = times[i].in_bytes,
-                            .out_bytes = times[i].out_bytes, .name = "", .op = "", .domain = ""};
+    *out = (hone_node_time){.calls = times[i].calls,
+                            .seconds = times[i].seconds,
+                            .in_bytes = times[i].in_bytes,
+                            .out_bytes = times[i].out_bytes,
+                            .name = "",
+                            .op = "",
+                            .domain = ""};
     if (!times[i].node) return HONE_OK; /* never run: its value was known */
     out->name = times[i].node->name;
     out->op = times[i].node->op;

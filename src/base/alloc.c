@@ -21,8 +21,10 @@ static hone_allocator current = {libc_resize, NULL};
 
 void hone_set_allocator(const hone_allocator *allocator)
 {
-    if (allocator) current = *allocator;
-    else current = (hone_allocator){libc_resize, NULL};
+    if (allocator)
+        current = *allocator;
+    else
+        current = (hone_allocator){libc_resize, NULL};
 }
 
 /* A header of 16 bytes keeps the size, so that the allocator always learns it, and keeps the alignment. */

@@ -10,10 +10,11 @@ static const struct {
     const char *name;
     hone__tier tier;
 } tiers[] = {
-    {"scalar", HONE__SCALAR},         {"avx2", HONE__AVX2},       {"avxvnni", HONE__AVXVNNI},
-    {"avx512vnni", HONE__AVX512VNNI}, {"avx512", HONE__AVX512VNNI}, {"avx512bf16", HONE__AVX512BF16},
-    {"neon", HONE__NEON},             {"dotprod", HONE__NEON_DOTPROD}, {"i8mm", HONE__NEON_I8MM},
-    {"simd128", HONE__WASM_SIMD128},
+    {"scalar", HONE__SCALAR},     {"avx2", HONE__AVX2},
+    {"avxvnni", HONE__AVXVNNI},   {"avx512vnni", HONE__AVX512VNNI},
+    {"avx512", HONE__AVX512VNNI}, {"avx512bf16", HONE__AVX512BF16},
+    {"neon", HONE__NEON},         {"dotprod", HONE__NEON_DOTPROD},
+    {"i8mm", HONE__NEON_I8MM},    {"simd128", HONE__WASM_SIMD128},
 };
 enum { TIERS = sizeof tiers / sizeof *tiers };
 
@@ -80,7 +81,8 @@ hone_status hone__cpu_check(void)
     const char *cap = getenv("HONE_ISA");
     if (!cap || !*cap || find(cap) >= 0) return HONE_OK;
     return hone__fail(HONE_E_ARGUMENT,
-                      "HONE_ISA is '%s'; known: scalar avx2 avxvnni avx512vnni avx512bf16 neon dotprod i8mm simd128", cap);
+                      "HONE_ISA is '%s'; known: scalar avx2 avxvnni avx512vnni avx512bf16 neon dotprod i8mm simd128",
+                      cap);
 }
 
 const char *hone__tier_name(hone__tier tier)

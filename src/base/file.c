@@ -135,7 +135,8 @@ static hone_status open_special(const char *path, hone__output *o)
     o->path = hone__strndup(path, strlen(path));
     o->file = fd >= 0 && o->path ? fdopen(fd, "wb") : NULL;
     if (o->file) return HONE_OK;
-    hone_status s = fd < 0 ? hone__fail(HONE_E_IO, "%s: cannot open: %s", path, strerror(errno)) : hone__out_of_memory(1);
+    hone_status s =
+        fd < 0 ? hone__fail(HONE_E_IO, "%s: cannot open: %s", path, strerror(errno)) : hone__out_of_memory(1);
     if (fd >= 0) close(fd);
     hone__output_abandon(o);
     return s;
@@ -169,7 +170,8 @@ hone_status hone__output_open(const char *path, hone__output *o)
     note_pending(o->temporary);
     mode_t mask = umask(0);
     umask(mask);
-    if (fchmod(fd, 0666 & ~mask)) { /* the default mode of mkostemp stays: only narrower */ }
+    if (fchmod(fd, 0666 & ~mask)) { /* the default mode of mkostemp stays: only narrower */
+    }
     o->file = fdopen(fd, "wb");
     if (!o->file) {
         close(fd);

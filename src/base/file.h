@@ -35,7 +35,8 @@ hone_status hone__output_write(hone__output *out, const void *data, size_t n);
 hone_status hone__output_commit(hone__output *out);
 void hone__output_abandon(hone__output *out); /* fine after commit, too */
 
-/* Removes the temporary files of outputs that are open now. For a signal handler that ends the process: async-signal-safe. */
+/* Removes the temporary files of outputs that are open now. For a signal handler that ends the process:
+ * async-signal-safe. */
 void hone__output_remove_pending(void);
 
 #endif

@@ -20,10 +20,10 @@ hone_status hone__at(hone_status code, const char *format, ...) HONE__PRINTF(2, 
 /* HONE_E_MEMORY naming how many bytes were asked for. Allocates nothing. */
 hone_status hone__out_of_memory(unsigned long long bytes);
 
-#define HONE__TRY(expr)                                                                                                \
-    do {                                                                                                               \
-        hone_status hone__s = (expr);                                                                                  \
-        if (hone__s != HONE_OK) return hone__s;                                                                        \
+#define HONE__TRY(expr)                         \
+    do {                                        \
+        hone_status hone__s = (expr);           \
+        if (hone__s != HONE_OK) return hone__s; \
     } while (0)
 
 #endif

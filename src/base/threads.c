@@ -1,6 +1,7 @@
 /* threads.c: the thread pool. One loop at a time, a generation counter to start it, dynamic pieces. The caller never
  * waits for a worker that has not begun: on a busy machine it does all pieces itself, closes the loop, and waits only
- * for workers inside. Workers spin while a run is open (hone__pool_enter) and sleep on a condition variable otherwise. */
+ * for workers inside. Workers spin while a run is open (hone__pool_enter) and sleep on a condition variable otherwise.
+ */
 #define _GNU_SOURCE
 #include "threads.h"
 
@@ -72,9 +73,12 @@ static void *worker_main(void *arg)
         unsigned spins = 0;
         while (atomic_load_explicit(&p->generation, memory_order_acquire) == seen) {
             if (atomic_load_explicit(&p->stop, memory_order_relaxed)) return NULL;
-            if (!atomic_load_explicit(&p->open, memory_order_relaxed)) sleep_until(p, seen);
-            else if (++spins % SPINS == 0) sched_yield();
-            else PAUSE();
+            if (!atomic_load_explicit(&p->open, memory_order_relaxed))
+                sleep_until(p, seen);
+            else if (++spins % SPINS == 0)
+                sched_yield();
+            else
+                PAUSE();
         }
         seen = atomic_load_explicit(&p->generation, memory_order_acquire);
         /* first step inside, then look: the caller closes first, then looks who is inside */
@@ -162,8 +166,10 @@ void hone__pool_run(hone__pool *p, size_t count, size_t grain, hone__loop_fn fn,
     unsigned spins = 0;
     atomic_store(&p->running, false);
     while (atomic_load(&p->inside))
-        if (++spins % SPINS == 0) sched_yield();
-        else PAUSE();
+        if (++spins % SPINS == 0)
+            sched_yield();
+        else
+            PAUSE();
 }
 
 /* Counts distinct (package, core) pairs among the CPUs in our affinity mask; every CPU counts where sysfs is silent. */

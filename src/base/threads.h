@@ -13,7 +13,7 @@ typedef void (*hone__loop_fn)(void *ctx, size_t begin, size_t end, int thread);
 
 /* threads >= 1 includes the caller; a pool of 1 starts none. */
 hone_status hone__pool_create(int threads, hone__pool **out);
-void hone__pool_destroy(hone__pool *pool); /* NULL is fine */
+void hone__pool_destroy(hone__pool *pool);      /* NULL is fine */
 int hone__pool_threads(const hone__pool *pool); /* 1 for NULL */
 
 /* Between enter and leave the workers spin, so that a loop starts in well under a microsecond; outside they sleep and

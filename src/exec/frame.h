@@ -67,7 +67,8 @@ hone_status hone__frame_subgraph(hone__run *r, hone__graph *graph, const hone__t
                                  const hone__tensor **out, size_t out_count);
 /* At least `bytes` of scratch in the session, shared by all frames' leaf steps. */
 hone_status hone__session_scratch(hone__session *session, size_t bytes);
-/* Memory of a buffer that grows from `old` to `want` bytes: all of a session's together stay below options.max_memory. */
+/* Memory of a buffer that grows from `old` to `want` bytes: all of a session's together stay below options.max_memory.
+ */
 hone_status hone__session_take(hone__session *session, size_t old, size_t want, const char *what);
 int hone__session_threads(const hone__session *session);
 

@@ -1,5 +1,6 @@
 /* plan.c: concrete shapes for one set of input shapes, values known in advance, and one slab for all activations:
- * biggest first, each at the lowest place that is free during its whole life (greedy by size, Pisarchyk and Lee 2020). */
+ * biggest first, each at the lowest place that is free during its whole life (greedy by size, Pisarchyk and Lee 2020).
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -83,9 +84,13 @@ static hone_status describe(const hone__type *type, hone__tensor *t)
 static hone_status prepare(hone__frame *f, hone__step *st, hone__arena *arena)
 {
     if (!st->op->prepare) return HONE_OK;
-    hone__prepare p = {.node = st->node, .input_count = st->node->input_count, .output_count = st->node->output_count,
-                       .in = st->in_t, .out = (const hone__tensor *const *)st->out_t,
-                       .threads = f->session->threads, .arena = arena};
+    hone__prepare p = {.node = st->node,
+                       .input_count = st->node->input_count,
+                       .output_count = st->node->output_count,
+                       .in = st->in_t,
+                       .out = (const hone__tensor *const *)st->out_t,
+                       .threads = f->session->threads,
+                       .arena = arena};
     hone_status s = st->op->prepare(&p);
     if (s == HONE_OK) s = hone__session_scratch(f->session, p.scratch);
     st->state = p.state;
@@ -129,8 +134,10 @@ static hone_status plan_step(hone__frame *f, hone__step *st)
         if (st->out[i] < 0) continue;
         hone__tensor *t = &f->slots[st->out[i]].t;
         *t = (hone__tensor){.dtype = v.x.out[i].dtype};
-        if (!concrete(&v.x.out[i])) known = false;
-        else s = describe(&v.x.out[i], t);
+        if (!concrete(&v.x.out[i]))
+            known = false;
+        else
+            s = describe(&v.x.out[i], t);
     }
     if (st->op->flags & HONE__OP_SUBGRAPH) known = false;
     for (int i = 0; i < st->node->input_count; i++)
@@ -195,7 +202,8 @@ static void share_in_place(hone__frame *f, int step)
         if (!(st->op->flags & (k ? HONE__OP_INPLACE1 : HONE__OP_INPLACE)) || st->in[k] < 0) continue;
         int root = root_of(f, st->in[k]);
         hone__slot *in = &f->slots[root];
-        if (in->kind != HONE__SLOT_PLANNED || in->last != step || in->t.bytes != out->t.bytes || out->root != st->out[0])
+        if (in->kind != HONE__SLOT_PLANNED || in->last != step || in->t.bytes != out->t.bytes ||
+            out->root != st->out[0])
             continue;
         if (read_elsewhere(f, st, k, root)) continue;
         out->root = root;
@@ -289,7 +297,8 @@ hone_status hone__frame_plan(hone__frame *f)
         const hone__slot *root = &f->slots[root_of(f, i)];
         if (s->kind == HONE__SLOT_PLANNED && root->kind == HONE__SLOT_PLANNED)
             s->t.data = f->slab ? f->slab + root->offset : NULL;
-        else if (s->kind == HONE__SLOT_PLANNED) s->t.data = root->t.data; /* an alias: set again at each run */
+        else if (s->kind == HONE__SLOT_PLANNED)
+            s->t.data = root->t.data; /* an alias: set again at each run */
     }
     f->planned = true;
     return HONE_OK;
@@ -326,7 +335,8 @@ hone_status hone__frame_step_dynamic(hone__frame *f, hone__step *st)
         hone__slot *slot = &f->slots[st->out[i]];
         if (!concrete(&v.x.out[i])) {
             if (!(st->op->flags & HONE__OP_SUBGRAPH))
-                s = hone__node_at(hone__fail(HONE_E_UNSUPPORTED, "the shape of output %d cannot be known", i), st->node);
+                s = hone__node_at(hone__fail(HONE_E_UNSUPPORTED, "the shape of output %d cannot be known", i),
+                                  st->node);
             continue;
         }
         s = describe(&v.x.out[i], &slot->t);

@@ -36,8 +36,7 @@ static hone_status check_input(const hone__value *v, const hone__tensor *t, size
 
 static bool same_shape(const hone__tensor *a, const hone__tensor *b)
 {
-    return a->dtype == b->dtype && a->rank == b->rank &&
-           !memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims);
+    return a->dtype == b->dtype && a->rank == b->rank && !memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims);
 }
 
 static void bind(hone__slot *s, const hone__tensor *t, bool *stale)
@@ -51,13 +50,22 @@ static hone_status run_step(hone__frame *f, hone__step *st)
 {
     if (st->dynamic) HONE__TRY(hone__frame_step_dynamic(f, st));
     if (st->op->flags & HONE__OP_ALIAS) {
-        if (!st->dynamic) st->out_t[0]->data = st->in_t[0]->data;
-        else if (st->out_t[0]->bytes) memcpy((void *)(uintptr_t)st->out_t[0]->data, st->in_t[0]->data, st->out_t[0]->bytes);
+        if (!st->dynamic)
+            st->out_t[0]->data = st->in_t[0]->data;
+        else if (st->out_t[0]->bytes)
+            memcpy((void *)(uintptr_t)st->out_t[0]->data, st->in_t[0]->data, st->out_t[0]->bytes);
         return HONE_OK;
     }
-    hone__run r = {.node = st->node, .input_count = st->node->input_count, .output_count = st->node->output_count,
-                   .in = st->in_t, .out = st->out_t, .state = st->state, .scratch = f->session->scratch,
-                   .pool = f->session->pool, .subgraph = hone__frame_subgraph, .exec = f};
+    hone__run r = {.node = st->node,
+                   .input_count = st->node->input_count,
+                   .output_count = st->node->output_count,
+                   .in = st->in_t,
+                   .out = st->out_t,
+                   .state = st->state,
+                   .scratch = f->session->scratch,
+                   .pool = f->session->pool,
+                   .subgraph = hone__frame_subgraph,
+                   .exec = f};
     hone_status s = st->op->run(&r);
     return s == HONE_OK ? s : hone__node_at(s, st->node);
 }
@@ -82,7 +90,8 @@ static hone_status run_steps(hone__frame *f)
     for (int i = 0; i < f->step_count; i++) {
         hone__step *st = &f->steps[i];
         if (st->skip) continue;
-        if (cancel && atomic_load_explicit(cancel, memory_order_relaxed)) return hone__fail(HONE_E_CANCELLED, "cancelled");
+        if (cancel && atomic_load_explicit(cancel, memory_order_relaxed))
+            return hone__fail(HONE_E_CANCELLED, "cancelled");
         double start = f->times ? now() : 0;
         HONE__TRY(run_step(f, st));
         if (f->times) note_time(f, i, now() - start);
@@ -127,8 +136,8 @@ hone_status hone__session_take(hone__session *s, size_t old, size_t want, const 
 {
     size_t others = s->memory - old, limit = s->options.max_memory;
     if (limit && (others > limit || want > limit - others))
-        return hone__fail(HONE_E_LIMIT, "'%.200s' needs %zu bytes beside %zu in use, the limit is %zu", what, want, others,
-                          limit);
+        return hone__fail(HONE_E_LIMIT, "'%.200s' needs %zu bytes beside %zu in use, the limit is %zu", what, want,
+                          others, limit);
     s->memory = others + want;
     return HONE_OK;
 }

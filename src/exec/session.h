@@ -9,10 +9,10 @@
 typedef struct hone__session hone__session;
 
 typedef struct hone__session_options {
-    int threads;        /* 0: HONE_THREADS, else the physical cores */
-    size_t max_memory;  /* bytes for activations and scratch; 0: no limit */
-    bool plain;         /* no machine passes: the graph exactly as it is */
-    bool profile;       /* keep times per node */
+    int threads;         /* 0: HONE_THREADS, else the physical cores */
+    size_t max_memory;   /* bytes for activations and scratch; 0: no limit */
+    bool plain;          /* no machine passes: the graph exactly as it is */
+    bool profile;        /* keep times per node */
     atomic_bool *cancel; /* set from another thread or a signal handler: the run ends with HONE_E_CANCELLED */
 } hone__session_options;
 

@@ -78,8 +78,7 @@ hone_status hone__node_set_attr(hone__node *n, const hone__attr *attr)
             n->attrs[i] = copy;
             return HONE_OK;
         }
-    if (n->attr_count == ATTRS_MAX)
-        return hone__fail(HONE_E_LIMIT, "a node with more than %d attributes", ATTRS_MAX);
+    if (n->attr_count == ATTRS_MAX) return hone__fail(HONE_E_LIMIT, "a node with more than %d attributes", ATTRS_MAX);
     /* lists grow by four: most nodes have few attributes and never change them */
     if (n->attr_count % 4 == 0) {
         size_t bytes = ((size_t)n->attr_count + 4) * sizeof copy;

@@ -26,7 +26,7 @@ static inline hone__attr hone__a_ints(const char *name, const int64_t *v, size_t
     return (hone__attr){.name = name, .kind = HONE__ATTR_INTS, .ints = (int64_t *)(uintptr_t)v, .count = count};
 }
 
-#define HONE__INS(...)                                                                                                 \
+#define HONE__INS(...) \
     (hone__value *[]){__VA_ARGS__}, (int)(sizeof((hone__value *[]){__VA_ARGS__}) / sizeof(hone__value *))
 #define HONE__ATTRS(...) (hone__attr[]){__VA_ARGS__}, (int)(sizeof((hone__attr[]){__VA_ARGS__}) / sizeof(hone__attr))
 #define HONE__NO_ATTRS NULL, 0

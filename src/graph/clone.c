@@ -63,8 +63,8 @@ static hone_status clone_node(cloner *c, const hone__node *n, hone__graph *to)
         if (n->outputs[i] && !outs[i]) s = HONE_E_MEMORY;
     }
     if (s == HONE_OK) {
-        hone__node *copy = hone__node_new_with(to, NULL, n->domain, n->op, n->name, ins, n->input_count, outs,
-                                               n->output_count);
+        hone__node *copy =
+            hone__node_new_with(to, NULL, n->domain, n->op, n->name, ins, n->input_count, outs, n->output_count);
         s = copy ? clone_attrs(c, n, copy) : HONE_E_MEMORY;
     }
     if (ins != few) hone__free(ins);

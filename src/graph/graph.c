@@ -95,24 +95,32 @@ static void link_before(hone__graph *g, hone__node *n, hone__node *before)
 {
     n->next = before;
     n->prev = before ? before->prev : g->last;
-    if (n->prev) n->prev->next = n;
-    else g->first = n;
-    if (before) before->prev = n;
-    else g->last = n;
+    if (n->prev)
+        n->prev->next = n;
+    else
+        g->first = n;
+    if (before)
+        before->prev = n;
+    else
+        g->last = n;
 }
 
 static void unlink_node(hone__node *n)
 {
     hone__graph *g = n->graph;
-    if (n->prev) n->prev->next = n->next;
-    else g->first = n->next;
-    if (n->next) n->next->prev = n->prev;
-    else g->last = n->prev;
+    if (n->prev)
+        n->prev->next = n->next;
+    else
+        g->first = n->next;
+    if (n->next)
+        n->next->prev = n->prev;
+    else
+        g->last = n->prev;
 }
 
-hone__node *hone__node_new_with(hone__graph *g, hone__node *before, const char *domain, const char *op, const char *name,
-                                hone__value *const *inputs, int input_count, hone__value *const *outputs,
-                                int output_count)
+hone__node *hone__node_new_with(hone__graph *g, hone__node *before, const char *domain, const char *op,
+                                const char *name, hone__value *const *inputs, int input_count,
+                                hone__value *const *outputs, int output_count)
 {
     hone__arena *arena = &g->model->arena;
     hone__node *n = hone__arena_zalloc(arena, sizeof *n);
@@ -237,8 +245,10 @@ bool hone__value_unused(const hone__value *v) { return !v->use_count && !v->outp
 static void drop_value(hone__value *v)
 {
     hone__graph *g = v->graph;
-    if (v->prev) v->prev->next = v->next;
-    else g->values = v->next;
+    if (v->prev)
+        v->prev->next = v->next;
+    else
+        g->values = v->next;
     if (v->next) v->next->prev = v->prev;
     hone__free(v->uses);
     v->uses = NULL;

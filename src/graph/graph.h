@@ -143,7 +143,8 @@ hone_status hone__graph_new(hone__model *model, hone__node *owner, hone__graph *
 hone__value *hone__value_new(hone__graph *graph, const char *name);
 /* A constant. Takes over the reference in `tensor`, also on failure. */
 hone__value *hone__value_constant(hone__graph *graph, const char *name, hone__tensor *tensor);
-hone_status hone__value_set_constant(hone__value *value, hone__tensor *tensor); /* takes over likewise; drops the producer */
+hone_status hone__value_set_constant(hone__value *value,
+                                     hone__tensor *tensor); /* takes over likewise; drops the producer */
 hone_status hone__graph_add_input(hone__graph *graph, hone__value *value);
 hone_status hone__graph_add_output(hone__graph *graph, hone__value *value);
 void hone__graph_set_output(hone__graph *graph, size_t index, hone__value *value);
@@ -157,7 +158,7 @@ hone__node *hone__node_new_with(hone__graph *graph, hone__node *before, const ch
                                 hone__value *const *outputs, int output_count);
 hone_status hone__node_set_input(hone__node *node, int index, hone__value *value); /* grows; NULL clears */
 void hone__node_trim_inputs(hone__node *node);                                     /* drops absent trailing ones */
-void hone__node_remove(hone__node *node);         /* its outputs must be unused; they become valueless constants */
+void hone__node_remove(hone__node *node); /* its outputs must be unused; they become valueless constants */
 void hone__node_move(hone__node *node, hone__node *before);
 hone_status hone__value_replace_uses(hone__value *from, hone__value *to); /* graph outputs included (the name moves) */
 bool hone__value_unused(const hone__value *value);
@@ -170,7 +171,8 @@ static inline bool hone__node_is(const hone__node *n, const char *op)
     return *a == *op;
 }
 
-/* Attributes. Setters replace. Getters return the default when absent; a wrong kind counts as absent (verify names it). */
+/* Attributes. Setters replace. Getters return the default when absent; a wrong kind counts as absent (verify names it).
+ */
 const hone__attr *hone__node_attr(const hone__node *node, const char *name);
 int64_t hone__node_int(const hone__node *node, const char *name, int64_t otherwise);
 float hone__node_float(const hone__node *node, const char *name, float otherwise);

@@ -77,7 +77,8 @@ static hone_status name_values(hone__graph *g, set *st, set *nodes)
 {
     hone__arena *arena = &g->model->arena;
     if (g->owner) { /* inputs and outputs of a subgraph are known by position: they may be renamed */
-        for (size_t i = 0; i < g->input_count; i++) HONE__TRY(unique(arena, st, g->inputs[i]->name, &g->inputs[i]->name));
+        for (size_t i = 0; i < g->input_count; i++)
+            HONE__TRY(unique(arena, st, g->inputs[i]->name, &g->inputs[i]->name));
     }
     /* oldest first, so that names follow the order of construction */
     hone__value *v = g->values;
@@ -91,8 +92,9 @@ static hone_status name_values(hone__graph *g, set *st, set *nodes)
         for (int i = 0; i < n->output_count; i++) {
             hone__value *o = n->outputs[i];
             if (!o || (o->output_count && !g->owner && *o->name)) continue;
-            const char *wish = *o->name ? o->name : i ? hone__arena_printf(arena, "%s_out%d", n->name, i)
-                                                      : hone__arena_printf(arena, "%s_out", n->name);
+            const char *wish = *o->name ? o->name
+                               : i      ? hone__arena_printf(arena, "%s_out%d", n->name, i)
+                                        : hone__arena_printf(arena, "%s_out", n->name);
             if (!wish) return hone__out_of_memory(strlen(n->name));
             HONE__TRY(unique(arena, st, wish, &o->name));
         }

@@ -23,9 +23,12 @@ static bool clean_relative(const char *p)
 static void parent(char *path)
 {
     char *slash = strrchr(path, '/');
-    if (slash == path) path[1] = 0;
-    else if (slash) *slash = 0;
-    else strcpy(path, ".");
+    if (slash == path)
+        path[1] = 0;
+    else if (slash)
+        *slash = 0;
+    else
+        strcpy(path, ".");
 }
 
 static bool below(const char *path, const char *folder)
@@ -54,7 +57,8 @@ static hone_status open_side(hone__reader *r, const char *location, hone__blob *
     *out = NULL;
     if (!r->path) return hone__fail(HONE_E_UNSUPPORTED, "external data '%.200s' of a model in memory", location);
     if (!clean_relative(location))
-        return hone__fail(HONE_E_FORMAT, "external data '%.200s' is not a plain path inside the model's folder", location);
+        return hone__fail(HONE_E_FORMAT, "external data '%.200s' is not a plain path inside the model's folder",
+                          location);
     if (strlen(r->path) + strlen(location) + 2 > PATH_MAX) return hone__fail(HONE_E_LIMIT, "a path is too long");
     strcpy(path, r->path);
     parent(path);

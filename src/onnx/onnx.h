@@ -4,8 +4,8 @@
 
 #include "graph/graph.h"
 
-/* Reads a file (IR 3 to 14): weights stay in the mapping, functions are inlined, old opsets are lifted to the meaning of
- * HONE__OPSET. External data is opened only inside the model's folder. Errors name `path` and the place. */
+/* Reads a file (IR 3 to 14): weights stay in the mapping, functions are inlined, old opsets are lifted to the meaning
+ * of HONE__OPSET. External data is opened only inside the model's folder. Errors name `path` and the place. */
 hone_status hone__onnx_read(const char *path, hone__model **out);
 /* The same from memory: `data` must outlive the model. `name` is for messages. External data is refused. */
 hone_status hone__onnx_parse(const void *data, size_t size, const char *name, hone__model **out);

@@ -309,7 +309,8 @@ static hone_status resolve(hone__reader *r, hone__span name, scope *sc, bool out
     *out = NULL;
     if (name.p == name.end) return HONE_OK; /* an absent optional one */
     *out = output ? find_here(sc, name) : find(sc, name);
-    if (*out == &absent) *out = NULL;
+    if (*out == &absent)
+        *out = NULL;
     else if (!*out) {
         const char *text;
         HONE__TRY(hone__read_text(r, name, &text));

@@ -14,16 +14,16 @@ typedef struct hone__function {
 
 typedef struct hone__reader {
     hone__model *model;
-    hone__blob *file;      /* the whole file's bytes */
-    const uint8_t *start;  /* of them */
-    const char *path;      /* for external data; NULL: refused */
-    const char *name;      /* for messages */
+    hone__blob *file;     /* the whole file's bytes */
+    const uint8_t *start; /* of them */
+    const char *path;     /* for external data; NULL: refused */
+    const char *name;     /* for messages */
     hone__function *functions;
     size_t function_count, function_capacity;
     uint32_t *table; /* of functions by name: position + 1 */
     size_t table_size;
     size_t inlined_bytes, inlined_nodes; /* of function bodies, again for every call */
-    struct hone__side { /* external files opened so far */
+    struct hone__side {                  /* external files opened so far */
         const char *location;
         hone__blob *blob;
     } *sides;

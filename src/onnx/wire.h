@@ -31,8 +31,10 @@ static inline bool hone__wire_varint(hone__span *s, uint64_t *v)
     *v = 0;
     for (int shift = 0; shift < 70 && s->p < s->end; shift += 7) {
         uint8_t b = *s->p++;
-        if (shift < 63) *v |= (uint64_t)(b & 0x7f) << shift;
-        else if (shift == 63) *v |= (uint64_t)(b & 1) << 63;
+        if (shift < 63)
+            *v |= (uint64_t)(b & 0x7f) << shift;
+        else if (shift == 63)
+            *v |= (uint64_t)(b & 1) << 63;
         if (!(b & 0x80)) return true;
     }
     return false;

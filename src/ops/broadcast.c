@@ -88,6 +88,8 @@ void hone__bcast_run(const hone__bcast *b, hone__pool *pool, hone__bcast_fn fn, 
     job j = {b, fn, ctx};
     if (!b->outer) return;
     size_t n = b->dims[b->rank - 1];
-    if (b->rank == 1) hone__pool_run(pool, n, PIECE, flat, &j);
-    else hone__pool_run(pool, b->outer, n >= PIECE ? 1 : PIECE / (n ? n : 1) + 1, runs, &j);
+    if (b->rank == 1)
+        hone__pool_run(pool, n, PIECE, flat, &j);
+    else
+        hone__pool_run(pool, b->outer, n >= PIECE ? 1 : PIECE / (n ? n : 1) + 1, runs, &j);
 }

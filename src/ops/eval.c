@@ -21,7 +21,8 @@ hone_status hone__node_infer(const hone__op *op, hone__infer *x)
             return hone__node_at(hone__fail(HONE_E_SHAPE, "has no output %d", i), x->node);
         if (shape->rank > HONE_MAX_RANK)
             return hone__node_at(hone__fail(HONE_E_UNSUPPORTED, "output %d has rank %d, over the limit of %d", i,
-                                            shape->rank, HONE_MAX_RANK), x->node);
+                                            shape->rank, HONE_MAX_RANK),
+                                 x->node);
         for (int k = 0; k < shape->rank; k++) {
             if (shape->dims[k] <= 0) {
                 if (!shape->dims[k]) n = 0;
@@ -31,7 +32,8 @@ hone_status hone__node_infer(const hone__op *op, hone__infer *x)
                 char text[160];
                 hone__shape_text(shape->rank, shape->dims, text, sizeof text);
                 return hone__node_at(hone__fail(HONE_E_LIMIT, "output %d of shape %s is over the limit of %zu elements",
-                                                i, text, x->limit), x->node);
+                                                i, text, x->limit),
+                                     x->node);
             }
         }
     }
@@ -109,13 +111,23 @@ static hone_status eval_allocated(const hone__node *n, const hone__op *op, const
     if (n->output_count > FEW) return hone__fail(HONE_E_UNSUPPORTED, "more than %d outputs", FEW);
     for (int i = 0; i < n->output_count; i++) few[i] = n->outputs[i] ? &out[i] : NULL;
     hone__arena arena = {0};
-    hone__prepare p = {.node = n, .input_count = n->input_count, .output_count = n->output_count, .in = in,
-                       .out = (const hone__tensor *const *)few, .threads = 1, .arena = &arena};
+    hone__prepare p = {.node = n,
+                       .input_count = n->input_count,
+                       .output_count = n->output_count,
+                       .in = in,
+                       .out = (const hone__tensor *const *)few,
+                       .threads = 1,
+                       .arena = &arena};
     hone_status s = op->prepare ? op->prepare(&p) : HONE_OK;
     void *scratch = NULL;
     if (s == HONE_OK && p.scratch && !(scratch = hone__aligned_malloc(p.scratch))) s = hone__out_of_memory(p.scratch);
-    hone__run r = {.node = n, .input_count = n->input_count, .output_count = n->output_count, .in = in, .out = few,
-                   .state = p.state, .scratch = scratch};
+    hone__run r = {.node = n,
+                   .input_count = n->input_count,
+                   .output_count = n->output_count,
+                   .in = in,
+                   .out = few,
+                   .state = p.state,
+                   .scratch = scratch};
     if (s == HONE_OK) s = op->flags & HONE__OP_ALIAS ? HONE_OK : op->run(&r);
     if (s == HONE_OK && op->flags & HONE__OP_ALIAS && out[0].bytes)
         memcpy(hone__tensor_write(&out[0]), in[0]->data, out[0].bytes);
@@ -142,8 +154,10 @@ hone_status hone__node_eval(const hone__node *n, const hone__op *op, const hone_
     hone_status s = hone__node_infer(op, &x);
     for (int i = 0; s == HONE_OK && i < n->output_count; i++) {
         if (!n->outputs[i]) continue;
-        if (sp.out[i].shape.rank < 0) s = hone__fail(HONE_E_UNSUPPORTED, "the shape of output %d is not known", i);
-        else s = hone__tensor_new(sp.out[i].dtype, sp.out[i].shape.rank, sp.out[i].shape.dims, &out[i]);
+        if (sp.out[i].shape.rank < 0)
+            s = hone__fail(HONE_E_UNSUPPORTED, "the shape of output %d is not known", i);
+        else
+            s = hone__tensor_new(sp.out[i].dtype, sp.out[i].shape.rank, sp.out[i].shape.dims, &out[i]);
     }
     if (s == HONE_OK) s = eval_allocated(n, op, in, out);
     if (s != HONE_OK)

@@ -16,8 +16,8 @@ hone_status hone__node_infer(const hone__op *op, hone__infer *x);
 
 /* Computes a node whose inputs are all known: outputs are new tensors (absent ones stay empty) of at most `limit`
  * elements each. HONE_E_LIMIT beyond. Not for operators with subgraphs. */
-hone_status hone__node_eval(const hone__node *node, const hone__op *op, const hone__tensor *const *in, hone__tensor *out,
-                            size_t limit);
+hone_status hone__node_eval(const hone__node *node, const hone__op *op, const hone__tensor *const *in,
+                            hone__tensor *out, size_t limit);
 
 /* Puts "node 'name' (Op): " before the message. */
 hone_status hone__node_at(hone_status status, const hone__node *node);

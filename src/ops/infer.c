@@ -69,11 +69,16 @@ hone_status hone__broadcast(const hone__shape *a, const hone__shape *b, hone__sh
     for (int i = 0; i < r.rank; i++) {
         int pa = i - (r.rank - a->rank), pb = i - (r.rank - b->rank);
         int64_t da = pa < 0 ? 1 : a->dims[pa], db = pb < 0 ? 1 : b->dims[pb];
-        if (da == 1) r.dims[i] = db;
-        else if (db == 1 || da == db) r.dims[i] = da;
-        else if (da < 0 && db < 0) r.dims[i] = -1;
-        else if (da < 0) r.dims[i] = db;
-        else if (db < 0) r.dims[i] = da;
+        if (da == 1)
+            r.dims[i] = db;
+        else if (db == 1 || da == db)
+            r.dims[i] = da;
+        else if (da < 0 && db < 0)
+            r.dims[i] = -1;
+        else if (da < 0)
+            r.dims[i] = db;
+        else if (db < 0)
+            r.dims[i] = da;
         else {
             char ta[128], tb[128];
             return hone__fail(HONE_E_SHAPE, "shapes %s and %s do not broadcast",

@@ -37,8 +37,14 @@ static inline bool hone__dims_agree(int64_t a, int64_t b) { return a < 0 || b < 
 /* a * b and a + b of dimensions; -1 where one is unknown; HONE_E_LIMIT on wrap. */
 hone_status hone__dim_mul(int64_t a, int64_t b, int64_t *out);
 /* Reads a constant integer list of a run-time input. */
-static inline int64_t hone__tensor_i64(const hone__tensor *t, size_t i) { return hone__element_i64(t->dtype, t->data, i); }
-static inline double hone__tensor_f64(const hone__tensor *t, size_t i) { return hone__element_f64(t->dtype, t->data, i); }
+static inline int64_t hone__tensor_i64(const hone__tensor *t, size_t i)
+{
+    return hone__element_i64(t->dtype, t->data, i);
+}
+static inline double hone__tensor_f64(const hone__tensor *t, size_t i)
+{
+    return hone__element_f64(t->dtype, t->data, i);
+}
 static inline void *hone__out_data(const hone__run *r, int i) { return (void *)(uintptr_t)r->out[i]->data; }
 
 #endif

@@ -1,5 +1,6 @@
 /* op.h: what an operator is. A node's descriptor is found once (hone__op_find); then, for each set of input shapes,
- * `infer` tells the outputs' types and shapes, `prepare` computes what does not depend on values, and `run` computes. */
+ * `infer` tells the outputs' types and shapes, `prepare` computes what does not depend on values, and `run` computes.
+ */
 #ifndef HONE_OPS_OP_H
 #define HONE_OPS_OP_H
 
@@ -17,8 +18,8 @@ typedef struct hone__type {
 typedef struct hone__infer {
     const hone__node *node;
     int input_count, output_count;
-    const hone__type *in;               /* absent optional inputs: dtype undefined */
-    const hone__tensor *const *value;   /* NULL where unknown */
+    const hone__type *in;             /* absent optional inputs: dtype undefined */
+    const hone__tensor *const *value; /* NULL where unknown */
     hone__type *out;
     size_t limit; /* elements that any output may have */
 } hone__infer;
@@ -30,9 +31,9 @@ typedef struct hone__prepare {
     const hone__tensor *const *in;
     const hone__tensor *const *out;
     int threads;
-    hone__arena *arena;  /* lives as long as the plan */
-    void *state;         /* result: handed to run */
-    size_t scratch;      /* result: bytes that run needs, shared by all nodes, 64-byte aligned */
+    hone__arena *arena; /* lives as long as the plan */
+    void *state;        /* result: handed to run */
+    size_t scratch;     /* result: bytes that run needs, shared by all nodes, 64-byte aligned */
 } hone__prepare;
 
 typedef struct hone__run hone__run;

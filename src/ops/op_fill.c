@@ -40,17 +40,19 @@ static hone_status run_constant_of_shape(hone__run *r)
     char *p = hone__out_data(r, 0);
     size_t size = hone__dtype_size(y->dtype);
     if (!size) return hone__fail(HONE_E_UNSUPPORTED, "type %s", hone_dtype_name(y->dtype));
-    if (!a || a->kind != HONE__ATTR_TENSOR || a->t->count != 1) memset(p, 0, y->bytes);
+    if (!a || a->kind != HONE__ATTR_TENSOR || a->t->count != 1)
+        memset(p, 0, y->bytes);
     else
         for (size_t i = 0; i < y->count; i++) memcpy(p + i * size, a->t->data, size);
     return HONE_OK;
 }
-const hone__op hone__op_constant_of_shape = {"", "ConstantOfShape", infer_constant_of_shape, NULL,
-                                             run_constant_of_shape, 0};
+const hone__op hone__op_constant_of_shape = {"",   "ConstantOfShape",     infer_constant_of_shape,
+                                             NULL, run_constant_of_shape, 0};
 
 static hone_status range_count(const hone__tensor *const *v, int64_t *count)
 {
-    if (v[0]->count != 1 || v[1]->count != 1 || v[2]->count != 1) return hone__fail(HONE_E_SHAPE, "inputs must be scalars");
+    if (v[0]->count != 1 || v[1]->count != 1 || v[2]->count != 1)
+        return hone__fail(HONE_E_SHAPE, "inputs must be scalars");
     if (hone__dtype_is_float(v[0]->dtype)) {
         double n = ceil((hone__tensor_f64(v[1], 0) - hone__tensor_f64(v[0], 0)) / hone__tensor_f64(v[2], 0));
         if (n != n || n > 1e15) return hone__fail(HONE_E_LIMIT, "the range has no finite length");
@@ -78,8 +80,10 @@ static hone_status run_range(hone__run *r)
     double f = hone__tensor_f64(r->in[0], 0), df = hone__tensor_f64(r->in[2], 0);
     int64_t v = hone__tensor_i64(r->in[0], 0), d = hone__tensor_i64(r->in[2], 0);
     for (size_t i = 0; i < y->count; i++) {
-        if (floats) hone__element_set_f64(y->dtype, hone__out_data(r, 0), i, f + (double)i * df);
-        else hone__element_set_i64(y->dtype, hone__out_data(r, 0), i, (int64_t)((uint64_t)v + i * (uint64_t)d));
+        if (floats)
+            hone__element_set_f64(y->dtype, hone__out_data(r, 0), i, f + (double)i * df);
+        else
+            hone__element_set_i64(y->dtype, hone__out_data(r, 0), i, (int64_t)((uint64_t)v + i * (uint64_t)d));
     }
     return HONE_OK;
 }

@@ -367,8 +367,10 @@ static hone_status run_qlinear_conv(hone__run *r)
     a.scale = q.scales;
     a.scale_count = q.scale_count;
     a.ep = s->ep;
-    if (q.has_bias) a.ep.bias = q.bias;
-    else if (r->input_count > 8 && r->in[8]) a.ep.bias = r->in[8]->data;
+    if (q.has_bias)
+        a.ep.bias = q.bias;
+    else if (r->input_count > 8 && r->in[8])
+        a.ep.bias = r->in[8]->data;
     a.y_q = hone__out_data(r, 0);
     a.y_signed = r->out[0]->dtype == HONE_I8;
     a.y_zp = q.y_zp;
@@ -479,7 +481,9 @@ static hone_status run_static_add(hone__run *r)
     if (act == HONE__ACT_NONE || act == HONE__ACT_RELU || act == HONE__ACT_CLIP) {
         hone__add_bytes_args a = {.x = {r->in[0]->data, r->in[3]->data},
                                   .y = hone__out_data(r, 0),
-                                  .lo = act == HONE__ACT_NONE ? -INFINITY : act == HONE__ACT_CLIP ? j.ep.a : 0,
+                                  .lo = act == HONE__ACT_NONE   ? -INFINITY
+                                        : act == HONE__ACT_CLIP ? j.ep.a
+                                                                : 0,
                                   .hi = act == HONE__ACT_CLIP ? j.ep.b : INFINITY};
         for (int i = 0; i < 3; i++) {
             a.is_signed[i] = (i < 2 ? r->in[3 * i] : r->out[0])->dtype == HONE_I8;

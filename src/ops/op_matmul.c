@@ -46,7 +46,8 @@ static void make_plan(const hone__tensor *a, const hone__tensor *b, plan *p)
     p->m = a->rank > 1 ? (size_t)a->dims[a->rank - 2] : 1;
     p->k = (size_t)a->dims[a->rank - 1];
     p->n = b->rank > 1 ? (size_t)b->dims[b->rank - 1] : 1;
-    hone__tensor ta = {.rank = a->rank > 2 ? a->rank - 2 : 0, .count = 1}, tb = {.rank = b->rank > 2 ? b->rank - 2 : 0}, o;
+    hone__tensor ta = {.rank = a->rank > 2 ? a->rank - 2 : 0, .count = 1}, tb = {.rank = b->rank > 2 ? b->rank - 2 : 0},
+                 o;
     memcpy(ta.dims, a->dims, sizeof ta.dims);
     memcpy(tb.dims, b->dims, sizeof tb.dims);
     p->one = !tb.rank || (b->count == p->k * p->n && b->count);
@@ -66,8 +67,8 @@ static void make_plan(const hone__tensor *a, const hone__tensor *b, plan *p)
 
 static hone__gemm_f32_args gemm_args(const plan *p)
 {
-    return (hone__gemm_f32_args){.m = p->m, .n = p->n, .k = p->k, .a_rs = p->k, .a_cs = 1, .b_rs = p->n, .b_cs = 1,
-                                 .c_rs = p->n, .alpha = 1};
+    return (hone__gemm_f32_args){
+        .m = p->m, .n = p->n, .k = p->k, .a_rs = p->k, .a_cs = 1, .b_rs = p->n, .b_cs = 1, .c_rs = p->n, .alpha = 1};
 }
 
 static hone_status prepare_matmul(hone__prepare *p)
@@ -100,13 +101,18 @@ static void generic(const job *j, size_t a0, size_t b0, size_t y0)
             uint64_t whole = 0;
             for (size_t k = 0; k < g->k; k++) {
                 size_t ia = a0 + m * g->k + k, ib = b0 + k * g->n + n;
-                if (hone__dtype_is_int(d)) whole += (uint64_t)hone__tensor_i64(j->a, ia) * (uint64_t)hone__tensor_i64(j->b, ib);
-                else sum += hone__tensor_f64(j->a, ia) * hone__tensor_f64(j->b, ib);
+                if (hone__dtype_is_int(d))
+                    whole += (uint64_t)hone__tensor_i64(j->a, ia) * (uint64_t)hone__tensor_i64(j->b, ib);
+                else
+                    sum += hone__tensor_f64(j->a, ia) * hone__tensor_f64(j->b, ib);
             }
             size_t at = y0 + m * g->n + n;
-            if (!hone__dtype_is_int(d)) hone__element_set_f64(d, y, at, sum);
-            else if (hone__dtype_bits(d) == 32) ((uint32_t *)y)[at] = (uint32_t)whole;
-            else hone__element_set_i64(d, y, at, (int64_t)whole);
+            if (!hone__dtype_is_int(d))
+                hone__element_set_f64(d, y, at, sum);
+            else if (hone__dtype_bits(d) == 32)
+                ((uint32_t *)y)[at] = (uint32_t)whole;
+            else
+                hone__element_set_i64(d, y, at, (int64_t)whole);
         }
 }
 
@@ -133,8 +139,10 @@ static hone_status run_matmul(hone__run *r)
     job j = {gemm_args(p), r->in[0], r->in[1], r->out[0], r->scratch, r->pool};
     size_t zero[2] = {0, 0};
     if (!r->out[0]->count) return HONE_OK;
-    if (p->one) matrices(&j, 0, zero, zero, 1);
-    else hone__bcast_run(&p->batch, NULL, matrices, &j); /* each product is parallel inside */
+    if (p->one)
+        matrices(&j, 0, zero, zero, 1);
+    else
+        hone__bcast_run(&p->batch, NULL, matrices, &j); /* each product is parallel inside */
     return HONE_OK;
 }
 const hone__op hone__op_matmul = {"", "MatMul", infer_matmul, prepare_matmul, run_matmul, 0};
@@ -151,7 +159,8 @@ static hone_status infer_gemm(hone__infer *x)
     if (a->rank < 0 || b->rank < 0) return HONE_OK;
     int ta = hone__node_int(x->node, "transA", 0) != 0, tb = hone__node_int(x->node, "transB", 0) != 0;
     if (!hone__dims_agree(a->dims[!ta], b->dims[tb]))
-        return hone__fail(HONE_E_SHAPE, "inner sizes differ: %lld and %lld", (long long)a->dims[!ta], (long long)b->dims[tb]);
+        return hone__fail(HONE_E_SHAPE, "inner sizes differ: %lld and %lld", (long long)a->dims[!ta],
+                          (long long)b->dims[tb]);
     hone__shape o = {.rank = 2, .dims = {a->dims[ta], b->dims[!tb]}}, with = o;
     if (hone__has_input(x, 2) && x->in[2].shape.rank >= 0) {
         HONE__TRY(hone__broadcast(&o, &x->in[2].shape, &with));
@@ -167,8 +176,14 @@ static hone__gemm_f32_args gemm_node_args(const hone__node *n, const hone__tenso
 {
     bool ta = hone__node_int(n, "transA", 0) != 0, tb = hone__node_int(n, "transB", 0) != 0;
     size_t a0 = (size_t)a->dims[0], a1 = (size_t)a->dims[1], b0 = (size_t)b->dims[0], b1 = (size_t)b->dims[1];
-    return (hone__gemm_f32_args){.m = ta ? a1 : a0, .k = ta ? a0 : a1, .n = tb ? b0 : b1, .a_rs = ta ? 1 : a1,
-                                 .a_cs = ta ? a1 : 1, .b_rs = tb ? 1 : b1, .b_cs = tb ? b1 : 1, .c_rs = tb ? b0 : b1,
+    return (hone__gemm_f32_args){.m = ta ? a1 : a0,
+                                 .k = ta ? a0 : a1,
+                                 .n = tb ? b0 : b1,
+                                 .a_rs = ta ? 1 : a1,
+                                 .a_cs = ta ? a1 : 1,
+                                 .b_rs = tb ? 1 : b1,
+                                 .b_cs = tb ? b1 : 1,
+                                 .c_rs = tb ? b0 : b1,
                                  .alpha = hone__node_float(n, "alpha", 1)};
 }
 
@@ -186,7 +201,8 @@ static void gemm_generic(hone__run *r, const hone__gemm_f32_args *g)
         for (size_t n = 0; n < g->n; n++) {
             double sum = 0;
             for (size_t k = 0; k < g->k; k++)
-                sum += hone__tensor_f64(r->in[0], m * g->a_rs + k * g->a_cs) * hone__tensor_f64(r->in[1], k * g->b_rs + n * g->b_cs);
+                sum += hone__tensor_f64(r->in[0], m * g->a_rs + k * g->a_cs) *
+                       hone__tensor_f64(r->in[1], k * g->b_rs + n * g->b_cs);
             hone__element_set_f64(d, hone__out_data(r, 0), m * g->n + n, sum * g->alpha);
         }
 }
@@ -202,10 +218,12 @@ static void add_c(void *ctx, size_t out, const size_t *at, const size_t *step, s
     hone_dtype d = j->y->dtype;
     void *y = (void *)(uintptr_t)j->y->data;
     for (size_t i = 0; i < n; i++) {
-        if (d == HONE_F32) ((float *)y)[out + i] += j->beta * ((const float *)j->c->data)[at[0] + i * step[0]];
+        if (d == HONE_F32)
+            ((float *)y)[out + i] += j->beta * ((const float *)j->c->data)[at[0] + i * step[0]];
         else
             hone__element_set_f64(d, y, out + i,
-                                  hone__element_f64(d, y, out + i) + j->beta * hone__tensor_f64(j->c, at[0] + i * step[0]));
+                                  hone__element_f64(d, y, out + i) +
+                                      j->beta * hone__tensor_f64(j->c, at[0] + i * step[0]));
     }
 }
 
@@ -223,7 +241,8 @@ static hone_status run_gemm(hone__run *r)
         if (row_bias) g.ep.bias = c->data;
         hone__gemm_f32(&g, r->scratch, r->pool);
         if (row_bias) return HONE_OK;
-    } else gemm_generic(r, &g);
+    } else
+        gemm_generic(r, &g);
     if (!c || beta == 0) return HONE_OK;
     add_job j = {c, r->out[0], beta};
     hone__bcast w;
@@ -256,8 +275,16 @@ static hone_status prepare_linear(hone__prepare *p)
     if (!g) return hone__out_of_memory(sizeof *g);
     bool tb = hone__node_int(p->node, "trans_b", 0) != 0;
     size_t k = (size_t)w->dims[tb], n = (size_t)w->dims[!tb];
-    *g = (hone__gemm_f32_args){.m = k ? x->count / k : 0, .k = k, .n = n, .a_rs = k, .a_cs = 1, .b_rs = tb ? 1 : n,
-                               .b_cs = tb ? k : 1, .c_rs = n, .alpha = 1, .ep = hone__epilogue_read(p->node)};
+    *g = (hone__gemm_f32_args){.m = k ? x->count / k : 0,
+                               .k = k,
+                               .n = n,
+                               .a_rs = k,
+                               .a_cs = 1,
+                               .b_rs = tb ? 1 : n,
+                               .b_cs = tb ? k : 1,
+                               .c_rs = n,
+                               .alpha = 1,
+                               .ep = hone__epilogue_read(p->node)};
     p->state = g;
     p->scratch = p->out[0]->count ? hone__gemm_f32_scratch(g, p->threads) : 0;
     return HONE_OK;

@@ -69,13 +69,15 @@ static hone_status infer_concat(hone__infer *x)
         HONE__TRY(hone__infer_rank(x, k, out.rank));
         for (int i = 0; i < out.rank; i++) {
             if (i == axis) {
-                if (out.dims[i] < 0 || s->dims[i] < 0) out.dims[i] = -1;
+                if (out.dims[i] < 0 || s->dims[i] < 0)
+                    out.dims[i] = -1;
                 else if (!hone__add_i64(out.dims[i], s->dims[i], &out.dims[i]))
                     return hone__fail(HONE_E_LIMIT, "a dimension is over 2^63");
             } else if (!hone__dims_agree(out.dims[i], s->dims[i])) {
                 return hone__fail(HONE_E_SHAPE, "input %d has size %lld on axis %d, input 0 has %lld", k,
                                   (long long)s->dims[i], i, (long long)out.dims[i]);
-            } else if (out.dims[i] < 0) out.dims[i] = s->dims[i];
+            } else if (out.dims[i] < 0)
+                out.dims[i] = s->dims[i];
         }
     }
     x->out[0].shape = out;
@@ -317,7 +319,8 @@ typedef struct copy_job {
 static void copy_run(void *ctx, size_t out, const size_t *at, const size_t *step, size_t n)
 {
     const copy_job *j = ctx;
-    if (step[0] == 1) memcpy(j->y + out * j->size, j->x + at[0] * j->size, n * j->size);
+    if (step[0] == 1)
+        memcpy(j->y + out * j->size, j->x + at[0] * j->size, n * j->size);
     else
         for (size_t i = 0; i < n; i++) memcpy(j->y + (out + i) * j->size, j->x + at[0] * j->size, j->size);
 }
@@ -344,9 +347,12 @@ static hone_status infer_tile(hone__infer *x)
     if (s->rank < 0) return HONE_OK;
     if (count >= 0 && count != s->rank) return hone__fail(HONE_E_SHAPE, "%d repeats for rank %d", count, s->rank);
     for (int i = 0; i < s->rank; i++) {
-        if (count < 0) s->dims[i] = -1;
-        else if (times[i] < 0) return hone__fail(HONE_E_SHAPE, "repeat %d is %lld", i, (long long)times[i]);
-        else HONE__TRY(hone__dim_mul(s->dims[i], times[i], &s->dims[i]));
+        if (count < 0)
+            s->dims[i] = -1;
+        else if (times[i] < 0)
+            return hone__fail(HONE_E_SHAPE, "repeat %d is %lld", i, (long long)times[i]);
+        else
+            HONE__TRY(hone__dim_mul(s->dims[i], times[i], &s->dims[i]));
     }
     return HONE_OK;
 }
@@ -404,7 +410,8 @@ static hone_status infer_pad(hone__infer *x)
     x->out[0].shape.rank = s->rank;
     for (int a = 0; a < s->rank; a++) {
         int64_t d = s->dims[a];
-        if (!known || (d < 0 && (pads[a] || pads[s->rank + a]))) d = -1;
+        if (!known || (d < 0 && (pads[a] || pads[s->rank + a])))
+            d = -1;
         else if (d >= 0 && (!hone__add_i64(d, pads[a], &d) || !hone__add_i64(d, pads[s->rank + a], &d) || d < 0))
             return hone__fail(HONE_E_SHAPE, "axis %d of size %lld with pads %lld and %lld", a, (long long)s->dims[a],
                               (long long)pads[a], (long long)pads[s->rank + a]);
@@ -463,7 +470,8 @@ static hone_status run_pad(hone__run *r)
                 memcpy(to, (const char *)x->data + (size_t)(from * x->dims[last] + k) * size, (size_t)n * size);
                 to += (size_t)(n - 1) * size;
                 i += n - 1;
-            } else memcpy(to, k < 0 ? fill : (const char *)x->data + (size_t)(from * x->dims[last] + k) * size, size);
+            } else
+                memcpy(to, k < 0 ? fill : (const char *)x->data + (size_t)(from * x->dims[last] + k) * size, size);
         }
         int a = last - 1;
         for (; a >= 0 && ++at[a] == y->dims[a]; a--) at[a] = 0;

@@ -11,13 +11,17 @@ typedef struct dims {
 
 static hone_status read_dims(const hone__node *n, dims *d)
 {
-    *d = (dims){.n = hone__node_int(n, "N", 0), .k = hone__node_int(n, "K", 0), .bits = hone__node_int(n, "bits", 4),
+    *d = (dims){.n = hone__node_int(n, "N", 0),
+                .k = hone__node_int(n, "K", 0),
+                .bits = hone__node_int(n, "bits", 4),
                 .block = hone__node_int(n, "block_size", 32)};
-    if (d->bits != 4 && d->bits != 8) return hone__fail(HONE_E_UNSUPPORTED, "bits is %lld, expected 4 or 8", (long long)d->bits);
+    if (d->bits != 4 && d->bits != 8)
+        return hone__fail(HONE_E_UNSUPPORTED, "bits is %lld, expected 4 or 8", (long long)d->bits);
     if (d->n < 1 || d->k < 1 || d->n > INT32_MAX || d->k > INT32_MAX)
         return hone__fail(HONE_E_SHAPE, "N is %lld and K is %lld", (long long)d->n, (long long)d->k);
     if (d->block < 16 || d->block > 1 << 20 || (d->block & (d->block - 1)))
-        return hone__fail(HONE_E_SHAPE, "block_size is %lld, expected a power of two of at least 16", (long long)d->block);
+        return hone__fail(HONE_E_SHAPE, "block_size is %lld, expected a power of two of at least 16",
+                          (long long)d->block);
     d->blocks = (d->k + d->block - 1) / d->block;
     return HONE_OK;
 }
@@ -70,8 +74,13 @@ static hone_status prepare_nbits(hone__prepare *p)
                           hone_dtype_name(p->in[0]->dtype), hone_dtype_name(p->in[2]->dtype));
     if (p->input_count > 3 && p->in[3] && p->in[3]->dtype != HONE_U8)
         return hone__fail(HONE_E_UNSUPPORTED, "zero points of type %s", hone_dtype_name(p->in[3]->dtype));
-    s->g = (hone__nbits_args){.m = p->in[0]->count / (size_t)d.k, .n = (size_t)d.n, .k = (size_t)d.k, .bits = (int)d.bits,
-                              .block = (size_t)d.block, .x_rs = (size_t)d.k, .y_rs = (size_t)d.n,
+    s->g = (hone__nbits_args){.m = p->in[0]->count / (size_t)d.k,
+                              .n = (size_t)d.n,
+                              .k = (size_t)d.k,
+                              .bits = (int)d.bits,
+                              .block = (size_t)d.block,
+                              .x_rs = (size_t)d.k,
+                              .y_rs = (size_t)d.n,
                               .ep = hone__epilogue_read(p->node)};
     s->exact = hone__node_int(p->node, "accuracy_level", 0) != 4;
     if (p->out[0]->count)
@@ -91,8 +100,10 @@ static hone_status run_nbits(hone__run *r)
     g.x = r->in[0]->data;
     g.y = hone__out_data(r, 0);
     g.ep.bias = r->input_count > 5 && r->in[5] ? r->in[5]->data : NULL;
-    if (s->exact) hone__nbits_float(&g, r->scratch, r->pool);
-    else hone__nbits(&g, r->scratch, r->pool);
+    if (s->exact)
+        hone__nbits_float(&g, r->scratch, r->pool);
+    else
+        hone__nbits(&g, r->scratch, r->pool);
     return HONE_OK;
 }
 const hone__op hone__op_matmul_nbits = {"com.microsoft", "MatMulNBits", infer_nbits, prepare_nbits, run_nbits, 0};
@@ -118,8 +129,14 @@ static hone_status prepare_dequant_linear(hone__prepare *p)
     state *s = hone__arena_zalloc(p->arena, sizeof *s);
     if (!s) return hone__out_of_memory(sizeof *s);
     size_t n = (size_t)w->dims[0], k = (size_t)w->dims[1];
-    s->g = (hone__nbits_args){.m = k ? p->in[0]->count / k : 0, .n = n, .k = k, .bits = 8, .w_signed = w->dtype == HONE_I8,
-                              .x_rs = k, .y_rs = n, .ep = hone__epilogue_read(p->node)};
+    s->g = (hone__nbits_args){.m = k ? p->in[0]->count / k : 0,
+                              .n = n,
+                              .k = k,
+                              .bits = 8,
+                              .w_signed = w->dtype == HONE_I8,
+                              .x_rs = k,
+                              .y_rs = n,
+                              .ep = hone__epilogue_read(p->node)};
     p->scratch = p->out[0]->count ? hone__nbits_scratch(&s->g, p->threads) : 0;
     p->state = s;
     return HONE_OK;
@@ -138,5 +155,5 @@ static hone_status run_dequant_linear(hone__run *r)
     hone__nbits(&g, r->scratch, r->pool);
     return HONE_OK;
 }
-const hone__op hone__op_hone_dequant_linear = {"hone", "DequantLinear", infer_dequant_linear, prepare_dequant_linear,
-                                               run_dequant_linear, 0};
+const hone__op hone__op_hone_dequant_linear = {
+    "hone", "DequantLinear", infer_dequant_linear, prepare_dequant_linear, run_dequant_linear, 0};

@@ -101,7 +101,8 @@ static void piece(void *ctx, size_t begin, size_t end, int thread)
         return;
     }
     if (hone__dtype_is_int(d)) {
-        for (size_t i = begin; i < end; i++) hone__element_set_i64(d, y, i, unary_i64(j->p, hone__element_i64(d, x, i)));
+        for (size_t i = begin; i < end; i++)
+            hone__element_set_i64(d, y, i, unary_i64(j->p, hone__element_i64(d, x, i)));
         return;
     }
     for (size_t i = begin; i < end; i++) hone__element_set_f64(d, y, i, unary_f64(j->p, hone__element_f64(d, x, i)));
@@ -114,8 +115,8 @@ static hone_status apply(hone__run *r, params p)
     return HONE_OK;
 }
 
-#define UNARY(row, name_, enum_, infer_)                                                                               \
-    static hone_status run_##row(hone__run *r) { return apply(r, (params){.op = enum_}); }                             \
+#define UNARY(row, name_, enum_, infer_)                                                   \
+    static hone_status run_##row(hone__run *r) { return apply(r, (params){.op = enum_}); } \
     const hone__op hone__op_##row = {"", name_, infer_, NULL, run_##row, HONE__OP_INPLACE};
 
 UNARY(abs, "Abs", HONE__ABS, infer_any)
@@ -149,8 +150,8 @@ UNARY(ceil, "Ceil", HONE__CEIL, infer_float)
 UNARY(round, "Round", HONE__ROUND, infer_float)
 
 /* With attributes. */
-#define UNARY_AB(row, name_, enum_, a_, b_)                                                                            \
-    static hone_status run_##row(hone__run *r) { return apply(r, (params){enum_, a_, b_}); }                           \
+#define UNARY_AB(row, name_, enum_, a_, b_)                                                  \
+    static hone_status run_##row(hone__run *r) { return apply(r, (params){enum_, a_, b_}); } \
     const hone__op hone__op_##row = {"", name_, infer_float, NULL, run_##row, HONE__OP_INPLACE};
 
 UNARY_AB(leaky_relu, "LeakyRelu", HONE__LEAKY, hone__node_float(r->node, "alpha", 0.01f), 0)

@@ -10,8 +10,7 @@ static hone_status read_list(const hone__node *n, const char *name, int want, in
     const int64_t *v = hone__node_ints(n, name, &count);
     for (int i = 0; i < want; i++) out[i] = otherwise;
     if (!v) return HONE_OK;
-    if (count != (size_t)want)
-        return hone__fail(HONE_E_SHAPE, "%s has %zu entries, expected %d", name, count, want);
+    if (count != (size_t)want) return hone__fail(HONE_E_SHAPE, "%s has %zu entries, expected %d", name, count, want);
     for (int i = 0; i < want; i++) {
         if (v[i] < least || v[i] > INT32_MAX)
             return hone__fail(HONE_E_SHAPE, "%s[%d] is %lld", name, i, (long long)v[i]);

@@ -83,7 +83,8 @@ static hone_status fold_into(hone__node *conv, int *changed)
     hone__value *y = conv->outputs[0];
     const hone__tensor *w = hone__constant_input(conv, 1), *b = hone__constant_input(conv, 2);
     int64_t group = hone__node_int(conv, "group", 1);
-    if (!w || w->dtype != HONE_F32 || w->rank < 3 || (hone__input(conv, 2) && (!b || b->dtype != HONE_F32))) return HONE_OK;
+    if (!w || w->dtype != HONE_F32 || w->rank < 3 || (hone__input(conv, 2) && (!b || b->dtype != HONE_F32)))
+        return HONE_OK;
     if (!hone__value_single_use(y) || y->uses[0].node->graph != y->graph || group < 1) return HONE_OK;
     hone__node *n = y->uses[0].node;
     size_t channels = (size_t)(transposed ? w->dims[1] * group : w->dims[0]);
@@ -91,7 +92,8 @@ static hone_status fold_into(hone__node *conv, int *changed)
     affine a = {room, room + channels, channels};
     if (!room) return hone__out_of_memory(channels);
     hone_status s = HONE_OK;
-    bool found = hone__node_is(n, "BatchNormalization") && n->inputs[0] == y ? read_batch_norm(n, &a) : read_constant_op(n, y, &a);
+    bool found = hone__node_is(n, "BatchNormalization") && n->inputs[0] == y ? read_batch_norm(n, &a)
+                                                                             : read_constant_op(n, y, &a);
     if (found && finite(&a)) {
         s = apply(conv, &a, transposed);
         if (s == HONE_OK) s = hone__value_replace_uses(n->outputs[0], y);

@@ -16,8 +16,9 @@ static hone_status fuse(hone__node *conv, int *changed)
     hone__value *xq = conv->inputs[0];
     hone__node *q = xq ? xq->producer : NULL;
     const hone__tensor *w = hone__constant_input(conv, 1);
-    if (!q || !hone__node_is(q, "DynamicQuantizeLinear") || !w || q->output_count < 3 ||
-        !q->outputs[2] || hone__input(conv, 2) != q->outputs[2]) return HONE_OK;
+    if (!q || !hone__node_is(q, "DynamicQuantizeLinear") || !w || q->output_count < 3 || !q->outputs[2] ||
+        hone__input(conv, 2) != q->outputs[2])
+        return HONE_OK;
     if (hone__input(conv, 3) || (w->dtype != HONE_I8 && w->dtype != HONE_U8)) return HONE_OK;
     hone__node *cast = hone__only_reader(conv->outputs[0], "Cast");
     hone__node *mul = cast ? hone__only_reader(cast->outputs[0], "Mul") : NULL;

@@ -67,8 +67,10 @@ static hone_status take_add(hone__node *n, const product *p, hone__node *add, bo
     bool has_residual = p->residual >= 0 && hone__input(n, p->residual);
     int at = -1;
     if (acted) return HONE_OK;
-    if (!hone__input(n, p->bias) && !has_residual && bias_fits(p, y, other->constant, channels_of(p, y))) at = p->bias;
-    else if (p->residual >= 0 && !has_residual && !other->constant && same_known_shape(y, other)) at = p->residual;
+    if (!hone__input(n, p->bias) && !has_residual && bias_fits(p, y, other->constant, channels_of(p, y)))
+        at = p->bias;
+    else if (p->residual >= 0 && !has_residual && !other->constant && same_known_shape(y, other))
+        at = p->residual;
     if (at < 0) return HONE_OK;
     /* the residual must be made before the product runs: the product moves down to the Add */
     hone__node_move(n, add);
@@ -102,8 +104,10 @@ static hone_status extend(hone__node *n, const product *p, int *changed)
         done = false;
         if (!hone__value_single_use(y) || y->uses[0].node->graph != y->graph) return HONE_OK;
         hone__node *next = y->uses[0].node;
-        if (hone__node_is(next, "Add")) HONE__TRY(take_add(n, p, next, &done));
-        else if (next->inputs[0] == y) HONE__TRY(take_act(n, next, &done));
+        if (hone__node_is(next, "Add"))
+            HONE__TRY(take_add(n, p, next, &done));
+        else if (next->inputs[0] == y)
+            HONE__TRY(take_act(n, next, &done));
         *changed += done;
     }
     return HONE_OK;

@@ -14,8 +14,9 @@ static bool no_op(const hone__node *n)
     for (int i = 1; i < n->output_count; i++)
         if (n->outputs[i] && !hone__value_unused(n->outputs[i])) return false;
     if (hone__node_is(n, "Identity")) return true;
-    if (hone__node_is(n, "Dropout")) return n->input_count < 3 || !n->inputs[2] || (n->inputs[2]->constant &&
-                                            !hone__element_i64(HONE_BOOL, n->inputs[2]->constant->data, 0));
+    if (hone__node_is(n, "Dropout"))
+        return n->input_count < 3 || !n->inputs[2] ||
+               (n->inputs[2]->constant && !hone__element_i64(HONE_BOOL, n->inputs[2]->constant->data, 0));
     if (hone__node_is(n, "Cast")) return in->dtype && in->dtype == (hone_dtype)hone__node_int(n, "to", 0);
     if (hone__node_is(n, "Transpose")) {
         size_t count;
@@ -37,7 +38,8 @@ static bool removable(const hone__node *n)
 
 static bool foldable(const hone__node *n, const hone__op *op)
 {
-    if (op->flags & (HONE__OP_RANDOM | HONE__OP_SUBGRAPH) || n->output_count > MAX_OUT || n->input_count > 64) return false;
+    if (op->flags & (HONE__OP_RANDOM | HONE__OP_SUBGRAPH) || n->output_count > MAX_OUT || n->input_count > 64)
+        return false;
     /* what was made small on purpose stays small */
     if (hone__node_is(n, "DequantizeLinear") || hone__node_is(n, "QuantizeLinear")) return false;
     for (int i = 0; i < n->input_count; i++)
@@ -71,8 +73,10 @@ static hone_status fold(hone__node *n, const hone__op *op, int *changed)
     if (s != HONE_OK) return HONE_OK; /* it is told when, and if, the node is run */
     for (int i = 0; i < n->output_count; i++) {
         hone__value *v = n->outputs[i];
-        if (v && s == HONE_OK) s = hone__value_set_constant(v, &out[i]);
-        else hone__tensor_release(&out[i]);
+        if (v && s == HONE_OK)
+            s = hone__value_set_constant(v, &out[i]);
+        else
+            hone__tensor_release(&out[i]);
     }
     ++*changed;
     hone__node_remove(n);
@@ -86,7 +90,8 @@ static hone_status visit(hone__graph *g, int *changed)
         for (int i = 0; i < n->attr_count; i++)
             if (n->attrs[i].kind == HONE__ATTR_GRAPH) HONE__TRY(visit(n->attrs[i].g, changed));
         const hone__op *op = hone__op_find(n->domain, n->op);
-        if (op && foldable(n, op)) HONE__TRY(fold(n, op, changed));
+        if (op && foldable(n, op))
+            HONE__TRY(fold(n, op, changed));
         else if (no_op(n) && removable(n)) {
             HONE__TRY(hone__value_replace_uses(n->outputs[0], n->inputs[0]));
             hone__node_remove(n);

@@ -30,7 +30,8 @@ static hone_status fuse(hone__node *mm, int *changed)
         hone__node *dq = t->inputs[0]->producer;
         n = hone__node_new(mm->graph, mm, "hone", "DequantLinear", mm->name,
                            (hone__value *[]){x, dq->inputs[0], dq->inputs[1]}, 3, 1);
-    } else return HONE_OK;
+    } else
+        return HONE_OK;
     if (!n) return HONE_E_MEMORY;
     ++*changed;
     return hone__value_replace_uses(mm->outputs[0], n->outputs[0]);

@@ -6,7 +6,8 @@ static bool zero_pad(const hone__node *pad, const hone__tensor **pads)
 {
     const hone__tensor *value = hone__constant_input(pad, 2);
     if (strcmp(hone__node_string(pad, "mode", "constant"), "constant") || hone__input(pad, 3)) return false;
-    if (hone__input(pad, 2) && (!value || value->count != 1 || hone__element_f64(value->dtype, value->data, 0) != 0)) return false;
+    if (hone__input(pad, 2) && (!value || value->count != 1 || hone__element_f64(value->dtype, value->data, 0) != 0))
+        return false;
     *pads = hone__constant_input(pad, 1);
     return *pads && (*pads)->dtype == HONE_I64;
 }

@@ -17,8 +17,8 @@ typedef struct watch {
     unsigned long long *histograms; /* [count, BINS]; NULL in the first round */
 } watch;
 
-/* A copy of the model that also hands out the values. A clone numbers its values anew, in the same order: they are found
- * by position. */
+/* A copy of the model that also hands out the values. A clone numbers its values anew, in the same order: they are
+ * found by position. */
 static hone_status add_outputs(hone__model *copy, const hone__model *model, hone__value *const *values, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
@@ -57,7 +57,8 @@ static hone_status one_sample(watch *w, const hone_tensor *in, size_t count, siz
         own[i] = (hone__tensor){.dtype = in[i].dtype, .rank = in[i].rank, .data = in[i].data};
         memcpy(own[i].dims, in[i].dims, sizeof own[i].dims);
         HONE__TRY(hone__shape_bytes(own[i].dtype, own[i].rank, own[i].dims, &own[i].count, &own[i].bytes));
-        if (own[i].bytes > in[i].bytes) return hone__fail(HONE_E_ARGUMENT, "sample %zu is shorter than its shape", sample);
+        if (own[i].bytes > in[i].bytes)
+            return hone__fail(HONE_E_ARGUMENT, "sample %zu is shorter than its shape", sample);
         list[i] = &own[i];
     }
     HONE__TRY(hone__session_run(w->session, list, count, w->outputs, w->own_outputs + w->count));

@@ -10,7 +10,8 @@ enum { SHORTEST = 16 };
 static hone__node *quantized_already(const hone__value *x)
 {
     for (size_t i = 0; i < x->use_count; i++)
-        if (hone__node_is(x->uses[i].node, "DynamicQuantizeLinear") && x->uses[i].node->graph == x->graph) return x->uses[i].node;
+        if (hone__node_is(x->uses[i].node, "DynamicQuantizeLinear") && x->uses[i].node->graph == x->graph)
+            return x->uses[i].node;
     return NULL;
 }
 
@@ -64,9 +65,12 @@ hone_status hone__quant_convolution(hone__quant *q, hone__node *conv, hone__weig
     hone__value *bias = hone__input(conv, 2);
     size_t dot = t->count / (size_t)t->dims[0];
     (void)q;
-    if (dot < SHORTEST) w->reason = "sums fewer than 16 products: float is faster";
-    else if (t->dims[1] == 1 && hone__node_int(conv, "group", 1) > 1) w->reason = "depthwise: float is faster";
-    else if (bias && !bias->constant) w->reason = "its bias is computed";
+    if (dot < SHORTEST)
+        w->reason = "sums fewer than 16 products: float is faster";
+    else if (t->dims[1] == 1 && hone__node_int(conv, "group", 1) > 1)
+        w->reason = "depthwise: float is faster";
+    else if (bias && !bias->constant)
+        w->reason = "its bias is computed";
     if (w->reason) return HONE_OK;
     hone__tensor codes, scales;
     hone__node *quantize;
@@ -85,7 +89,9 @@ hone_status hone__quant_convolution(hone__quant *q, hone__node *conv, hone__weig
     hone__node *ci = hone__node_new(g, conv, "", "ConvInteger", conv->name, (hone__value *[]){qo[0], cv, qo[2]}, 3, 1);
     hone__node *cast = ci ? hone__node_new(g, conv, "", "Cast", "", ci->outputs, 1, 1) : NULL;
     hone__node *scale = cast ? hone__node_new(g, conv, "", "Mul", "", (hone__value *[]){qo[1], sv}, 2, 1) : NULL;
-    hone__node *mul = scale ? hone__node_new(g, conv, "", "Mul", "", (hone__value *[]){cast->outputs[0], scale->outputs[0]}, 2, 1) : NULL;
+    hone__node *mul =
+        scale ? hone__node_new(g, conv, "", "Mul", "", (hone__value *[]){cast->outputs[0], scale->outputs[0]}, 2, 1)
+              : NULL;
     if (!mul) return HONE_E_MEMORY;
     for (int i = 0; i < conv->attr_count; i++) HONE__TRY(hone__node_set_attr(ci, &conv->attrs[i]));
     HONE__TRY(hone__node_set_int(cast, "to", HONE_F32));

@@ -18,8 +18,10 @@ hone_status hone__quant_half(hone__quant *q, hone__node *node, hone__weight *w)
         }
     HONE__TRY(hone__tensor_new(f16 ? HONE_F16 : HONE_BF16, t->rank, t->dims, &half));
     uint16_t *y = hone__tensor_write(&half);
-    if (f16) hone__f32_to_f16(x, y, t->count);
-    else hone__f32_to_bf16(x, y, t->count);
+    if (f16)
+        hone__f32_to_f16(x, y, t->count);
+    else
+        hone__f32_to_bf16(x, y, t->count);
     for (size_t i = 0; i < t->count; i++) {
         double d = x[i] - (f16 ? hone__f16_to_f32_one(y[i]) : hone__bf16_to_f32_one(y[i]));
         error += d * d;

@@ -82,7 +82,8 @@ static hone__value *bias_behind(const hone__node *mm, size_t n, hone__node **add
     *add = hone__only_reader(mm->outputs[0], "Add");
     if (!*add || (*add)->inputs[0] == (*add)->inputs[1]) return NULL;
     hone__value *b = hone__other_input(*add, mm->outputs[0]);
-    return b->constant && b->constant->dtype == HONE_F32 && b->constant->rank == 1 && b->constant->count == n ? b : NULL;
+    return b->constant && b->constant->dtype == HONE_F32 && b->constant->rank == 1 && b->constant->count == n ? b
+                                                                                                              : NULL;
 }
 
 static hone_status to_nbits(hone__quant *q, hone__node *mm, const matrix *m, hone__weight *w)
@@ -94,7 +95,8 @@ static hone_status to_nbits(hone__quant *q, hone__node *mm, const matrix *m, hon
     float *row = hone__malloc(m->k * sizeof *row);
     if (!row) return hone__out_of_memory(m->k);
     hone_status s = hone__tensor_new(HONE_U8, 3, (int64_t[]){(int64_t)m->n, (int64_t)blocks, (int64_t)blob}, &codes);
-    if (s == HONE_OK && (s = hone__tensor_new(HONE_F32, 2, (int64_t[]){(int64_t)m->n, (int64_t)blocks}, &scales)) != HONE_OK)
+    if (s == HONE_OK &&
+        (s = hone__tensor_new(HONE_F32, 2, (int64_t[]){(int64_t)m->n, (int64_t)blocks}, &scales)) != HONE_OK)
         hone__tensor_release(&codes);
     double error = 0, norm = 0;
     for (size_t j = 0; s == HONE_OK && j < m->n; j++) {
@@ -115,12 +117,14 @@ static hone_status to_nbits(hone__quant *q, hone__node *mm, const matrix *m, hon
     }
     char name[256];
     snprintf(name, sizeof name, "%.200s_scales", w->name);
-    hone__value *cv = hone__value_constant(mm->graph, w->name, &codes), *sv = hone__value_constant(mm->graph, name, &scales);
+    hone__value *cv = hone__value_constant(mm->graph, w->name, &codes),
+                *sv = hone__value_constant(mm->graph, name, &scales);
     hone__node *add;
     hone__value *bias = bias_behind(mm, m->n, &add);
-    hone__node *n = cv && sv ? hone__node_new(mm->graph, mm, "com.microsoft", "MatMulNBits", mm->name,
-                                              (hone__value *[]){mm->inputs[0], cv, sv, NULL, NULL, bias}, bias ? 6 : 3, 1)
-                             : NULL;
+    hone__node *n = cv && sv
+                        ? hone__node_new(mm->graph, mm, "com.microsoft", "MatMulNBits", mm->name,
+                                         (hone__value *[]){mm->inputs[0], cv, sv, NULL, NULL, bias}, bias ? 6 : 3, 1)
+                        : NULL;
     if (!n) return HONE_E_MEMORY;
     HONE__TRY(hone__node_set_int(n, "K", (int64_t)m->k));
     HONE__TRY(hone__node_set_int(n, "N", (int64_t)m->n));
@@ -161,7 +165,8 @@ static hone_status to_rows(hone__node *mm, const matrix *m, hone__weight *w)
     }
     char name[256];
     snprintf(name, sizeof name, "%.200s_scales", w->name);
-    hone__value *cv = hone__value_constant(mm->graph, w->name, &codes), *sv = hone__value_constant(mm->graph, name, &scales);
+    hone__value *cv = hone__value_constant(mm->graph, w->name, &codes),
+                *sv = hone__value_constant(mm->graph, name, &scales);
     if (!cv || !sv) return HONE_E_MEMORY;
     hone__node *dq = hone__node_new(mm->graph, mm, "", "DequantizeLinear", "", (hone__value *[]){cv, sv}, 2, 1);
     hone__node *t = dq ? hone__node_new(mm->graph, mm, "", "Transpose", "", dq->outputs, 1, 1) : NULL;

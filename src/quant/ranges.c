@@ -46,7 +46,7 @@ hone__range hone__range_entropy(const unsigned long long *h, size_t bins, hone__
 {
     double width = (full.high - full.low) / (double)bins, best = INFINITY;
     double edge = -full.low / width; /* where zero lies, in bins */
-    size_t zero = edge < 0 ? 0 : edge > (double)bins ? bins : (size_t)edge, best_a = 0, best_b = bins;
+    size_t zero = edge<0 ? 0 : edge>(double) bins ? bins : (size_t)edge, best_a = 0, best_b = bins;
     if (bins > BINS_MAX || bins < LEVELS) return full;
     /* zero itself is exact at any scale: its pile (what an activation cut off) must not decide */
     unsigned long long without[BINS_MAX];

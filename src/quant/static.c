@@ -19,7 +19,8 @@ typedef struct points {
 
 static bool is_act(const hone__node *n)
 {
-    return hone__node_is(n, "Relu") || hone__node_is(n, "Clip") || hone__node_is(n, "LeakyRelu") || hone__node_is(n, "HardSwish");
+    return hone__node_is(n, "Relu") || hone__node_is(n, "Clip") || hone__node_is(n, "LeakyRelu") ||
+           hone__node_is(n, "HardSwish");
 }
 
 /* What a node hands on, behind the activation that belongs to it. */
@@ -72,7 +73,8 @@ static hone_status find_points(const hone__graph *g, points *p)
             if (!result_of(n)->output_count) HONE__TRY(add_point(p, result_of(n), -1));
         } else if (hone__node_is(n, "Add") && n->input_count == 2 && all_known(p, n)) {
             if (!result_of(n)->output_count) HONE__TRY(add_point(p, result_of(n), -1));
-        } else if (hone__node_is(n, "MaxPool") && all_known(p, n) && n->output_count == 1 && !n->outputs[0]->output_count) {
+        } else if (hone__node_is(n, "MaxPool") && all_known(p, n) && n->output_count == 1 &&
+                   !n->outputs[0]->output_count) {
             HONE__TRY(add_point(p, n->outputs[0], find_point(p, n->inputs[0])));
         }
     }
@@ -108,8 +110,10 @@ static hone_status insert_pair(points *p, point *at, hone__value **scale_out)
     scale_of(from->range, &scale, &zero);
     hone__value *s = scalar(g, HONE_F32, &scale), *z = scalar(g, HONE_U8, &zero);
     hone__node *first = v->producer ? v->producer->next : g->first;
-    hone__node *q = s && z ? hone__node_new(g, first, "", "QuantizeLinear", "", (hone__value *[]){NULL, s, z}, 3, 1) : NULL;
-    hone__node *dq = q ? hone__node_new(g, first, "", "DequantizeLinear", "", (hone__value *[]){q->outputs[0], s, z}, 3, 1) : NULL;
+    hone__node *q =
+        s && z ? hone__node_new(g, first, "", "QuantizeLinear", "", (hone__value *[]){NULL, s, z}, 3, 1) : NULL;
+    hone__node *dq =
+        q ? hone__node_new(g, first, "", "DequantizeLinear", "", (hone__value *[]){q->outputs[0], s, z}, 3, 1) : NULL;
     if (!dq) return HONE_E_MEMORY;
     while (v->use_count) {
         hone__use u = v->uses[v->use_count - 1];
@@ -144,7 +148,8 @@ static hone_status quantize_weights(hone__quant *q, hone__node *conv)
     HONE__TRY(hone__tensor_new(HONE_F32, 1, &channels, &scales));
     float *sw = hone__tensor_write(&scales);
     for (size_t c = 0; c < (size_t)channels; c++)
-        sw[c] = hone__quant_row_s8((const float *)t->data + c * per, per, (int8_t *)hone__tensor_write(&codes) + c * per, &error, &norm);
+        sw[c] = hone__quant_row_s8((const float *)t->data + c * per, per,
+                                   (int8_t *)hone__tensor_write(&codes) + c * per, &error, &norm);
     w.after = codes.bytes + scales.bytes;
     w.error = norm > 0 ? sqrt(error / norm) : 0;
     if (b && bias_fits(b, xs, sw)) {
@@ -155,14 +160,17 @@ static hone_status quantize_weights(hone__quant *q, hone__node *conv)
             ((float *)hone__tensor_write(&bias_scales))[c] = s;
             hone__element_set_f64(HONE_I32, hone__tensor_write(&bias), c, (double)((const float *)b->data)[c] / s);
         }
-        hone__value *bv = hone__value_constant(g, conv->inputs[2]->name, &bias), *bs = hone__value_constant(g, "", &bias_scales);
-        hone__node *dq = bv && bs ? hone__node_new(g, conv, "", "DequantizeLinear", "", (hone__value *[]){bv, bs}, 2, 1) : NULL;
+        hone__value *bv = hone__value_constant(g, conv->inputs[2]->name, &bias),
+                    *bs = hone__value_constant(g, "", &bias_scales);
+        hone__node *dq =
+            bv && bs ? hone__node_new(g, conv, "", "DequantizeLinear", "", (hone__value *[]){bv, bs}, 2, 1) : NULL;
         if (!dq) return HONE_E_MEMORY;
         HONE__TRY(hone__node_set_int(dq, "axis", 0));
         HONE__TRY(hone__node_set_input(conv, 2, dq->outputs[0]));
     }
     hone__value *cv = hone__value_constant(g, w.name, &codes), *sv = hone__value_constant(g, "", &scales);
-    hone__node *dq = cv && sv ? hone__node_new(g, conv, "", "DequantizeLinear", "", (hone__value *[]){cv, sv}, 2, 1) : NULL;
+    hone__node *dq =
+        cv && sv ? hone__node_new(g, conv, "", "DequantizeLinear", "", (hone__value *[]){cv, sv}, 2, 1) : NULL;
     if (!dq) return HONE_E_MEMORY;
     HONE__TRY(hone__node_set_int(dq, "axis", 0));
     HONE__TRY(hone__node_set_input(conv, 1, dq->outputs[0]));

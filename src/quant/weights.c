@@ -12,9 +12,13 @@ enum { SMALL = 1024 };
 void hone__quant_tell(const hone__quant *q, const hone__weight *w)
 {
     if (!q->fn) return;
-    hone_weight_change c = {.name = w->name, .op = w->node->op, .from = hone_dtype_name(w->from),
-                            .to = w->reason ? hone_dtype_name(w->from) : w->to, .bytes_before = w->before,
-                            .bytes_after = w->reason ? w->before : w->after, .error = w->reason ? 0 : w->error,
+    hone_weight_change c = {.name = w->name,
+                            .op = w->node->op,
+                            .from = hone_dtype_name(w->from),
+                            .to = w->reason ? hone_dtype_name(w->from) : w->to,
+                            .bytes_before = w->before,
+                            .bytes_after = w->reason ? w->before : w->after,
+                            .error = w->reason ? 0 : w->error,
                             .reason = w->reason ? w->reason : ""};
     q->fn(q->ctx, &c);
 }
@@ -50,11 +54,16 @@ static hone_status consider(hone__quant *q, hone__node *n)
     hone_precision p = q->options->precision;
     if (!t || t->dtype != HONE_F32 || !t->count) return HONE_OK;
     hone__weight w = {.node = n, .name = n->inputs[1]->name, .from = t->dtype, .before = t->bytes};
-    if (!finite_all(t)) w.reason = "holds infinities or NaN";
-    else if (p == HONE_PRECISION_FP16 || p == HONE_PRECISION_BF16) HONE__TRY(hone__quant_half(q, n, &w));
-    else if (t->count < SMALL) w.reason = "fewer than 1024 weights: nothing to gain";
-    else if (linear) HONE__TRY(hone__quant_linear(q, n, &w));
-    else HONE__TRY(hone__quant_convolution(q, n, &w));
+    if (!finite_all(t))
+        w.reason = "holds infinities or NaN";
+    else if (p == HONE_PRECISION_FP16 || p == HONE_PRECISION_BF16)
+        HONE__TRY(hone__quant_half(q, n, &w));
+    else if (t->count < SMALL)
+        w.reason = "fewer than 1024 weights: nothing to gain";
+    else if (linear)
+        HONE__TRY(hone__quant_linear(q, n, &w));
+    else
+        HONE__TRY(hone__quant_convolution(q, n, &w));
     hone__quant_tell(q, &w);
     return HONE_OK;
 }

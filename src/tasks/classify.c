@@ -12,7 +12,7 @@ struct hone__classifier {
     hone__tensor input;
     float *features;
     size_t classes, label_count;
-    char *text;           /* labels, NUL-separated */
+    char *text; /* labels, NUL-separated */
     const char **labels;
     bool logits; /* the graph ends without softmax or sigmoid */
 };
@@ -52,8 +52,10 @@ static hone_status set_up(hone__classifier *c, const hone__model *m, const hone_
     hone__frontend_config config;
     const hone__graph *g = m->graph;
     if (!features)
-        return hone__fail(HONE_E_UNSUPPORTED, "the model does not say how sound becomes its input (metadata '%s'); give "
-                          "--features FILE.json when it is optimised", HONE__KEY_FEATURES);
+        return hone__fail(HONE_E_UNSUPPORTED,
+                          "the model does not say how sound becomes its input (metadata '%s'); give "
+                          "--features FILE.json when it is optimised",
+                          HONE__KEY_FEATURES);
     if (g->input_count != 1 || !g->output_count)
         return hone__fail(HONE_E_UNSUPPORTED, "a classifier has one input, this model has %zu", g->input_count);
     hone_status s = hone__frontend_parse(features, strlen(features), &config);
@@ -62,7 +64,8 @@ static hone_status set_up(hone__classifier *c, const hone__model *m, const hone_
     int64_t dims[3];
     int rank;
     hone__frontend_shape(&config, dims, &rank);
-    c->input = (hone__tensor){.dtype = HONE_F32, .rank = rank + 1, .dims = {1}, .count = hone__frontend_values(c->frontend)};
+    c->input =
+        (hone__tensor){.dtype = HONE_F32, .rank = rank + 1, .dims = {1}, .count = hone__frontend_values(c->frontend)};
     memcpy(c->input.dims + 1, dims, (size_t)rank * sizeof *dims);
     c->input.bytes = c->input.count * sizeof(float);
     HONE__TRY(check_shape(c, g->inputs[0]));
@@ -114,7 +117,10 @@ const hone__frontend_config *hone__classifier_frontend(const hone__classifier *c
     return hone__frontend_config_of(c->frontend);
 }
 size_t hone__classifier_classes(const hone__classifier *c) { return c->classes; }
-const char *hone__classifier_label(const hone__classifier *c, size_t i) { return i < c->label_count ? c->labels[i] : ""; }
+const char *hone__classifier_label(const hone__classifier *c, size_t i)
+{
+    return i < c->label_count ? c->labels[i] : "";
+}
 
 hone_status hone__classifier_run(hone__classifier *c, const float *pcm, size_t n, float *out)
 {

@@ -56,8 +56,10 @@ hone__blob *hone__blob_ref(hone__blob *b)
 void hone__blob_unref(hone__blob *b)
 {
     if (!b || __atomic_sub_fetch(&b->refs, 1, __ATOMIC_ACQ_REL)) return;
-    if (b->map) hone__map_unref(b->map);
-    else if (!b->borrowed) hone__aligned_free(b->data);
+    if (b->map)
+        hone__map_unref(b->map);
+    else if (!b->borrowed)
+        hone__aligned_free(b->data);
     hone__free(b);
 }
 
@@ -67,7 +69,8 @@ hone_status hone__shape_count(int rank, const int64_t *dims, size_t *count)
     bool zero = false;
     for (int i = 0; i < rank; i++) {
         if (dims[i] < 0) return hone__fail(HONE_E_SHAPE, "dimension %d is %lld", i, (long long)dims[i]);
-        if (dims[i] == 0) zero = true;
+        if (dims[i] == 0)
+            zero = true;
         else if (!hone__mul_size(n, (size_t)dims[i], &n) || n > (size_t)1 << 60)
             return hone__fail(HONE_E_LIMIT, "a shape has more than 2^60 elements");
     }
@@ -110,14 +113,17 @@ hone_status hone__tensor_view(hone__blob *blob, size_t offset, hone_dtype dtype,
 {
     HONE__TRY(describe(dtype, rank, dims, out));
     if (!hone__range_ok(offset, out->bytes, blob->size))
-        return hone__fail(HONE_E_FORMAT, "%zu bytes at %zu lie outside the %zu bytes that are there", out->bytes, offset,
-                          blob->size);
+        return hone__fail(HONE_E_FORMAT, "%zu bytes at %zu lie outside the %zu bytes that are there", out->bytes,
+                          offset, blob->size);
     out->data = blob->data + offset;
     out->blob = hone__blob_ref(blob);
     return HONE_OK;
 }
 
-void *hone__tensor_write(hone__tensor *t) { return t->blob && !t->blob->map && !t->blob->borrowed ? (void *)(uintptr_t)t->data : NULL; }
+void *hone__tensor_write(hone__tensor *t)
+{
+    return t->blob && !t->blob->map && !t->blob->borrowed ? (void *)(uintptr_t)t->data : NULL;
+}
 
 void hone__tensor_release(hone__tensor *t)
 {
@@ -130,8 +136,10 @@ char *hone__shape_text(int rank, const int64_t *dims, char *text, size_t size)
     size_t used = (size_t)snprintf(text, size, "[");
     for (int i = 0; i < rank && used < size; i++) {
         const char *comma = i ? ", " : "";
-        if (dims[i] < 0) used += (size_t)snprintf(text + used, size - used, "%s?", comma);
-        else used += (size_t)snprintf(text + used, size - used, "%s%lld", comma, (long long)dims[i]);
+        if (dims[i] < 0)
+            used += (size_t)snprintf(text + used, size - used, "%s?", comma);
+        else
+            used += (size_t)snprintf(text + used, size - used, "%s%lld", comma, (long long)dims[i]);
     }
     if (used < size) snprintf(text + used, size - used, "]");
     return text;

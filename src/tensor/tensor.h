@@ -18,7 +18,7 @@ typedef struct hone__blob {
     size_t size;
 } hone__blob;
 
-hone_status hone__blob_new(size_t size, hone__blob **out); /* zeroed, 64-byte aligned */
+hone_status hone__blob_new(size_t size, hone__blob **out);                                /* zeroed, 64-byte aligned */
 hone_status hone__blob_map(hone__map *map, size_t offset, size_t size, hone__blob **out); /* takes a reference on map */
 hone_status hone__blob_borrow(const void *data, size_t size, hone__blob **out);
 hone__blob *hone__blob_ref(hone__blob *blob);
@@ -40,10 +40,10 @@ typedef struct hone__tensor {
     hone__blob *blob;
 } hone__tensor;
 
-int hone__dtype_bits(hone_dtype dtype);                /* of one element; 0 for undefined; strings: of hone__string */
+int hone__dtype_bits(hone_dtype dtype); /* of one element; 0 for undefined; strings: of hone__string */
 static inline size_t hone__dtype_size(hone_dtype d) { return (size_t)hone__dtype_bits(d) / 8; } /* 0 below 8 bits */
-bool hone__dtype_is_float(hone_dtype dtype);           /* includes the 16-, 8- and 4-bit ones */
-bool hone__dtype_is_int(hone_dtype dtype);             /* signed or unsigned, any width; not bool */
+bool hone__dtype_is_float(hone_dtype dtype); /* includes the 16-, 8- and 4-bit ones */
+bool hone__dtype_is_int(hone_dtype dtype);   /* signed or unsigned, any width; not bool */
 bool hone__dtype_is_signed(hone_dtype dtype);
 
 /* Elements and bytes of a shape; HONE_E_LIMIT when a product passes 2^62, HONE_E_SHAPE for a negative dimension. */

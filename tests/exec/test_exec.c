@@ -51,20 +51,32 @@ static hone_status build(hone__model **out)
         return HONE_E_MEMORY;
     }
     hone__value *x = hone__emit_input(&b, "x", HONE_F32, 4, (int64_t[]){batch, 3, 12, 12});
-    hone__value *c = hone__emit(&b, "Conv", "c1", HONE__INS(x, weights(&b, "w1", 4, (int64_t[]){16, 3, 3, 3}), weights(&b, "b1", 1, (int64_t[]){16})),
-                                HONE__ATTRS(hone__a_ints("pads", pads, 4)));
+    hone__value *c =
+        hone__emit(&b, "Conv", "c1",
+                   HONE__INS(x, weights(&b, "w1", 4, (int64_t[]){16, 3, 3, 3}), weights(&b, "b1", 1, (int64_t[]){16})),
+                   HONE__ATTRS(hone__a_ints("pads", pads, 4)));
     float ones[16], positive[16];
     for (int i = 0; i < 16; i++) ones[i] = 1 + 0.1f * (float)i, positive[i] = 0.5f + (float)i;
     const int64_t n16 = 16;
-    hone__value *bn = hone__emit(&b, "BatchNormalization", "bn", HONE__INS(c, hone__emit_f32(&b, "g", ones, 1, &n16), hone__emit_f32(&b, "h", positive, 1, &n16),
-                                 hone__emit_f32(&b, "mu", positive, 1, &n16), hone__emit_f32(&b, "va", positive, 1, &n16)), HONE__NO_ATTRS);
+    hone__value *bn =
+        hone__emit(&b, "BatchNormalization", "bn",
+                   HONE__INS(c, hone__emit_f32(&b, "g", ones, 1, &n16), hone__emit_f32(&b, "h", positive, 1, &n16),
+                             hone__emit_f32(&b, "mu", positive, 1, &n16), hone__emit_f32(&b, "va", positive, 1, &n16)),
+                   HONE__NO_ATTRS);
     hone__value *r = hone__emit(&b, "Relu", "r1", HONE__INS(bn), HONE__NO_ATTRS);
-    hone__value *c2 = hone__emit(&b, "Conv", "c2", HONE__INS(r, weights(&b, "w2", 4, (int64_t[]){16, 16, 3, 3})), HONE__ATTRS(hone__a_ints("pads", pads, 4)));
-    hone__value *sum = hone__emit(&b, "Relu", "r2", HONE__INS(hone__emit(&b, "Add", "add", HONE__INS(c2, r), HONE__NO_ATTRS)), HONE__NO_ATTRS);
-    hone__value *p = hone__emit(&b, "MaxPool", "pool", HONE__INS(sum), HONE__ATTRS(hone__a_ints("kernel_shape", two, 2), hone__a_ints("strides", two, 2)));
+    hone__value *c2 = hone__emit(&b, "Conv", "c2", HONE__INS(r, weights(&b, "w2", 4, (int64_t[]){16, 16, 3, 3})),
+                                 HONE__ATTRS(hone__a_ints("pads", pads, 4)));
+    hone__value *sum = hone__emit(
+        &b, "Relu", "r2", HONE__INS(hone__emit(&b, "Add", "add", HONE__INS(c2, r), HONE__NO_ATTRS)), HONE__NO_ATTRS);
+    hone__value *p = hone__emit(&b, "MaxPool", "pool", HONE__INS(sum),
+                                HONE__ATTRS(hone__a_ints("kernel_shape", two, 2), hone__a_ints("strides", two, 2)));
     hone__value *f = hone__emit(&b, "Flatten", "flat", HONE__INS(p), HONE__NO_ATTRS);
-    hone__value *d = hone__emit(&b, "MatMul", "d1", HONE__INS(f, weights(&b, "k1", 2, (int64_t[]){576, 40})), HONE__NO_ATTRS);
-    d = hone__emit(&b, "Tanh", "t", HONE__INS(hone__emit(&b, "Add", "a1", HONE__INS(d, weights(&b, "kb", 1, (int64_t[]){40})), HONE__NO_ATTRS)), HONE__NO_ATTRS);
+    hone__value *d =
+        hone__emit(&b, "MatMul", "d1", HONE__INS(f, weights(&b, "k1", 2, (int64_t[]){576, 40})), HONE__NO_ATTRS);
+    d = hone__emit(
+        &b, "Tanh", "t",
+        HONE__INS(hone__emit(&b, "Add", "a1", HONE__INS(d, weights(&b, "kb", 1, (int64_t[]){40})), HONE__NO_ATTRS)),
+        HONE__NO_ATTRS);
     d = hone__emit(&b, "MatMul", "d2", HONE__INS(d, weights(&b, "k2", 2, (int64_t[]){40, 30})), HONE__NO_ATTRS);
     hone__emit_output(&b, "y", hone__emit(&b, "Softmax", "s", HONE__INS(d), HONE__NO_ATTRS));
     if (b.status != HONE_OK) {
@@ -118,16 +130,20 @@ static void every_precision_agrees(void **state)
     assert_int_equal(build(&m), HONE_OK);
     assert_int_equal(run(m, (hone__session_options){.plain = true, .threads = 1}, 3, want), HONE_OK);
     hone__model_destroy(m);
-    static const struct { hone_precision p; int block; float tolerance; } rows[] = {
-        {HONE_PRECISION_FP32, 128, 1e-5f}, {HONE_PRECISION_FP16, 128, 2e-3f}, {HONE_PRECISION_BF16, 128, 2e-2f},
-        {HONE_PRECISION_INT8, 128, 3e-2f}, {HONE_PRECISION_INT8, 0, 3e-2f},   {HONE_PRECISION_INT4, 32, 0.2f}};
+    static const struct {
+        hone_precision p;
+        int block;
+        float tolerance;
+    } rows[] = {{HONE_PRECISION_FP32, 128, 1e-5f}, {HONE_PRECISION_FP16, 128, 2e-3f}, {HONE_PRECISION_BF16, 128, 2e-2f},
+                {HONE_PRECISION_INT8, 128, 3e-2f}, {HONE_PRECISION_INT8, 0, 3e-2f},   {HONE_PRECISION_INT4, 32, 0.2f}};
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++) {
         assert_int_equal(prepare(rows[k].p, rows[k].block, &m), HONE_OK);
         for (int plain = 0; plain < 2; plain++) {
             assert_int_equal(run(m, (hone__session_options){.plain = plain, .threads = 2}, 3, got), HONE_OK);
             float top = 0;
             for (int i = 0; i < 90; i++) top = fabsf(got[i] - want[i]) > top ? fabsf(got[i] - want[i]) : top;
-            if (top > rows[k].tolerance) fail_msg("precision %d block %d plain %d: error %g", (int)rows[k].p, rows[k].block, plain, (double)top);
+            if (top > rows[k].tolerance)
+                fail_msg("precision %d block %d plain %d: error %g", (int)rows[k].p, rows[k].block, plain, (double)top);
         }
         hone__model_destroy(m);
     }
@@ -203,7 +219,8 @@ static void nothing_is_allocated_after_the_first_run(void **state)
         assert_int_equal(hone__session_create(m, &o, &s), HONE_OK);
         hone__model_destroy(m);
         for (int64_t batch = 1; batch <= 2; batch++) {
-            hone__tensor in = {.dtype = HONE_F32, .rank = 4, .dims = {batch, 3, 12, 12}, .data = x, .count = (size_t)batch * 432};
+            hone__tensor in = {
+                .dtype = HONE_F32, .rank = 4, .dims = {batch, 3, 12, 12}, .data = x, .count = (size_t)batch * 432};
             const hone__tensor *list = &in, *y;
             in.bytes = in.count * sizeof *x;
             assert_int_equal(hone__session_run(s, &list, 1, &y, 1), HONE_OK);
@@ -242,7 +259,8 @@ static void memory_that_runs_out_is_an_error(void **state)
         calls = 0;
         fail_at = n;
         hone_status s = whole_job(got);
-        if (s != HONE_E_MEMORY) fail_msg("allocation %zu of %zu failed: status %d (%s)", n, total, (int)s, hone_error_message());
+        if (s != HONE_E_MEMORY)
+            fail_msg("allocation %zu of %zu failed: status %d (%s)", n, total, (int)s, hone_error_message());
         if (live) fail_msg("allocation %zu failed: %zu bytes were lost", n, live);
     }
     fail_at = calls = 0;
@@ -259,7 +277,8 @@ static void wrong_inputs_are_named(void **state)
     (void)state;
     assert_int_equal(build(&m), HONE_OK);
     assert_int_equal(hone__session_create(m, NULL, &s), HONE_OK);
-    hone__tensor in = {.dtype = HONE_F32, .rank = 4, .dims = {1, 3, 12, 13}, .data = x, .bytes = sizeof x, .count = 432};
+    hone__tensor in = {
+        .dtype = HONE_F32, .rank = 4, .dims = {1, 3, 12, 13}, .data = x, .bytes = sizeof x, .count = 432};
     const hone__tensor *list = &in, *y;
     assert_int_equal(hone__session_run(s, &list, 1, &y, 1), HONE_E_SHAPE);
     assert_non_null(strstr(hone_error_message(), "'x'"));
@@ -280,12 +299,9 @@ static void wrong_inputs_are_named(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_precision_agrees),
-        cmocka_unit_test(threads_and_batches_do_not_change_bits),
-        cmocka_unit_test(files_read_back_the_same),
-        cmocka_unit_test(nothing_is_allocated_after_the_first_run),
-        cmocka_unit_test(memory_that_runs_out_is_an_error),
-        cmocka_unit_test(wrong_inputs_are_named),
+        cmocka_unit_test(every_precision_agrees),           cmocka_unit_test(threads_and_batches_do_not_change_bits),
+        cmocka_unit_test(files_read_back_the_same),         cmocka_unit_test(nothing_is_allocated_after_the_first_run),
+        cmocka_unit_test(memory_that_runs_out_is_an_error), cmocka_unit_test(wrong_inputs_are_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,7 +45,8 @@ static void run(const hone__model *m)
         in[i] = (hone__tensor){.dtype = v->dtype, .rank = v->shape.rank < 0 ? 1 : v->shape.rank, .data = zeros};
         for (int k = 0; k < in[i].rank; k++)
             in[i].dims[k] = v->shape.rank < 0 || v->shape.dims[k] < 0 ? 1 : v->shape.dims[k];
-        if (v->dtype == HONE_STRING || hone__shape_bytes(in[i].dtype, in[i].rank, in[i].dims, &in[i].count, &in[i].bytes) ||
+        if (v->dtype == HONE_STRING ||
+            hone__shape_bytes(in[i].dtype, in[i].rank, in[i].dims, &in[i].count, &in[i].bytes) ||
             in[i].bytes > sizeof zeros)
             return;
         list[i] = &in[i];

@@ -40,10 +40,14 @@ static hone_status append_value(text *t, const char *key, const json_t *v)
         if (strpbrk(s, "\r\n")) return hone__fail(HONE_E_FORMAT, "'%s' holds a line break", key);
         return append(t, s, strlen(s));
     }
-    if (json_is_integer(v)) snprintf(number, sizeof number, "%lld", (long long)json_integer_value(v));
-    else if (json_is_real(v)) snprintf(number, sizeof number, "%.17g", json_real_value(v));
-    else if (json_is_boolean(v)) snprintf(number, sizeof number, "%d", json_is_true(v));
-    else return hone__fail(HONE_E_FORMAT, "'%s' is neither a number nor text", key);
+    if (json_is_integer(v))
+        snprintf(number, sizeof number, "%lld", (long long)json_integer_value(v));
+    else if (json_is_real(v))
+        snprintf(number, sizeof number, "%.17g", json_real_value(v));
+    else if (json_is_boolean(v))
+        snprintf(number, sizeof number, "%d", json_is_true(v));
+    else
+        return hone__fail(HONE_E_FORMAT, "'%s' is neither a number nor text", key);
     return append(t, number, strlen(number));
 }
 
@@ -62,8 +66,9 @@ static hone_status append_entry(text *t, const char *key, json_t *v)
 static hone_status take_labels(hone_model *m, const json_t *list)
 {
     text t = {0};
-    hone_status s = json_is_array(list) && json_array_size(list) ? HONE_OK
-                    : hone__fail(HONE_E_FORMAT, "'labels' is no list of texts");
+    hone_status s = json_is_array(list) && json_array_size(list)
+                        ? HONE_OK
+                        : hone__fail(HONE_E_FORMAT, "'labels' is no list of texts");
     for (size_t i = 0; s == HONE_OK && i < json_array_size(list); i++) {
         const char *label = json_string_value(json_array_get(list, i));
         if (!label || strpbrk(label, "\r\n")) s = hone__fail(HONE_E_FORMAT, "label %zu is no line of text", i);
@@ -83,10 +88,13 @@ static hone_status take_features(hone_model *m, json_t *root)
     hone__frontend_config config;
     hone_status s = json_is_object(root) ? HONE_OK : hone__fail(HONE_E_FORMAT, "is no JSON object");
     if (s == HONE_OK) {
-        json_object_foreach(root, key, v) {
+        json_object_foreach(root, key, v)
+        {
             if (s != HONE_OK) break;
-            if (!strcmp(key, "labels")) s = take_labels(m, v);
-            else s = append_entry(&t, key, v);
+            if (!strcmp(key, "labels"))
+                s = take_labels(m, v);
+            else
+                s = append_entry(&t, key, v);
         }
     }
     if (s == HONE_OK) s = append(&t, "", 0);

@@ -8,18 +8,19 @@
 #include "base/status.h"
 
 /* Every function that is called, once. */
-#define HONE__HDF5_FUNCTIONS(F)                                                                                       \
-    F(H5Tget_size) F(H5Tget_class) F(H5Aread) F(H5Tcopy) F(H5Tclose) F(H5Sclose) F(H5Literate) F(H5Aiterate2)         \
-    F(H5open) F(H5Tset_order) F(H5Tis_variable_str) F(H5Tget_sign) F(H5Tget_precision) F(H5Tget_order)                \
-    F(H5Tget_fields) F(H5Sget_simple_extent_type) F(H5Sget_simple_extent_npoints) F(H5Sget_simple_extent_ndims)       \
-    F(H5Sget_simple_extent_dims) F(H5Pset_file_image_callbacks) F(H5Pset_file_image) F(H5Pset_fapl_core)              \
-    F(H5Pget_nfilters) F(H5Pget_layout) F(H5Pget_filter2) F(H5Pget_external_count) F(H5Pcreate) F(H5Pclose)           \
-    F(H5PLset_loading_state) F(H5Oopen) F(H5Oclose) F(H5Iget_type) F(H5Gopen2) F(H5Fopen) F(H5Eset_auto2)             \
-    F(H5Dread) F(H5Dget_type) F(H5Dget_storage_size) F(H5Dget_space) F(H5Dget_offset) F(H5Dget_create_plist)          \
-    F(H5Aopen) F(H5Aget_type) F(H5Aget_space) F(H5Aclose)
+#define HONE__HDF5_FUNCTIONS(F)                                                                                      \
+    F(H5Tget_size)                                                                                                   \
+    F(H5Tget_class) F(H5Aread) F(H5Tcopy) F(H5Tclose) F(H5Sclose) F(H5Literate) F(H5Aiterate2) F(H5open)             \
+        F(H5Tset_order) F(H5Tis_variable_str) F(H5Tget_sign) F(H5Tget_precision) F(H5Tget_order) F(H5Tget_fields)    \
+            F(H5Sget_simple_extent_type) F(H5Sget_simple_extent_npoints) F(H5Sget_simple_extent_ndims)               \
+                F(H5Sget_simple_extent_dims) F(H5Pset_file_image_callbacks) F(H5Pset_file_image) F(H5Pset_fapl_core) \
+                    F(H5Pget_nfilters) F(H5Pget_layout) F(H5Pget_filter2) F(H5Pget_external_count) F(H5Pcreate)      \
+                        F(H5Pclose) F(H5PLset_loading_state) F(H5Oopen) F(H5Oclose) F(H5Iget_type) F(H5Gopen2)       \
+                            F(H5Fopen) F(H5Eset_auto2) F(H5Dread) F(H5Dget_type) F(H5Dget_storage_size)              \
+                                F(H5Dget_space) F(H5Dget_offset) F(H5Dget_create_plist) F(H5Aopen) F(H5Aget_type)    \
+                                    F(H5Aget_space) F(H5Aclose)
 
-#define HONE__HDF5_TYPES(T)                                                                                          \
-    T(FLOAT)  T(DOUBLE)  T(INT8)  T(UINT8)  T(INT16)  T(UINT16)  T(INT32)  T(UINT32)  T(INT64)  T(UINT64)
+#define HONE__HDF5_TYPES(T) T(FLOAT) T(DOUBLE) T(INT8) T(UINT8) T(INT16) T(UINT16) T(INT32) T(UINT32) T(INT64) T(UINT64)
 
 /* A name may be a macro of the library for one version of a function (H5Literate is H5Literate1 or 2): it is expanded
  * before it is pasted. */

@@ -7,11 +7,11 @@
 #include "base/status.h"
 
 /* Every function that is called, once. */
-#define HONE__ZIP_FUNCTIONS(F)                                                                                        \
-    F(zip_close) F(zip_discard) F(zip_error_fini) F(zip_error_init) F(zip_error_strerror) F(zip_fclose)               \
-    F(zip_fopen_index) F(zip_fread) F(zip_get_num_entries) F(zip_open) F(zip_open_from_source)                        \
-    F(zip_source_buffer_create) F(zip_source_free) F(zip_stat) F(zip_stat_index) F(zip_stat_init)                     \
-    F(zip_strerror)
+#define HONE__ZIP_FUNCTIONS(F)                                                                                \
+    F(zip_close)                                                                                              \
+    F(zip_discard) F(zip_error_fini) F(zip_error_init) F(zip_error_strerror) F(zip_fclose) F(zip_fopen_index) \
+        F(zip_fread) F(zip_get_num_entries) F(zip_open) F(zip_open_from_source) F(zip_source_buffer_create)   \
+            F(zip_source_free) F(zip_stat) F(zip_stat_index) F(zip_stat_init) F(zip_strerror)
 
 #define HONE__FIELD(name) __typeof__(&name) name##_;
 struct hone__zip {

@@ -70,9 +70,11 @@ static double number_of(const json_t *o, const char *key)
     return json_is_number(v) ? json_number_value(v) : -1;
 }
 
-static bool same_row(const hone__bench_row *r, const char *model, const char *engine, const char *precision, int threads)
+static bool same_row(const hone__bench_row *r, const char *model, const char *engine, const char *precision,
+                     int threads)
 {
-    return !strcmp(r->model, model) && !strcmp(r->engine, engine) && !strcmp(r->precision, precision) && r->threads == threads;
+    return !strcmp(r->model, model) && !strcmp(r->engine, engine) && !strcmp(r->precision, precision) &&
+           r->threads == threads;
 }
 
 static char *copy(const char *s) { return hone__strndup(s, strlen(s)); }
@@ -90,14 +92,26 @@ static hone_status find_row(hone__bench_results *out, const hone__contender *c, 
         }
     HONE__TRY(hone__grow(&out->rows, &out->capacity, out->count, sizeof *out->rows));
     hone__bench_row *r = &out->rows[out->count++];
-    *r = (hone__bench_row){.model = copy(model), .engine = copy(engine), .version = copy(text_of(o, "version", "")),
-                           .precision = copy(precision), .layout = copy(text_of(o, "layout", "")), .cpu = copy(text_of(o, "cpu", "")),
-                           .quality_metric = copy(text_of(o, "quality_metric", "")), .note = copy(text_of(o, "note", "")),
-                           .threads = threads, .size_mb = number_of(o, "size_mb"), .tokens = number_of(o, "tokens"),
-                           .ms_per_token = -1, .tokens_per_s = -1, .peak_rss_mb = -1, .weights_mb = number_of(o, "weights_mb"),
-                           .runtime_mb = number_of(o, "runtime_mb"), .quality = number_of(o, "quality")};
+    *r = (hone__bench_row){.model = copy(model),
+                           .engine = copy(engine),
+                           .version = copy(text_of(o, "version", "")),
+                           .precision = copy(precision),
+                           .layout = copy(text_of(o, "layout", "")),
+                           .cpu = copy(text_of(o, "cpu", "")),
+                           .quality_metric = copy(text_of(o, "quality_metric", "")),
+                           .note = copy(text_of(o, "note", "")),
+                           .threads = threads,
+                           .size_mb = number_of(o, "size_mb"),
+                           .tokens = number_of(o, "tokens"),
+                           .ms_per_token = -1,
+                           .tokens_per_s = -1,
+                           .peak_rss_mb = -1,
+                           .weights_mb = number_of(o, "weights_mb"),
+                           .runtime_mb = number_of(o, "runtime_mb"),
+                           .quality = number_of(o, "quality")};
     *row = r;
-    return r->model && r->engine && r->version && r->precision && r->layout && r->cpu && r->note ? HONE_OK : HONE_E_MEMORY;
+    return r->model && r->engine && r->version && r->precision && r->layout && r->cpu && r->note ? HONE_OK
+                                                                                                 : HONE_E_MEMORY;
 }
 
 static hone_status take_row(hone__bench_results *out, const hone__contender *c, const json_t *o, size_t rounds)
@@ -153,8 +167,10 @@ static hone_status one_child(const hone__contender *c, size_t rounds, hone__benc
     /* a peer that cannot run this kind of file says nothing and ends well */
     if (s == HONE_OK && WIFEXITED(code) && !WEXITSTATUS(code) && (found || c->quiet)) return HONE_OK;
     if (s == HONE_OK)
-        snprintf(line, sizeof line, "%s on %s: failed (exit status %d)", c->engine, c->model, WIFEXITED(code) ? WEXITSTATUS(code) : -1);
-    else snprintf(line, sizeof line, "%s on %s: %s", c->engine, c->model, hone_error_message());
+        snprintf(line, sizeof line, "%s on %s: failed (exit status %d)", c->engine, c->model,
+                 WIFEXITED(code) ? WEXITSTATUS(code) : -1);
+    else
+        snprintf(line, sizeof line, "%s on %s: %s", c->engine, c->model, hone_error_message());
     add_failure(failures, line);
     return HONE_OK;
 }
@@ -193,8 +209,8 @@ static int by_speed(const void *a, const void *b)
     return (x->warm_ms > y->warm_ms) - (x->warm_ms < y->warm_ms);
 }
 
-hone_status hone__bench_run(const hone__contender *list, size_t count, size_t rounds, hone__bench_progress fn, void *ctx,
-                            hone__bench_results *out, char **failures)
+hone_status hone__bench_run(const hone__contender *list, size_t count, size_t rounds, hone__bench_progress fn,
+                            void *ctx, hone__bench_results *out, char **failures)
 {
     *out = (hone__bench_results){0};
     *failures = NULL;

@@ -35,8 +35,8 @@ typedef void (*hone__bench_progress)(void *ctx, size_t done, size_t total);
 
 /* Runs every contender once per round, in turn. A child that fails is told in *failures (lines, freed by the caller)
  * and does not end the others; HONE_E_CANCELLED when a signal ended a child. */
-hone_status hone__bench_run(const hone__contender *list, size_t count, size_t rounds, hone__bench_progress fn, void *ctx,
-                            hone__bench_results *out, char **failures);
+hone_status hone__bench_run(const hone__contender *list, size_t count, size_t rounds, hone__bench_progress fn,
+                            void *ctx, hone__bench_results *out, char **failures);
 void hone__bench_free(hone__bench_results *results);
 
 /* results.csv, results.json, plots/latency_plot.png, plots/memory_plot.png, report.html below `dir`, made if absent. */

@@ -1,5 +1,5 @@
-/* chart.c: horizontal bars with error bars, for print and screen. Cairo is loaded when the first chart is drawn, so that
- * no other run of the command pays for it. */
+/* chart.c: horizontal bars with error bars, for print and screen. Cairo is loaded when the first chart is drawn, so
+ * that no other run of the command pays for it. */
 #include <cairo-svg.h>
 #include <cairo.h>
 #include <dlfcn.h>
@@ -11,11 +11,12 @@
 #include "base/file.h"
 #include "bench.h"
 
-#define FUNCTIONS(F)                                                                                                   \
-    F(image_surface_create) F(svg_surface_create_for_stream) F(create) F(destroy) F(surface_destroy)                   \
-    F(surface_write_to_png_stream) F(set_source_rgb) F(rectangle) F(fill) F(paint) F(move_to) F(line_to) F(stroke)     \
-    F(set_line_width) F(set_font_size) F(select_font_face) F(show_text) F(text_extents) F(status) F(surface_finish)    \
-    F(surface_status)
+#define FUNCTIONS(F)                                                                                        \
+    F(image_surface_create)                                                                                 \
+    F(svg_surface_create_for_stream) F(create) F(destroy) F(surface_destroy) F(surface_write_to_png_stream) \
+        F(set_source_rgb) F(rectangle) F(fill) F(paint) F(move_to) F(line_to) F(stroke) F(set_line_width)   \
+            F(set_font_size) F(select_font_face) F(show_text) F(text_extents) F(status) F(surface_finish)   \
+                F(surface_status)
 
 static struct {
 #define F(name) __typeof__(&cairo_##name) name;
@@ -29,8 +30,8 @@ static hone_status load(void)
     if (cairo.library) return HONE_OK;
     void *lib = dlopen("libcairo.so.2", RTLD_NOW | RTLD_LOCAL);
     if (!lib) return hone__fail(HONE_E_UNSUPPORTED, "plots need libcairo2, which is not installed");
-#define F(name)                                                                                                        \
-    *(void **)&cairo.name = dlsym(lib, "cairo_" #name);                                                                \
+#define F(name)                                         \
+    *(void **)&cairo.name = dlsym(lib, "cairo_" #name); \
     if (!cairo.name) return hone__fail(HONE_E_UNSUPPORTED, "this libcairo2 has no cairo_" #name);
     FUNCTIONS(F)
 #undef F
@@ -48,8 +49,8 @@ typedef struct scale {
 
 static double place(const scale *s, double v)
 {
-    double t = s->decades ? (log10(v > s->low ? v : s->low) - log10(s->low)) / (log10(s->high) - log10(s->low))
-                          : v / s->high;
+    double t =
+        s->decades ? (log10(v > s->low ? v : s->low) - log10(s->low)) / (log10(s->high) - log10(s->low)) : v / s->high;
     return s->left + s->width * (t < 0 ? 0 : t > 1 ? 1 : t);
 }
 
@@ -64,9 +65,13 @@ static scale make_scale(const hone__chart *c, double left)
         if (b->high > high) high = b->high;
     }
     if (!(high > 0)) high = 1, low = 1;
-    scale s = {.decades = high / low > 30, .low = pow(10, floor(log10(low))), .high = high, .left = left,
+    scale s = {.decades = high / low > 30,
+               .low = pow(10, floor(log10(low))),
+               .high = high,
+               .left = left,
                .width = WIDTH - left - RIGHT};
-    if (s.decades) s.high = pow(10, ceil(log10(high)));
+    if (s.decades)
+        s.high = pow(10, ceil(log10(high)));
     else {
         double step = pow(10, floor(log10(high)));
         s.high = ceil(high / step * 2) * step / 2;
@@ -122,8 +127,10 @@ static void bar(cairo_t *k, const hone__bar *b, const scale *s, double y)
     char number[32];
     cairo.set_source_rgb(k, 0, 0, 0);
     text(k, s->left - GAP, y + 19, 13, 1, b->label);
-    if (b->strong) cairo.set_source_rgb(k, 0.10, 0.34, 0.55);
-    else cairo.set_source_rgb(k, 0.66, 0.73, 0.80);
+    if (b->strong)
+        cairo.set_source_rgb(k, 0.10, 0.34, 0.55);
+    else
+        cairo.set_source_rgb(k, 0.66, 0.73, 0.80);
     cairo.rectangle(k, s->left, y + 5, x - s->left, ROW - 10);
     cairo.fill(k);
     if (b->high > b->low) {
@@ -190,8 +197,10 @@ static hone_status render(const hone__chart *c, bool svg, sink *out)
     draw(k, c);
     bool ok = cairo.status(k) == CAIRO_STATUS_SUCCESS;
     cairo.destroy(k);
-    if (svg) cairo.surface_finish(surface);
-    else if (ok) ok = cairo.surface_write_to_png_stream(surface, collect, out) == CAIRO_STATUS_SUCCESS;
+    if (svg)
+        cairo.surface_finish(surface);
+    else if (ok)
+        ok = cairo.surface_write_to_png_stream(surface, collect, out) == CAIRO_STATUS_SUCCESS;
     ok = ok && cairo.surface_status(surface) <= CAIRO_STATUS_SURFACE_FINISHED && out->used;
     cairo.surface_destroy(surface);
     return ok ? HONE_OK : hone__fail(HONE_E_MEMORY, "a plot could not be drawn");
@@ -219,8 +228,10 @@ hone_status hone__chart_png(const hone__chart *c, const char *path)
     if (st == HONE_OK) st = hone__output_open(path, &o);
     if (st == HONE_OK) {
         st = hone__output_write(&o, s.data, s.used);
-        if (st == HONE_OK) st = hone__output_commit(&o);
-        else hone__output_abandon(&o);
+        if (st == HONE_OK)
+            st = hone__output_commit(&o);
+        else
+            hone__output_abandon(&o);
     }
     free(s.data);
     return st;

@@ -140,7 +140,8 @@ static hone_status collect(const hone__model *a, const side *x, const side *y, s
         const hone__tensor *s = x->out[i < pairs ? i : x->outputs + i - pairs];
         const hone__tensor *t = y->out[i < pairs ? i : y->outputs + i - pairs];
         hone__difference d = {.output = i < pairs};
-        const char *name = i < pairs ? a->graph->outputs[i]->name : x->copy->graph->outputs[x->outputs + i - pairs]->name;
+        const char *name =
+            i < pairs ? a->graph->outputs[i]->name : x->copy->graph->outputs[x->outputs + i - pairs]->name;
         if (!measure(s, t, &d)) continue;
         for (const hone__value *v = a->graph->values; v; v = v->next)
             if (!strcmp(v->name, name)) d.name = v->name;

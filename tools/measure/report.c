@@ -41,7 +41,8 @@ static hone_status make_bars(const hone__bench_results *r, bool memory, bars *ou
     if (!out->items) return hone__out_of_memory(r->count);
     for (size_t i = 0; i < r->count; i++) {
         const hone__bench_row *w = &r->rows[i];
-        hone__bar b = {.label = label_of(w), .value = memory ? w->peak_rss_mb : w->warm_ms, .strong = !strcmp(w->engine, "hone")};
+        hone__bar b = {
+            .label = label_of(w), .value = memory ? w->peak_rss_mb : w->warm_ms, .strong = !strcmp(w->engine, "hone")};
         b.low = memory ? b.value : w->min_ms;
         b.high = memory ? b.value : w->p90_ms;
         if (!b.label) return HONE_E_MEMORY;
@@ -97,19 +98,27 @@ static void html(FILE *f, const hone__bench_results *r, char *const svg[2])
 {
     fputs("<!doctype html><html lang=en><meta charset=utf-8><title>hone bench</title><style>"
           "body{font:15px/1.45 sans-serif;margin:2em auto;max-width:70em;padding:0 1em}"
-          "table{border-collapse:collapse;font-size:13px}td,th{padding:.25em .6em;border-bottom:1px solid #ccc;text-align:right}"
+          "table{border-collapse:collapse;font-size:13px}td,th{padding:.25em .6em;border-bottom:1px solid "
+          "#ccc;text-align:right}"
           "th,.t{text-align:left;font-weight:normal}thead th{font-weight:bold}.own{font-weight:bold;background:#eef3f8}"
-          "svg{max-width:100%;height:auto;margin:1em 0}@media print{body{margin:0}}</style>\n<h1>hone bench</h1>\n<p>CPU: ", f);
+          "svg{max-width:100%;height:auto;margin:1em 0}@media print{body{margin:0}}</style>\n<h1>hone "
+          "bench</h1>\n<p>CPU: ",
+          f);
     escaped(f, r->count ? r->rows[0].cpu : "");
-    fputs(". Every row ran in fresh processes of its own, in turn with the others. Times in milliseconds: <i>init</i> from the"
-          " start of loading until ready, <i>cold</i> the first run, <i>warm</i> the median of the later runs. Memory is the"
-          " process's own high-water mark.</p>\n", f);
+    fputs(". Every row ran in fresh processes of its own, in turn with the others. Times in milliseconds: <i>init</i> "
+          "from the"
+          " start of loading until ready, <i>cold</i> the first run, <i>warm</i> the median of the later runs. Memory "
+          "is the"
+          " process's own high-water mark.</p>\n",
+          f);
     for (int i = 0; i < 2; i++) {
         const char *body = strstr(svg[i], "<svg");
         if (body) fputs(body, f);
     }
-    fputs("\n<table><thead><tr><th>engine<th>version<th>precision<th>model<th>threads<th>file MB<th>init<th>cold<th>warm<th>min"
-          "<th>max<th>peak MB<th>accuracy %<th>runs<th>note</tr></thead>\n", f);
+    fputs("\n<table><thead><tr><th>engine<th>version<th>precision<th>model<th>threads<th>file "
+          "MB<th>init<th>cold<th>warm<th>min"
+          "<th>max<th>peak MB<th>accuracy %<th>runs<th>note</tr></thead>\n",
+          f);
     for (size_t i = 0; i < r->count; i++) html_row(f, &r->rows[i]);
     fputs("</table></html>\n", f);
 }
@@ -124,7 +133,8 @@ static hone_status make_folder(const char *path)
 static hone_status make_folders(const char *dir)
 {
     char path[4096];
-    if (snprintf(path, sizeof path, "%s", dir) >= (int)sizeof path - 64) return hone__fail(HONE_E_ARGUMENT, "%s: too long", dir);
+    if (snprintf(path, sizeof path, "%s", dir) >= (int)sizeof path - 64)
+        return hone__fail(HONE_E_ARGUMENT, "%s: too long", dir);
     for (char *p = path + 1; *p; p++) {
         if (*p != '/') continue;
         *p = 0;

@@ -16,9 +16,10 @@ static const struct {
 } columns[] = {
 #define T(f) {#f, TEXT, offsetof(hone__bench_row, f)}
 #define N(f) {#f, NUMBER, offsetof(hone__bench_row, f)}
-    T(model), T(engine), T(version), T(precision), T(layout), {"threads", COUNT, 0}, T(cpu), N(size_mb), N(init_ms),
-    N(cold_ms), N(warm_ms), N(min_ms), N(max_ms), N(p90_ms), N(tokens), N(ms_per_token), N(tokens_per_s), N(peak_rss_mb),
-    N(weights_mb), N(runtime_mb), T(quality_metric), N(quality), {"runs", COUNT, 1}, T(note),
+    T(model),      T(engine),     T(version),        T(precision),    T(layout),          {"threads", COUNT, 0},
+    T(cpu),        N(size_mb),    N(init_ms),        N(cold_ms),      N(warm_ms),         N(min_ms),
+    N(max_ms),     N(p90_ms),     N(tokens),         N(ms_per_token), N(tokens_per_s),    N(peak_rss_mb),
+    N(weights_mb), N(runtime_mb), T(quality_metric), N(quality),      {"runs", COUNT, 1}, T(note),
 #undef T
 #undef N
 };
@@ -59,9 +60,12 @@ static void csv_row(FILE *f, const hone__bench_row *r)
 {
     for (int c = 0; c < COLUMNS; c++) {
         if (c) fputc(',', f);
-        if (columns[c].k == TEXT) csv_text(f, text_at(r, columns[c].at));
-        else if (columns[c].k == COUNT) fprintf(f, "%ld", count_at(r, columns[c].at));
-        else if (number_at(r, columns[c].at) >= 0) fprintf(f, "%.6g", number_at(r, columns[c].at));
+        if (columns[c].k == TEXT)
+            csv_text(f, text_at(r, columns[c].at));
+        else if (columns[c].k == COUNT)
+            fprintf(f, "%ld", count_at(r, columns[c].at));
+        else if (number_at(r, columns[c].at) >= 0)
+            fprintf(f, "%.6g", number_at(r, columns[c].at));
     }
     fputc('\n', f);
 }
@@ -81,9 +85,12 @@ static json_t *json_row(const hone__bench_row *r)
     json_t *o = json_object();
     for (int c = 0; o && c < COLUMNS; c++) {
         json_t *v;
-        if (columns[c].k == TEXT) v = json_string(text_at(r, columns[c].at));
-        else if (columns[c].k == COUNT) v = json_integer(count_at(r, columns[c].at));
-        else v = number_at(r, columns[c].at) >= 0 ? json_real(number_at(r, columns[c].at)) : json_null();
+        if (columns[c].k == TEXT)
+            v = json_string(text_at(r, columns[c].at));
+        else if (columns[c].k == COUNT)
+            v = json_integer(count_at(r, columns[c].at));
+        else
+            v = number_at(r, columns[c].at) >= 0 ? json_real(number_at(r, columns[c].at)) : json_null();
         json_object_set_new(o, columns[c].name, v ? v : json_null());
     }
     return o;
@@ -110,7 +117,8 @@ static hone_status write_json(const hone__bench_results *results, const char *pa
 hone_status hone__bench_write_tables(const hone__bench_results *results, const char *dir)
 {
     char path[4096];
-    if (snprintf(path, sizeof path, "%s/results.csv", dir) >= (int)sizeof path) return hone__fail(HONE_E_ARGUMENT, "%s: too long", dir);
+    if (snprintf(path, sizeof path, "%s/results.csv", dir) >= (int)sizeof path)
+        return hone__fail(HONE_E_ARGUMENT, "%s: too long", dir);
     HONE__TRY(write_csv(results, path));
     snprintf(path, sizeof path, "%s/results.json", dir);
     return write_json(results, path);

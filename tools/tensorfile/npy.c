@@ -10,9 +10,9 @@ static const struct {
     const char *code; /* kind and size */
     hone_dtype dtype;
 } codes[] = {
-    {"f4", HONE_F32}, {"f8", HONE_F64}, {"f2", HONE_F16}, {"i1", HONE_I8},  {"i2", HONE_I16}, {"i4", HONE_I32},
-    {"i8", HONE_I64}, {"u1", HONE_U8},  {"u2", HONE_U16}, {"u4", HONE_U32}, {"u8", HONE_U64}, {"b1", HONE_BOOL},
-    {"c8", HONE_C64}, {"c16", HONE_C128},
+    {"f4", HONE_F32}, {"f8", HONE_F64},  {"f2", HONE_F16}, {"i1", HONE_I8},    {"i2", HONE_I16},
+    {"i4", HONE_I32}, {"i8", HONE_I64},  {"u1", HONE_U8},  {"u2", HONE_U16},   {"u4", HONE_U32},
+    {"u8", HONE_U64}, {"b1", HONE_BOOL}, {"c8", HONE_C64}, {"c16", HONE_C128},
 };
 enum { CODES = sizeof codes / sizeof *codes };
 
@@ -56,8 +56,10 @@ static hone_status parse_shape(const char *p, header *h, const char *name)
         if (h->rank == HONE_MAX_RANK) return hone__fail(HONE_E_UNSUPPORTED, "%s: rank over %d", name, HONE_MAX_RANK);
         h->dims[h->rank++] = v;
         p = end + strspn(end, " L");
-        if (*p == ',') p += 1 + strspn(p + 1, " ");
-        else if (*p != ')') return hone__fail(HONE_E_FORMAT, "%s: the shape is malformed", name);
+        if (*p == ',')
+            p += 1 + strspn(p + 1, " ");
+        else if (*p != ')')
+            return hone__fail(HONE_E_FORMAT, "%s: the shape is malformed", name);
     }
     return HONE_OK;
 }
@@ -105,12 +107,15 @@ hone_status hone__npy_parse(const uint8_t *data, size_t size, const char *name, 
     s = hone__shape_bytes(h.dtype, h.rank, h.dims, &count, &bytes);
     if (s != HONE_OK) return hone__at(s, "%s", name);
     if (size - at < bytes)
-        return hone__fail(HONE_E_FORMAT, "%s: is cut off: %zu bytes of data, the shape needs %zu", name, size - at, bytes);
+        return hone__fail(HONE_E_FORMAT, "%s: is cut off: %zu bytes of data, the shape needs %zu", name, size - at,
+                          bytes);
     HONE__TRY(hone__tensor_new(h.dtype, h.rank, h.dims, out));
     uint8_t *to = hone__tensor_write(out);
     size_t each = hone__dtype_size(h.dtype);
-    if (h.fortran && h.rank > 1) from_fortran(data + at, to, each, &h, count);
-    else if (bytes) memcpy(to, data + at, bytes);
+    if (h.fortran && h.rank > 1)
+        from_fortran(data + at, to, each, &h, count);
+    else if (bytes)
+        memcpy(to, data + at, bytes);
     if (h.swap) {
         bool complex_type = h.dtype == HONE_C64 || h.dtype == HONE_C128;
         reverse_bytes(to, complex_type ? each / 2 : each, complex_type ? 2 * count : count);
@@ -127,10 +132,13 @@ hone_status hone__npy_write(const char *path, hone_dtype dtype, int rank, const 
         if (codes[i].dtype == dtype) code = codes[i].code;
     if (!code) return hone__fail(HONE_E_UNSUPPORTED, "%s: NumPy has no %s", path, hone_dtype_name(dtype));
     bool single = dtype == HONE_BOOL || dtype == HONE_U8 || dtype == HONE_I8;
-    int n = snprintf(text, sizeof text, "{'descr': '%c%s', 'fortran_order': False, 'shape': (", single ? '|' : '<', code);
+    int n =
+        snprintf(text, sizeof text, "{'descr': '%c%s', 'fortran_order': False, 'shape': (", single ? '|' : '<', code);
     for (int i = 0; i < rank; i++) n += snprintf(text + n, sizeof text - (size_t)n, "%lld, ", (long long)dims[i]);
-    if (rank > 1) n -= 2;
-    else if (rank == 1) n -= 1;
+    if (rank > 1)
+        n -= 2;
+    else if (rank == 1)
+        n -= 1;
     n += snprintf(text + n, sizeof text - (size_t)n, "), }");
     while ((10 + n + 1) % 64) text[n++] = ' ';
     text[n++] = '\n';

@@ -92,12 +92,15 @@ hone_status hone__tensorfile_read(const char *path, hone__named_tensor **out, si
     hone_status s;
     const char *name = "";
     hone__model *holder = NULL;
-    if (!map->size) s = hone__fail(HONE_E_FORMAT, "%s: is empty", path);
+    if (!map->size)
+        s = hone__fail(HONE_E_FORMAT, "%s: is empty", path);
     else if (map->size > 4 && !memcmp(map->data, "PK", 2)) {
         hone__map_unref(map);
         return read_npz(path, out, count);
-    } else if (map->data[0] == 0x93) s = hone__npy_parse(map->data, map->size, path, &t);
-    else s = hone__onnx_read_tensor(map, path, &t, &name, &holder);
+    } else if (map->data[0] == 0x93)
+        s = hone__npy_parse(map->data, map->size, path, &t);
+    else
+        s = hone__onnx_read_tensor(map, path, &t, &name, &holder);
     hone__map_unref(map);
     if (s == HONE_OK) s = one(&t, name, out, count);
     hone__model_destroy(holder);
