@@ -9,7 +9,12 @@ echo "== live Keras"
 $python tests/import/live_keras.py
 echo "== ONNX's node tests"
 $python tests/onnx/make_cases.py build/onnx-cases
-build/hone test build/onnx-cases/* || true
+for least in node:1775 pytorch-converted:82 pytorch-operator:35 simple:7; do
+    kind=${least%%:*}
+    line=$(build/hone test build/onnx-cases/"$kind"/* | tail -n 1) || true # cases that are known to fail: docs/testing.md
+    echo "$kind: $line"
+    [ "${line%% *}" -ge "${least#*:}" ] || { echo "fewer than ${least#*:} pass"; exit 1; }
+done
 echo "== threads under ThreadSanitizer"
 cmake --preset tsan -Wno-dev >/dev/null
 cmake --build build-tsan -j 2 --target test_base test_exec
