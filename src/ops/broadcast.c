@@ -46,6 +46,20 @@ void hone__bcast_init(hone__bcast *b, const hone__tensor *out, const hone__tenso
     if (!out->count) b->outer = 0;
 }
 
+void hone__bcast_matrices(hone__bcast *w, const hone__tensor *a, const hone__tensor *b)
+{
+    hone__tensor ta = {.rank = a->rank > 2 ? a->rank - 2 : 0, .count = 1}, tb = {.rank = b->rank > 2 ? b->rank - 2 : 0};
+    memcpy(ta.dims, a->dims, sizeof ta.dims);
+    memcpy(tb.dims, b->dims, sizeof tb.dims);
+    hone__tensor out = ta.rank >= tb.rank ? ta : tb;
+    out.count = 1;
+    for (int i = 0; i < out.rank; i++) {
+        size_t da = dim_of(&ta, i, out.rank), db = dim_of(&tb, i, out.rank);
+        out.dims[i] = (int64_t)(da == 1 ? db : da);
+    }
+    hone__bcast_init(w, &out, (const hone__tensor *[]){&ta, &tb}, 2);
+}
+
 typedef struct job {
     const hone__bcast *b;
     hone__bcast_fn fn;

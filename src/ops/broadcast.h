@@ -17,6 +17,8 @@ typedef struct hone__bcast {
 typedef void (*hone__bcast_fn)(void *ctx, size_t out, const size_t *at, const size_t *step, size_t n);
 
 void hone__bcast_init(hone__bcast *b, const hone__tensor *out, const hone__tensor *const *in, int inputs);
+/* Over the matrices of a batched product: what stands before the last two axes of a and b. */
+void hone__bcast_matrices(hone__bcast *w, const hone__tensor *a, const hone__tensor *b);
 void hone__bcast_run(const hone__bcast *b, hone__pool *pool, hone__bcast_fn fn, void *ctx);
 
 #endif

@@ -46,23 +46,11 @@ static void mm_shape(const hone__tensor *a, const hone__tensor *b, mm *s)
 {
     size_t k = (size_t)a->dims[a->rank - 1], n = b->rank > 1 ? (size_t)b->dims[b->rank - 1] : 1;
     size_t m = a->rank > 1 ? (size_t)a->dims[a->rank - 2] : 1;
-    hone__tensor ta = {.rank = a->rank > 2 ? a->rank - 2 : 0, .count = 1}, tb = {.rank = b->rank > 2 ? b->rank - 2 : 0},
-                 o;
-    memcpy(ta.dims, a->dims, sizeof ta.dims);
-    memcpy(tb.dims, b->dims, sizeof tb.dims);
-    s->one = !tb.rank;
-    if (s->one)
-        m = k ? a->count / k : m;
-    else {
-        o = ta.rank >= tb.rank ? ta : tb;
-        o.count = 1;
-        for (int i = 0; i < o.rank; i++) {
-            int ia = i - (o.rank - ta.rank), ib = i - (o.rank - tb.rank);
-            int64_t da = ia < 0 ? 1 : ta.dims[ia], db = ib < 0 ? 1 : tb.dims[ib];
-            o.dims[i] = da == 1 ? db : da;
-        }
-        hone__bcast_init(&s->batch, &o, (const hone__tensor *[]){&ta, &tb}, 2);
-    }
+    s->one = b->rank <= 2;
+    if (!s->one)
+        hone__bcast_matrices(&s->batch, a, b);
+    else if (k)
+        m = a->count / k;
     s->g = (hone__gemm_i8_args){.m = m,
                                 .n = n,
                                 .k = k,

@@ -46,23 +46,11 @@ static void make_plan(const hone__tensor *a, const hone__tensor *b, plan *p)
     p->m = a->rank > 1 ? (size_t)a->dims[a->rank - 2] : 1;
     p->k = (size_t)a->dims[a->rank - 1];
     p->n = b->rank > 1 ? (size_t)b->dims[b->rank - 1] : 1;
-    hone__tensor ta = {.rank = a->rank > 2 ? a->rank - 2 : 0, .count = 1}, tb = {.rank = b->rank > 2 ? b->rank - 2 : 0},
-                 o;
-    memcpy(ta.dims, a->dims, sizeof ta.dims);
-    memcpy(tb.dims, b->dims, sizeof tb.dims);
-    p->one = !tb.rank || (b->count == p->k * p->n && b->count);
-    if (p->one) {
-        p->m = p->k ? a->count / p->k : p->m;
-        return;
-    }
-    o = ta.rank >= tb.rank ? ta : tb;
-    o.count = 1;
-    for (int i = 0; i < o.rank; i++) {
-        int ia = i - (o.rank - ta.rank), ib = i - (o.rank - tb.rank);
-        int64_t da = ia < 0 ? 1 : ta.dims[ia], db = ib < 0 ? 1 : tb.dims[ib];
-        o.dims[i] = da == 1 ? db : da;
-    }
-    hone__bcast_init(&p->batch, &o, (const hone__tensor *[]){&ta, &tb}, 2);
+    p->one = b->rank <= 2 || (b->count == p->k * p->n && b->count);
+    if (!p->one)
+        hone__bcast_matrices(&p->batch, a, b);
+    else if (p->k)
+        p->m = a->count / p->k;
 }
 
 static hone__gemm_f32_args gemm_args(const plan *p)
