@@ -1,16 +1,17 @@
 #!/usr/bin/env python3
 """The command as a user meets it: results, exit codes, messages that name file and place, nothing left behind."""
-import json, os, shutil, subprocess, sys, tempfile
+import atexit, json, os, shutil, subprocess, sys, tempfile
 
 hone = os.path.abspath(os.environ.get("HONE", "build/hone"))
 root = os.environ.get("SOURCE", os.getcwd())
 zoo = os.path.join(root, "zoo/keywords")
 work = tempfile.mkdtemp(prefix="hone-cli-")
 failures = []
+atexit.register(lambda: [print(f) for f in failures])  # also when this script itself fails
 
 
 def run(*args, stdin=None, env=None, cwd=work):
-    return subprocess.run([hone, *args], capture_output=True, cwd=cwd, timeout=120, input=stdin,
+    return subprocess.run([hone, *args], capture_output=True, cwd=cwd, timeout=900, input=stdin,
                           env=dict(os.environ, **(env or {})))
 
 
@@ -129,7 +130,5 @@ expect(1, "optimize", path("fp32.onnx"), "-o", "/dev/full", says=["/dev/full"])
 check("nothing temporary is left", not [n for n in os.listdir(work) if ".tmp-" in n])
 
 shutil.rmtree(work)
-for f in failures:
-    print(f)
 print(f"{len(failures)} failures")
 sys.exit(1 if failures else 0)

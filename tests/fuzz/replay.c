@@ -8,16 +8,18 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-enum { CUTS = 120, FLIPS = 240 };
+/* Altered inputs of one file, a third of them cuts: all files of a corpus together get BUDGET of them. */
+enum { BUDGET = 4000, LEAST = 9, MOST = 360 };
 
-static size_t mutated(const uint8_t *data, size_t size)
+static size_t mutated(const uint8_t *data, size_t size, size_t each)
 {
+    size_t cuts = each / 3;
     size_t runs = 0;
     uint8_t *copy = malloc(size + 1);
     uint32_t seed = 12345;
     if (!copy) return 0;
-    for (size_t i = 0; i < CUTS && i < size; i++, runs++) {
-        size_t n = size <= CUTS ? i : (size_t)((double)size * (double)i / CUTS);
+    for (size_t i = 0; i < cuts && i < size; i++, runs++) {
+        size_t n = size <= cuts ? i : (size_t)((double)size * (double)i / (double)cuts);
         uint8_t *exact = malloc(n + 1); /* of its own size, so that a sanitizer sees every byte too far */
         if (!exact) break;
         memcpy(exact, data, n);
@@ -25,7 +27,7 @@ static size_t mutated(const uint8_t *data, size_t size)
         LLVMFuzzerTestOneInput(tight ? tight : exact, n);
         free(tight ? tight : exact);
     }
-    for (size_t i = 0; i < FLIPS && size; i++, runs++) {
+    for (size_t i = 0; i < each - cuts && size; i++, runs++) {
         seed = seed * 1664525u + 1013904223u;
         size_t at = (size_t)(seed >> 8) % (i % 2 ? size : size < 512 ? size : 512);
         memcpy(copy, data, size);
@@ -36,29 +38,51 @@ static size_t mutated(const uint8_t *data, size_t size)
     return runs;
 }
 
-int main(int argc, char **argv)
+/* Calls fn for every regular file of a folder; returns how many there are, -1 without the folder. */
+static long each_file(const char *folder, size_t (*fn)(const char *path, size_t each), size_t each, size_t *runs)
 {
-    size_t files = 0, runs = 0;
-    DIR *dir = argc > 1 ? opendir(argv[1]) : NULL;
-    if (!dir) {
-        fprintf(stderr, "no corpus in %s\n", argc > 1 ? argv[1] : "(none given)");
-        return 1;
-    }
+    long files = 0;
+    DIR *dir = opendir(folder);
+    if (!dir) return -1;
     for (struct dirent *e; (e = readdir(dir));) {
         char path[4096];
         if (e->d_name[0] == '.') continue;
-        snprintf(path, sizeof path, "%s/%s", argv[1], e->d_name);
-        FILE *f = fopen(path, "rb");
-        if (!f) continue;
-        uint8_t *data = malloc(1 << 22);
-        size_t n = data ? fread(data, 1, 1 << 22, f) : 0;
-        fclose(f);
-        LLVMFuzzerTestOneInput(data, n);
-        runs += 1 + mutated(data, n);
         files++;
-        free(data);
+        if (!fn) continue;
+        snprintf(path, sizeof path, "%s/%s", folder, e->d_name);
+        *runs += fn(path, each);
     }
     closedir(dir);
-    printf("%zu files, %zu inputs\n", files, runs);
-    return files ? 0 : 1;
+    return files;
+}
+
+static size_t one_file(const char *path, size_t each)
+{
+    size_t runs = 0;
+    FILE *f = fopen(path, "rb");
+    if (!f) return 0;
+    uint8_t *data = malloc(1 << 22);
+    size_t n = data ? fread(data, 1, 1 << 22, f) : 0;
+    fclose(f);
+    if (data) {
+        LLVMFuzzerTestOneInput(data, n);
+        runs = 1 + mutated(data, n, each);
+    }
+    free(data);
+    return runs;
+}
+
+int main(int argc, char **argv)
+{
+    size_t runs = 0;
+    const char *folder = argc > 1 ? argv[1] : "(none given)";
+    long files = each_file(folder, NULL, 0, &runs);
+    if (files <= 0) {
+        fprintf(stderr, "no corpus in %s\n", folder);
+        return 1;
+    }
+    size_t each = BUDGET / (size_t)files;
+    each_file(folder, one_file, each < LEAST ? LEAST : each > MOST ? MOST : each, &runs);
+    printf("%ld files, %zu inputs\n", files, runs);
+    return runs ? 0 : 1;
 }

@@ -43,6 +43,8 @@ hone__map *hone__h5_spill(const hone__h5 *h5);
 void hone__h5_child(const uint8_t *data, size_t size, int catalogue, int spill);
 /* Gives up every right that reading bytes in memory does not need. */
 void hone__h5_confine(int catalogue, int spill, int alive, uint64_t image_size);
+/* Processor time that a child gets for an image of `size` bytes, in seconds. */
+uint64_t hone__h5_seconds(uint64_t size);
 /* The most bytes a child may produce from an image of `size` bytes. */
 static inline uint64_t hone__h5_output_limit(uint64_t size)
 {

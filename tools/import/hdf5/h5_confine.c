@@ -52,10 +52,21 @@ static uint64_t address_space(void)
 }
 #endif
 
+/* Hostile files send the library into endless loops; honest ones take milliseconds, and what they hold takes its time. */
+uint64_t hone__h5_seconds(uint64_t image_size)
+{
+#ifdef SANITIZED
+    enum { SLOWER = 8 };
+#else
+    enum { SLOWER = 1 };
+#endif
+    return (1 + (image_size >> 25)) * SLOWER;
+}
+
 static void set_limits(uint64_t image_size)
 {
     limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_CPU, 5);
+    limit(RLIMIT_CPU, (rlim_t)hone__h5_seconds(image_size));
     limit(RLIMIT_NPROC, 0);
     limit(RLIMIT_FSIZE, (rlim_t)hone__h5_output_limit(image_size));
 #ifndef SANITIZED /* a sanitizer's shadow memory is larger than any limit */
