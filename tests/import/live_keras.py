@@ -3,9 +3,12 @@
 imported and run by hone and, where it is installed, by ONNX Runtime. Then the published files of ../shared/data/keras.
 
 Usage: HONE=build/hone live_keras.py [--only TEXT] [--engine hone|onnxruntime|both]      exit 77: no Keras here
+       ... --random N [--seed S] [--library keras|tf_keras|both] [--kind layer|chain|graph] [--only LAYER] [--keep FOLDER]
+N random models of random_models.py instead, from seed S on; --keep holds the files of what failed.
 A case fails above a relative error of 1e-5: max |a - b| / max |b| over each output."""
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -48,7 +51,7 @@ def run_onnxruntime(model, values, _folder):
     return s.run(None, {i.name: v for i, v in zip(s.get_inputs(), values)})
 
 
-def compare(label, path, values, expected, engines, folder):
+def compare(label, path, values, expected, engines, folder, tolerance=TOLERANCE):
     out = os.path.join(folder, "model.onnx")
     problem = import_model(path, out)
     for name, run in engines.items():
@@ -57,7 +60,7 @@ def compare(label, path, values, expected, engines, folder):
         try:
             got = run(out, values, folder)
             errors = [keras_cases.relative_error(g, e) for g, e in zip(got, expected)]
-            if len(got) != len(expected) or not all(e <= TOLERANCE for e in errors):
+            if len(got) != len(expected) or not all(e <= tolerance for e in errors):
                 problem = f"{name}: relative errors {errors}"
         except Exception as e:  # an engine's failure is a failed case, whatever its class
             problem = f"{name}: {str(e).splitlines()[0][:200]}"
@@ -87,6 +90,37 @@ def live_cases(K, prefix, only, engines, folder):
                 continue
             ok = compare(f"{prefix} {name}{ext}", path, list(inputs.values()), expected, engines, folder)
             passed, failed = passed + ok, failed + (not ok)
+    return passed, failed
+
+
+def random_cases(K, prefix, o, engines, folder):
+    """Models that Keras itself cannot build, run or save are no case."""
+    import random_models
+    passed = failed = unbuilt = 0
+    for seed in range(o.seed, o.seed + o.random):
+        try:
+            model, values, expected, tolerance, what = random_models.build(K, seed, o.kind, o.only or None)
+        except Exception as e:
+            unbuilt += 1
+            if o.verbose:
+                print(f"not built by {prefix}: {seed}: {str(e).splitlines()[0][:160]}")
+            continue
+        if not all(np.isfinite(np.asarray(e, np.float64)).all() for e in expected):
+            continue
+        shaken = random_models.sensitivity(model, values, expected)
+        for ext in (".keras", ".h5"):
+            path = os.path.join(folder, "case" + ext)
+            try:
+                model.save(path)
+            except Exception as e:
+                if o.verbose:
+                    print(f"not saved by {prefix}: {seed}{ext}: {str(e).splitlines()[0][:160]}")
+                continue
+            ok = compare(f"{prefix} {seed}{ext} {' '.join(what)}", path, values, expected, engines, folder, max(tolerance, 10 * shaken))
+            passed, failed = passed + ok, failed + (not ok)
+            if not ok and o.keep:
+                shutil.copy(path, os.path.join(o.keep, f"{prefix}_{seed}{ext}"))
+    print(f"{prefix}: {unbuilt} of {o.random} random models not built by Keras")
     return passed, failed
 
 
@@ -129,6 +163,12 @@ def main():
     p = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     p.add_argument("--only", default="")
     p.add_argument("--engine", default="both", choices=["hone", "onnxruntime", "both"])
+    p.add_argument("--random", type=int, default=0)
+    p.add_argument("--seed", type=int, default=0)
+    p.add_argument("--library", default="both", choices=["keras", "tf_keras", "both"])
+    p.add_argument("--kind", choices=["layer", "chain", "graph"])
+    p.add_argument("--keep", default="")
+    p.add_argument("--verbose", action="store_true")
     o = p.parse_args()
     try:
         import keras
@@ -141,8 +181,12 @@ def main():
     if o.engine != "both":
         engines = {o.engine: engines[o.engine]}
     with tempfile.TemporaryDirectory() as folder:
-        results = [live_cases(keras, "keras", o.only, engines, folder), live_cases(tf_keras, "tf_keras", o.only, engines, folder)]
-        if not o.only:
+        libraries = [(K, n) for K, n in ((keras, "keras"), (tf_keras, "tf_keras")) if o.library in (n, "both")]
+        if o.random:
+            results = [random_cases(K, n, o, engines, folder) for K, n in libraries]
+        else:
+            results = [live_cases(K, n, o.only, engines, folder) for K, n in libraries]
+        if not o.only and not o.random:
             results.append(published(engines, folder))
     passed, failed = (sum(r[i] for r in results) for i in (0, 1))
     print(f"{passed} passed, {failed} failed")

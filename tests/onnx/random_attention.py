@@ -1,0 +1,259 @@
+"""Random cases of com.microsoft's attentions, rotary embeddings, and mixtures of experts."""
+import numpy as np
+
+F32 = np.float32
+
+
+def sizes(d):
+    """batch, heads, size of a head, rows"""
+    return d.size(1, 3), d.size(1, 3), d.pick(2, 4, 8, 16), d.size(1, 6)
+
+
+def lengths(d, batch, most):
+    return d.ints(1, most + 1, batch)
+
+
+def attention(d):
+    (batch, heads, size, s), inner = sizes(d), d.size(2, 20)
+    width, a = heads * size, {"num_heads": heads, "unidirectional": d.size(0, 1)}
+    past = d.pick(None, None, 0, 3)
+    v_width = heads * d.pick(2, 4, 8) if past is None and d.maybe(0.3) else width
+    if v_width != width or d.maybe(0.2):
+        a["qkv_hidden_sizes"] = [width, width, v_width]
+    total = s + (past or 0)
+    masks = [None, d.ints(0, 2, (batch, total)), d.ints(0, 2, (batch, s, total)), lengths(d, batch, s), np.concatenate([lengths(d, batch, s), d.ints(0, 2, batch)])]
+    if a["unidirectional"]:
+        masks.append(d.ints(0, 2, (batch, 1, total + 2, total + 2)))
+    mask = d.pick(*masks)
+    bias = d.floats(d.pick(1, batch), d.pick(1, heads), s, total) if d.maybe(0.3) else None
+    if d.maybe(0.2):
+        a["mask_filter_value"] = -5000.0
+    if d.maybe(0.2):
+        a["scale"] = 0.3
+    if d.maybe(0.15) and v_width == width:
+        a["do_rotary"] = 1
+    inputs = [d.floats(batch, s, inner), d.floats(inner, 2 * width + v_width) * F32(0.3), d.floats(2 * width + v_width) if d.maybe(0.8) else None, mask,
+              None if past is None else d.floats(2, batch, heads, past, size), bias]
+    d.add("Attention", inputs, 2 if past is not None else d.pick([1], [1, 1]), constant=(1, 2), **a)
+
+
+def attention_shared(d):
+    """The cache in a buffer longer than what it holds."""
+    (batch, heads, size, s), inner, past = sizes(d), d.size(2, 20), d.size(0, 4)
+    room, width = past + s + d.size(0, 3), heads * size
+    mask = d.ints(0, 2, (batch, past + s))
+    inputs = [d.floats(batch, s, inner), d.floats(inner, 3 * width) * F32(0.3), d.floats(3 * width), mask if d.maybe() else None,
+              d.floats(2, batch, heads, room, size), None, np.array([past], np.int32)]
+    d.add("Attention", inputs, 2, constant=(1, 2), num_heads=heads, unidirectional=1, past_present_share_buffer=1)
+
+
+def multi_head(d):
+    batch, heads, size, s = sizes(d)
+    t = s if d.maybe() else d.size(1, 7)
+    v_size = d.pick(2, 4, 8) if d.maybe(0.3) else size
+    a = {"num_heads": heads}
+    past = d.pick(None, None, 0, 3)
+    total = t + (past or 0)
+    form = d.pick("rows", "rows", "rows", "heads", "packed kv", "packed qkv")
+    if form in ("packed kv", "packed qkv"):
+        v_size, past, total = size, None, t
+    if form == "packed qkv":
+        t = total = s
+    if form == "heads":
+        past, total = None, t
+        v_size = size
+    query = d.floats(batch, s, heads, 3, size) if form == "packed qkv" else d.floats(batch, s, heads * size)
+    key = {"rows": (batch, t, heads * size), "heads": (batch, heads, t, size), "packed kv": (batch, t, heads, 2, size)}.get(form)
+    value = {"rows": (batch, t, heads * v_size), "heads": (batch, heads, t, v_size)}.get(form)
+    bias = d.floats(2 * heads * size + heads * v_size) if d.maybe(0.4) else None
+    masks = [None, None, d.ints(0, 2, (batch, total)), d.ints(0, 2, (batch, s, total)), lengths(d, batch, total)]
+    masks.append(np.concatenate([lengths(d, batch, t), np.arange(batch + 1) * s, np.arange(batch + 1) * t]).astype(np.int32))
+    mask = d.pick(*masks)
+    extra = d.floats(d.pick(1, batch), d.pick(1, heads), s, total) if d.maybe(0.4) else None
+    if d.maybe(0.3):
+        a["unidirectional"] = 1
+    if d.maybe(0.2):
+        a["scale"] = 0.4
+    if d.maybe(0.2):
+        a["mask_filter_value"] = -3000.0
+    inputs = [query, None if key is None else d.floats(*key), None if value is None else d.floats(*value), bias, mask, extra]
+    if past is not None:
+        inputs += [d.floats(batch, heads, past, size), d.floats(batch, heads, past, v_size)]
+    outputs = d.pick([1, 1, 1], [1, 1, 1, 1], [1, 0, 0, 1]) if past is not None or d.maybe() else [1]
+    d.add("MultiHeadAttention", inputs, outputs, constant=[3] if d.maybe() else [], **a)
+
+
+def decoder_multi_head(d):
+    """One row per sequence: self attention with a cache that beams may share, or cross attention."""
+    batch, heads, size, _ = sizes(d)
+    beams = d.pick(1, 1, 2, 3)
+    rows, room, past = batch * beams, d.size(4, 9), d.size(0, 3)
+    width, a = heads * size, {"num_heads": heads}
+    if d.maybe(0.25):
+        t = d.size(1, 6)
+        inputs = [d.floats(rows, 1, width), d.floats(rows, heads, t, size), d.floats(rows, heads, t, size), d.ints(0, 2, (rows, t)) if d.maybe() else None]
+        if d.maybe():
+            inputs += [None, None, None, None, None, None, d.floats(3 * width)]
+        d.add("DecoderMaskedMultiHeadAttention", inputs, [1], **a)
+        return
+    a["past_present_share_buffer"] = 1
+    if d.maybe(0.2):
+        a["scale"] = 0.4
+    if d.maybe(0.3):
+        a["output_qk"] = 1
+    mask = d.ints(0, 2, (rows, past + 1)) if d.maybe(0.4) else None
+    if mask is not None:
+        mask[:, -1] = 1
+    bias = d.floats(1, heads, 1, past + 1) if d.maybe(0.3) else None
+    inputs = [d.floats(rows, 1, width), d.floats(rows, 1, width), d.floats(rows, 1, width), mask, bias, d.floats(rows, heads, room, size),
+              d.floats(rows, heads, room, size), np.array([past], np.int32)]
+    shared = beams > 1 or d.maybe(0.2)
+    inputs += [np.array([beams], np.int32), d.ints(0, beams, (batch, beams, room))] if shared else [None, None]
+    inputs.append(d.floats(3 * width) if d.maybe(0.4) else None)
+    d.add("DecoderMaskedMultiHeadAttention", inputs, [1, 1, 1, 1] if a.get("output_qk") else [1, 1, 1], **a)
+
+
+def angles(d, most, half):
+    at = d.random.uniform(0, 6.28, (most, half)).astype(F32)
+    return np.cos(at), np.sin(at)
+
+
+def group_query(d):
+    batch, groups, size, s = d.size(1, 3), d.size(1, 3), d.pick(8, 16), d.size(1, 6)
+    per, a = d.size(1, 3), {}
+    heads, dtype = per * groups, d.pick(F32, F32, F32, np.float16)
+    a.update(num_heads=heads, kv_num_heads=groups)
+    first = d.maybe()
+    past = 0 if first else d.size(1, 6)
+    if not first and batch > 1:
+        s = 1
+    total = past + s
+    room = past if d.maybe() else total + d.size(0, 3)
+    counts = np.full(batch, total, np.int32)
+    if batch > 1:
+        counts = d.ints(1 if first else s, total + 1, batch)
+        counts[d.size(0, batch - 1)] = total
+    packed = d.maybe(0.3)
+    query = d.floats(batch, s, (heads + 2 * groups if packed else heads) * size)
+    inputs = [query, None if packed else d.floats(batch, s, groups * size), None if packed else d.floats(batch, s, groups * size)]
+    cache = first and d.maybe(0.7)
+    inputs += [None, None] if cache else [d.floats(batch, groups, room, size), d.floats(batch, groups, room, size)]
+    inputs += [counts - 1, np.int32(total) if d.maybe() else np.array([total], np.int32)]
+    if d.maybe():
+        a.update(do_rotary=1, rotary_interleaved=d.size(0, 1))
+        inputs += angles(d, max(total, room) + d.size(0, 3), size // d.pick(2, 2, 4))
+        inputs += [d.ints(0, total, (batch, s), np.int64) if d.maybe(0.3) else None]
+    else:
+        inputs += [None, None, None]
+    inputs += [d.floats(d.pick(1, batch), d.pick(1, heads), s, total) if d.maybe(0.3) else None]
+    inputs += [d.floats(heads) if d.maybe(0.2) else None]
+    if d.maybe(0.2):
+        inputs += [None, None, d.floats(size), d.floats(size)]
+        if d.maybe():
+            a["qk_norm_epsilon"] = 1e-3
+    for name, value in (("local_window_size", d.size(1, 5)), ("softcap", 5.0), ("smooth_softmax", 1), ("scale", 0.4)):
+        if d.maybe(0.25):
+            a[name] = value
+    if a.get("smooth_softmax") and inputs[11] is not None:
+        a.pop("smooth_softmax")
+    if d.maybe(0.15):
+        a["causal"] = 0
+    outputs = [1, 1, 1]
+    if d.maybe(0.3):
+        a["qk_output"] = d.size(1, 2)
+        outputs.append(1)
+    d.add("GroupQueryAttention", [v.astype(dtype) if v is not None and v.dtype == F32 else v for v in inputs], outputs, constant=d.some(7, 8), **a)
+
+
+def group_query_int(d):
+    """The cache in 8 or 4 bits."""
+    batch, groups, size, per = d.size(1, 2), d.size(1, 2), d.pick(8, 16), d.size(1, 2)
+    past, kind, bits = d.size(1, 5), d.pick("PER_TENSOR", "PER_CHANNEL"), d.pick(8, 8, 4)
+    heads, s = per * groups, 1 if batch > 1 else d.size(1, 3)
+    at = [1] if kind == "PER_TENSOR" else [1, groups, 1, size]
+    room = past + s + d.size(0, 2)
+    cache = [d.ints(-128, 128, (batch, groups, room, size), np.int8) if bits == 8 else d.ints(0, 256, (batch, groups, room, size // 2), np.uint8) for _ in range(2)]
+    inputs = [d.floats(batch, s, heads * size), d.floats(batch, s, groups * size), d.floats(batch, s, groups * size), *cache, np.full(batch, past + s - 1, np.int32),
+              np.int32(past + s), None, None, None, None, None, d.scales(at), d.scales(at)]
+    d.add("GroupQueryAttention", inputs, 3, num_heads=heads, kv_num_heads=groups, k_quant_type=kind, v_quant_type=kind, kv_cache_bit_width=bits)
+
+
+def rotary(d):
+    batch, heads, size, s = sizes(d)
+    size = max(size, 4)
+    most, a, dtype = s + d.size(1, 5), {"interleaved": d.size(0, 1)}, d.pick(F32, F32, np.float16)
+    turned = size
+    if d.maybe(0.3):
+        turned = size // 2
+        a.update(rotary_embedding_dim=turned, num_heads=heads)
+    elif d.maybe(0.3):
+        a["num_heads"] = heads
+    if turned != size or d.maybe():
+        x = d.floats(batch, heads, s, size) if d.maybe() else d.floats(batch, s, heads * size)
+    else:
+        x = d.floats(batch, s, heads * size)
+    at = d.pick(np.array([d.size(0, most - s)], np.int64), d.ints(0, most, (batch, s), np.int64))
+    d.add("RotaryEmbedding", [x.astype(dtype), at, *[v.astype(dtype) for v in angles(d, most, turned // 2)]], constant=d.some(2, 3), **a)
+
+
+def sparse_attention(d):
+    batch, groups, per, size, block = d.size(1, 2), d.size(1, 2), d.size(1, 2), 8, 16
+    heads, room, layouts = groups * per, d.pick(32, 48), d.size(1, 2)
+    layouts = layouts if heads % layouts == 0 else 1
+    blocks = room // block
+    first = d.maybe()
+    past = 0 if first else d.size(1, room - 1)
+    s = d.size(1, room) if first else 1
+    rows, cols = [], []
+    for _ in range(layouts):
+        pattern = np.tril(d.ints(0, 2, (blocks, blocks))) | np.eye(blocks, dtype=np.int32)
+        rows.append(np.concatenate([[0], np.cumsum(pattern.sum(axis=1))]))
+        cols.append(np.concatenate([np.nonzero(r)[0] for r in pattern]))
+    width = max(len(c) for c in cols)
+    cols = np.array([np.pad(c, (0, width - len(c)), constant_values=-1) for c in cols], np.int32)
+    total = past + s
+    inputs = [d.floats(batch, s, heads * size), d.floats(batch, s, groups * size), d.floats(batch, s, groups * size), d.floats(batch, groups, room, size),
+              d.floats(batch, groups, room, size), np.array(rows, np.int32), cols, np.int32(total), np.full(batch, total, np.int32)]
+    a = {"num_heads": heads, "kv_num_heads": groups, "sparse_block_size": block}
+    if d.maybe(0.4):
+        a.update(do_rotary=1, rotary_interleaved=d.size(0, 1))
+        inputs += angles(d, room, size // 2)
+    d.add("SparseAttention", inputs, 3, **a)
+
+
+def experts(d):
+    rows, hidden, inter, count = d.size(1, 6), d.pick(4, 8), d.pick(4, 8), d.size(2, 5)
+    kind = d.pick("relu", "gelu", "silu", "identity", "swiglu")
+    fused = 1 if kind == "swiglu" else 0
+    wide = 2 * inter if kind == "swiglu" else inter
+    a = {"activation_type": kind, "k": d.size(1, min(2, count)), "normalize_routing_weights": d.size(0, 1), "swiglu_fusion": fused}
+    if kind == "swiglu" and d.maybe():
+        a.update(activation_alpha=1.702, activation_beta=1.0, swiglu_limit=7.0)
+    bias = d.maybe()
+    shape = [rows, hidden] if d.maybe() else [1, rows, hidden]
+    inputs = [d.floats(*shape), d.floats(rows, count), d.floats(count, wide, hidden), d.floats(count, wide) if bias else None, d.floats(count, hidden, inter),
+              d.floats(count, hidden) if bias else None]
+    d.add("MoE", inputs, constant=(2, 3, 4, 5), **a)
+
+
+def quantised_experts(d):
+    rows, hidden, inter, count, bits = d.size(1, 6), d.pick(32, 64), d.pick(32, 64), d.size(2, 4), d.pick(4, 8)
+    kind = d.pick("relu", "gelu", "silu", "identity", "swiglu")
+    wide, pack = (2 * inter if kind == "swiglu" else inter), 8 // bits
+    a = {"activation_type": kind, "k": d.size(1, 2), "normalize_routing_weights": d.size(0, 1), "swiglu_fusion": int(kind == "swiglu"), "expert_weight_bits": bits}
+    blocks = d.maybe(0.4)
+    if blocks:
+        a["block_size"] = 16
+    at = [[count, wide, hidden // 16], [count, hidden, inter // 16]] if blocks else [[count, wide], [count, hidden]]
+    bias = d.maybe()
+    inputs = [d.floats(rows, hidden), d.floats(rows, count), d.ints(0, 256, (count, wide, hidden // pack), np.uint8), d.scales(at[0]) * F32(0.1),
+              d.floats(count, wide) if bias else None, d.ints(0, 256, (count, hidden, inter // pack), np.uint8), d.scales(at[1]) * F32(0.1),
+              d.floats(count, hidden) if bias else None]
+    d.add("QMoE", inputs, constant=range(2, 8), **a)
+
+
+GENERATORS = {
+    "Attention": attention, "Attention in a buffer": attention_shared, "MultiHeadAttention": multi_head, "DecoderMaskedMultiHeadAttention": decoder_multi_head,
+    "GroupQueryAttention": group_query, "GroupQueryAttention in bits": group_query_int, "RotaryEmbedding": rotary, "SparseAttention": sparse_attention,
+    "MoE": experts, "QMoE": quantised_experts,
+}
