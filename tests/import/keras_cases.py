@@ -130,6 +130,7 @@ def cases(K):
     for axis, shape in ((-1, (4, 5, 6)), (1, (6, 5)), (-1, (6,)), (-1, (5, 6))):
         add(f"groupnorm_{axis}_{len(shape)}", lambda axis=axis: L.GroupNormalization(3, axis=axis), shape)
     if v3:
+        add("groupnorm_between", lambda: L.GroupNormalization(3, axis=2), (4, 6, 5))
         add("groupnorm_instance", lambda: L.GroupNormalization(-1), (4, 5, 6))
         add("rmsnorm", lambda: L.RMSNormalization(), (5, 7))
         add("rmsnorm_axes", lambda: L.RMSNormalization(axis=[1, 2]), (5, 7))

@@ -170,18 +170,25 @@ hone_status hone__klayer_group_norm(kctx *c, klayer *l, kcall *call)
     if (n < 1 || groups < 1 || n % groups)
         return hone__k_shape_error(c, "%lld channels in %lld groups", (long long)n, (long long)groups);
     bool last = axis == rank - 1 && rank > 2;
-    if (!last && axis != 1) return hone__k_refuse(c, "axis %d: only the first after the batch, or the last", axis);
+    if (axis == 0) return hone__k_refuse(c, "axis 0: the batch's own axis");
+    bool between = !last && axis != 1; /* then the axis is brought to the front of the others, and back */
     int form = last ? K_MOVED : K_PLAIN;
-    hone__value *x = hone__kt_get(c, t, form), *ones = hone__kw_cached(l, l, "ones"),
-                *zeros = hone__kw_cached(l, l, "zeros");
+    int64_t perm[HONE_MAX_RANK], inverse[HONE_MAX_RANK], back[HONE_MAX_RANK] = {0};
+    for (int i = 0; i < rank; i++) perm[i] = !between || i == 0 || i > axis ? i : i == 1 ? axis : i - 1;
+    for (int i = 0; i < rank; i++) inverse[perm[i]] = i;
+    hone__value *x = hone__kt_get(c, t, form);
+    if (between) x = hone__k_transpose(c, x, rank, perm);
+    hone__value *ones = hone__kw_cached(l, l, "ones"), *zeros = hone__kw_cached(l, l, "zeros");
     if (!ones) hone__kw_remember(c, l, l, "ones", ones = filled(c, groups, 1));
     if (!zeros) hone__kw_remember(c, l, l, "zeros", zeros = filled(c, groups, 0));
     hone__value *y = hone__emit(&c->b, "InstanceNormalization", "normalize",
                                 HONE__INS(hone__k_reshape(c, x, 3, (int64_t[]){0, groups, -1}), ones, zeros),
                                 HONE__ATTRS(hone__a_float("epsilon", hone__kcfg_num(c, l, "epsilon", 1e-3))));
-    int64_t back[HONE_MAX_RANK] = {0};
     int unknown = 0;
-    for (int i = 1; i < rank; i++) back[hone__kt_axis(t, form, i)] = t->dims[i], unknown += t->dims[i] < 0;
+    for (int i = 1; i < rank; i++) {
+        back[between ? inverse[i] : hone__kt_axis(t, form, i)] = t->dims[i];
+        unknown += t->dims[i] < 0;
+    }
     y = unknown > 1 ? hone__k2(c, "Reshape", y, hone__k1(c, "Shape", x)) : hone__k_reshape(c, y, rank, back);
     int64_t dims[HONE_MAX_RANK];
     for (int i = 0; i < rank - 1; i++) dims[i] = i ? 1 : n;
@@ -189,6 +196,7 @@ hone_status hone__klayer_group_norm(kctx *c, klayer *l, kcall *call)
         y = hone__k2(c, "Mul", y, hone__kw_shaped(c, l, &w, rank - 1, dims));
     if (hone__kcfg_bool(l, "center", true) && hone__kw_take(c, l, "", index++, "beta", 1, &n, &w))
         y = hone__k2(c, "Add", y, hone__kw_shaped(c, l, &w, rank - 1, dims));
+    if (between) y = hone__k_transpose(c, y, rank, inverse);
     return hone__k_return(c, call, hone__kt_like(c, t, form, y));
 }
 

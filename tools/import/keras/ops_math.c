@@ -224,9 +224,10 @@ hone_status hone__kop_einsum(kctx *c, klayer *l, kcall *call)
 {
     const char *eq = json_string_value(hone__kop_arg(l, call, -1, "subscripts|equation"));
     if (!eq) eq = json_string_value(hone__kop_arg(l, call, 0, "subscripts"));
+    if (!eq) return hone__k_refuse(c, "an einsum whose equation the file does not hold; EinsumDense or ops.einsum keep it");
     const char *arrow = eq ? strstr(eq, "->") : NULL;
     if (!arrow || strchr(eq, '.') || strchr(eq, ' ') || call->in_count > 8)
-        return hone__k_refuse(c, "equation '%s'", eq ? eq : "");
+        return hone__k_refuse(c, "equation '%s'", eq);
     hone__value *in[8];
     int64_t size[128], dims[HONE_MAX_RANK];
     int rank = 0;
