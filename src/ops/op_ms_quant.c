@@ -225,19 +225,18 @@ static hone_status run_pool(hone__run *r, bool global)
         double sum = 0;
         for (size_t k = 0; k < window; k++) {
             size_t at = 0, o = place, j = k, step = 1;
-            bool inside = true, in_pad = true;
+            bool inside = true;
             for (int a = w.rank - 1; a >= 0; a--) {
                 int64_t v = (int64_t)(o % (size_t)w.out[a]) * w.stride[a] - w.begin[a] +
                             (int64_t)(j % (size_t)w.kernel[a]) * w.dilation[a];
                 o /= (size_t)w.out[a];
                 j /= (size_t)w.kernel[a];
                 inside = inside && v >= 0 && v < s.dims[a + 2];
-                in_pad = in_pad && v < s.dims[a + 2] + w.end[a];
                 at += (inside ? (size_t)v : 0) * step;
                 step *= (size_t)s.dims[a + 2];
             }
             if (inside) sum += value_at(x, last ? (n * step + at) * channels + c : (n * channels + c) * step + at, p);
-            count += inside || (padded && in_pad);
+            count += inside || padded; /* also what ceil_mode adds behind the padding, as ONNX Runtime counts */
         }
         store(r, i, count ? sum / (double)count : 0, q);
     }
