@@ -128,7 +128,7 @@ static hone_status from_tensors(calibration_files *f, const char *path, hone_ten
     hone__tensor_list_free(f->tensors, f->tensor_count);
     f->tensors = NULL;
     f->tensor_count = 0;
-    HONE__TRY(hone__tensorfile_read(path, &f->tensors, &f->tensor_count));
+    HONE__TRY(hone__tensorfile_read(path, 0, &f->tensors, &f->tensor_count));
     size_t inputs = hone_model_input_count(f->model);
     for (size_t i = 0; i < inputs; i++) {
         hone_value_info v;

@@ -61,7 +61,7 @@ static void print_value(const hone_value_info *v)
 {
     printf("  ");
     print_clean(v->name);
-    printf("  %s [", hone_dtype_name(v->dtype));
+    printf("  %s%s%s [", v->optional ? "optional " : "", v->sequence ? "sequence of " : "", hone_dtype_name(v->dtype));
     if (v->rank < 0) printf("any rank");
     for (int i = 0; i < v->rank; i++) {
         if (i) printf(", ");
@@ -135,6 +135,8 @@ static void json_values(const char *key, const hone_model *m,
     for (size_t i = 0; get(m, i, &v) == HONE_OK; i++) {
         printf("%s{\"name\": ", i ? ", " : "");
         print_json_string(v.name);
+        if (v.sequence) printf(", \"sequence\": true");
+        if (v.optional) printf(", \"optional\": true");
         printf(", \"dtype\": \"%s\", \"shape\": ", hone_dtype_name(v.dtype));
         if (v.rank < 0)
             printf("null");

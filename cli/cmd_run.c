@@ -20,37 +20,53 @@ static void file_name(const char *name, char *out, size_t size)
     out[n] = 0;
 }
 
-static int write_outputs(const hone_model *m, const char *dir, const hone_tensor *outputs)
+/* DIR/<name>.npy, or DIR/<name>.<item>.npy for an element of a sequence. */
+static hone_status write_one(const char *dir, const char *name, long item, const hone_tensor *t)
 {
-    char path[4096], name[256];
+    char path[4096], number[24] = "", shape[160];
+    if (item >= 0) snprintf(number, sizeof number, ".%ld", item);
+    if (snprintf(path, sizeof path, "%s/%s%s.npy", dir, name, number) >= (int)sizeof path)
+        return hone__fail(HONE_E_ARGUMENT, "%s: too long", dir);
+    HONE__TRY(hone__npy_write(path, t->dtype, t->rank, t->dims, t->data, t->bytes));
+    if (!common.quiet)
+        printf("%s  %s %s\n", path, hone_dtype_name(t->dtype), hone__shape_text(t->rank, t->dims, shape, sizeof shape));
+    return HONE_OK;
+}
+
+static hone_status write_value(const char *dir, const char *name, const hone_value *v)
+{
+    if (v->kind == HONE_KIND_TENSOR) return write_one(dir, name, -1, &v->tensor);
+    for (size_t k = 0; k < v->count; k++) HONE__TRY(write_one(dir, name, (long)k, &v->items[k]));
+    if (v->count || common.quiet) return HONE_OK;
+    printf("%s: %s\n", name, v->kind == HONE_KIND_NONE ? "nothing" : "an empty sequence");
+    return HONE_OK;
+}
+
+static int write_outputs(const hone_model *m, const char *dir, const hone_value *outputs)
+{
+    char name[256];
     hone_value_info info;
     bool made = mkdir(dir, 0777) == 0;
     if (!made && errno != EEXIST) return usage_failure("%s: %s", dir, strerror(errno));
     for (size_t i = 0; hone_model_output(m, i, &info) == HONE_OK; i++) {
         file_name(info.name, name, sizeof name);
-        if (snprintf(path, sizeof path, "%s/%s.npy", dir, name) >= (int)sizeof path)
-            return usage_failure("%s: too long", dir);
-        const hone_tensor *t = &outputs[i];
-        hone_status s = hone__npy_write(path, t->dtype, t->rank, t->dims, t->data, t->bytes);
-        if (s != HONE_OK) {
-            if (made && !i) remove(dir);
-            return report_failure(s);
-        }
-        if (common.quiet) continue;
-        char shape[160];
-        printf("%s  %s %s\n", path, hone_dtype_name(t->dtype), hone__shape_text(t->rank, t->dims, shape, sizeof shape));
+        hone_status s = write_value(dir, name, &outputs[i]);
+        if (s == HONE_OK) continue;
+        if (made && !i) remove(dir);
+        return report_failure(s);
     }
     return EXIT_DONE;
 }
 
-static int run_model(hone_model *m, const char *dir, const hone_tensor *inputs, uint64_t max_memory, bool plain)
+static int run_model(hone_model *m, const char *dir, const hone_value *inputs, uint64_t max_memory, bool plain)
 {
     hone_session_options o = {.threads = (int)common.threads, .max_memory = max_memory, .plain = plain};
     hone_session *s;
-    hone_tensor *outputs = calloc(hone_model_output_count(m) + 1, sizeof *outputs);
+    size_t ins = hone_model_input_count(m), outs = hone_model_output_count(m);
+    hone_value *outputs = calloc(outs + 1, sizeof *outputs);
     if (!outputs) return usage_failure("out of memory");
     hone_status st = hone_session_create(m, &o, &s);
-    if (st == HONE_OK) st = hone_session_run(s, inputs, hone_model_input_count(m), outputs, hone_model_output_count(m));
+    if (st == HONE_OK) st = hone_session_run_values(s, inputs, ins, outputs, outs);
     int code = st == HONE_OK ? write_outputs(m, dir, outputs) : report_failure(st);
     hone_session_destroy(s);
     free(outputs);
@@ -64,8 +80,10 @@ int cmd_run(int argc, char **argv)
     uint64_t max_memory = 0;
     bool plain = false;
     const option_row rows[] = {
-        {"input", 'i', OPTION_LIST, &ins, "NAME=FILE", "an input from .npy or .pb; FILE.npz gives several", 0, 0, NULL},
-        {"output", 'o', OPTION_TEXT, &dir, "DIR", "where the outputs go, as <name>.npy", 0, 0, NULL},
+        {"input", 'i', OPTION_LIST, &ins, "NAME=FILE",
+         "an input from .npy or .pb; FILE.npz gives several, or a sequence's elements", 0, 0, NULL},
+        {"output", 'o', OPTION_TEXT, &dir, "DIR",
+         "where the outputs go, as <name>.npy, sequences as <name>.0.npy and on", 0, 0, NULL},
         {"max-memory", 0, OPTION_SIZE, &max_memory, "SIZE", "limit for activations, such as 500M", 0, 0, NULL},
         {"plain", 0, OPTION_FLAG, &plain, NULL, "run the graph exactly as it is written", 0, 0, NULL},
         {0},
@@ -82,7 +100,7 @@ int cmd_run(int argc, char **argv)
     if (s != HONE_OK) return report_failure(s);
     feeds *f = NULL;
     code = feeds_open(m, &ins, false, &f);
-    if (code < 0) code = run_model(m, dir, feeds_inputs(f), max_memory, plain);
+    if (code < 0) code = run_model(m, dir, feeds_values(f), max_memory, plain);
     feeds_close(f);
     hone_model_destroy(m);
     return code;

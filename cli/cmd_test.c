@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli.h"
+#include "tensor/list.h"
 #include "tools/tensorfile/tensorfile.h"
 
 enum { MAX_IO = 128 };
@@ -32,7 +33,7 @@ static const char *differs(const hone_tensor *got, const hone__tensor *want, tol
     for (size_t i = 0; i < want->count; i++) {
         if (want->dtype == HONE_STRING) {
             hone__string x = ((hone__string *)got->data)[i], y = ((const hone__string *)want->data)[i];
-            if (x.size == y.size && !memcmp(x.data, y.data, x.size)) continue;
+            if (x.size == y.size && (!x.size || !memcmp(x.data, y.data, x.size))) continue;
             snprintf(text, size, "string %zu differs", i);
             return text;
         }
@@ -44,12 +45,43 @@ static const char *differs(const hone_tensor *got, const hone__tensor *want, tol
     return NULL;
 }
 
+static const char *differs_value(const hone_value *got, const hone__tensor *want, tolerance tol, char *text,
+                                 size_t size)
+{
+    static const char *const kinds[] = {"a tensor", "a sequence", "nothing"};
+    char why[200];
+    if (got->kind != want->kind) {
+        snprintf(text, size, "%s, expected %s", kinds[got->kind], kinds[want->kind]);
+        return text;
+    }
+    if (want->kind == HONE_KIND_TENSOR) return differs(&got->tensor, want, tol, text, size);
+    if (got->count != want->count) {
+        snprintf(text, size, "%zu elements, expected %zu", got->count, want->count);
+        return text;
+    }
+    for (size_t i = 0; i < want->count; i++) {
+        if (!differs(&got->items[i], &hone__list_items(want)[i], tol, why, sizeof why)) continue;
+        snprintf(text, size, "element %zu: %s", i, why);
+        return text;
+    }
+    return NULL;
+}
+
 typedef struct data_set {
     hone__named_tensor *files[2][MAX_IO];
+    hone_tensor *items[MAX_IO]; /* of inputs that are sequences */
     size_t counts[2];
 } data_set;
 
-static hone_status load(const char *dir, data_set *d)
+/* HONE__OF_* of the model's input or output i, which its file does not say. */
+static unsigned type_of(const hone_model *m, int output, size_t i)
+{
+    hone_value_info v = {0};
+    if ((output ? hone_model_output : hone_model_input)(m, i, &v) != HONE_OK) return 0;
+    return (v.sequence ? HONE__OF_SEQUENCE : 0u) | (v.optional ? HONE__OF_OPTIONAL : 0u);
+}
+
+static hone_status load(const char *dir, const hone_model *m, data_set *d)
 {
     static const char *const kinds[2] = {"input", "output"};
     for (int k = 0; k < 2; k++)
@@ -60,7 +92,7 @@ static hone_status load(const char *dir, data_set *d)
             FILE *f = fopen(path, "rb");
             if (!f) break;
             fclose(f);
-            hone_status s = hone__tensorfile_read(path, &d->files[k][i], &count);
+            hone_status s = hone__tensorfile_read(path, type_of(m, k, i), &d->files[k][i], &count);
             if (s != HONE_OK) return s;
             d->counts[k]++;
         }
@@ -71,24 +103,42 @@ static void unload(data_set *d)
 {
     for (int k = 0; k < 2; k++)
         for (size_t i = 0; i < d->counts[k]; i++) hone__tensor_list_free(d->files[k][i], 1);
+    for (size_t i = 0; i < MAX_IO; i++) free(d->items[i]);
+}
+
+static void as_public(const hone__tensor *t, hone_tensor *out)
+{
+    *out = (hone_tensor){.dtype = t->dtype, .rank = t->rank, .data = (void *)(uintptr_t)t->data, .bytes = t->bytes};
+    memcpy(out->dims, t->dims, sizeof out->dims);
+}
+
+static bool take_input(const hone_model *m, data_set *d, size_t i, hone_value *in)
+{
+    const hone__tensor *t = &d->files[0][i]->tensor;
+    hone_value_info v = {0};
+    *in = (hone_value){.kind = t->kind};
+    as_public(t, &in->tensor);
+    if (t->kind != HONE_KIND_SEQUENCE) return true;
+    if (!t->count && hone_model_input(m, i, &v) == HONE_OK) in->tensor.dtype = v.dtype;
+    if (!(d->items[i] = calloc(t->count + 1, sizeof *d->items[i]))) return false;
+    for (size_t k = 0; k < t->count; k++) as_public(&hone__list_items(t)[k], &d->items[i][k]);
+    in->items = d->items[i];
+    in->count = t->count;
+    return true;
 }
 
 /* Runs one data set; returns NULL or why it failed. */
 static const char *run_set(const hone_model *m, hone_session *s, data_set *d, tolerance tol, char *text, size_t size)
 {
-    hone_tensor in[MAX_IO], out[MAX_IO];
+    hone_value in[MAX_IO], out[MAX_IO];
     size_t outputs = hone_model_output_count(m);
-    for (size_t i = 0; i < d->counts[0]; i++) {
-        const hone__tensor *t = &d->files[0][i]->tensor;
-        in[i] =
-            (hone_tensor){.dtype = t->dtype, .rank = t->rank, .data = (void *)(uintptr_t)t->data, .bytes = t->bytes};
-        memcpy(in[i].dims, t->dims, sizeof in[i].dims);
-    }
+    for (size_t i = 0; i < d->counts[0]; i++)
+        if (!take_input(m, d, i, &in[i])) return "out of memory";
     if (outputs > MAX_IO) return "too many outputs";
-    if (hone_session_run(s, in, d->counts[0], out, outputs) != HONE_OK) return hone_error_message();
+    if (hone_session_run_values(s, in, d->counts[0], out, outputs) != HONE_OK) return hone_error_message();
     for (size_t i = 0; i < d->counts[1] && i < outputs; i++) {
         char why[256];
-        if (!differs(&out[i], &d->files[1][i]->tensor, tol, why, sizeof why)) continue;
+        if (!differs_value(&out[i], &d->files[1][i]->tensor, tol, why, sizeof why)) continue;
         snprintf(text, size, "output %zu: %s", i, why);
         return text;
     }
@@ -125,7 +175,7 @@ static const char *run_case(const char *dir, tolerance tol, char *text, size_t s
         DIR *there = opendir(path);
         if (!there) break;
         closedir(there);
-        if (load(path, &d) != HONE_OK)
+        if (load(path, m, &d) != HONE_OK)
             why = hone_error_message();
         else
             why = run_set(m, s, &d, tol, text, size);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tensor/list.h"
 #include "tools/tensorfile/tensorfile.h"
 
 enum { MAX_FILES = 512 };
@@ -13,6 +14,7 @@ struct feeds {
     hone__named_tensor *lists[MAX_FILES];
     size_t counts[MAX_FILES], lists_used, count;
     hone_tensor *inputs;
+    hone_value *values;
     bool *given, *made; /* from a file; random */
 };
 
@@ -39,15 +41,63 @@ static int unknown_input(const hone_model *m, const char *name)
     return usage_failure("the model has no input '%s'; it has %s", name, known);
 }
 
+static int give(feeds *f, int k, const hone__tensor *t)
+{
+    as_public(t, &f->inputs[k]);
+    f->values[k].tensor = f->inputs[k];
+    f->given[k] = true;
+    return -1;
+}
+
+static int out_of_memory(void) { return usage_failure("out of memory"); }
+
+/* The tensors of a file as the elements of an input that is a sequence. */
+static int give_items(feeds *f, int k, const hone__tensor *const *items, size_t count, hone_dtype dtype)
+{
+    hone_tensor *list = calloc(count + 1, sizeof *list);
+    if (!list) return out_of_memory();
+    for (size_t i = 0; i < count; i++) as_public(items[i], &list[i]);
+    free((void *)(uintptr_t)f->values[k].items);
+    f->values[k] = (hone_value){.kind = HONE_KIND_SEQUENCE, .tensor.dtype = dtype, .items = list, .count = count};
+    f->given[k] = true;
+    return -1;
+}
+
+/* An input that is not a plain tensor, from all that its file holds. */
+static int give_value(feeds *f, int k, const hone_value_info *v, const hone__named_tensor *list, size_t count)
+{
+    const hone__tensor *t = count ? &list[0].tensor : NULL;
+    if (count == 1 && t->kind == HONE_KIND_NONE) {
+        f->values[k].kind = HONE_KIND_NONE;
+        f->given[k] = true;
+        return -1;
+    }
+    if (!v->sequence && count == 1 && t->kind == HONE_KIND_TENSOR) return give(f, k, t);
+    if (!v->sequence) return usage_failure("input '%s' takes one tensor", v->name);
+    bool whole = count == 1 && t->kind == HONE_KIND_SEQUENCE;
+    size_t n = whole ? t->count : count;
+    const hone__tensor **items = calloc(n + 1, sizeof *items);
+    if (!items) return out_of_memory();
+    for (size_t i = 0; i < n; i++) items[i] = whole ? &hone__list_items(t)[i] : &list[i].tensor;
+    int code = give_items(f, k, items, n, v->dtype);
+    free(items);
+    return code;
+}
+
 /* NAME=FILE, or FILE.npz with one member per input. */
 static int feed(const hone_model *m, const char *spec, feeds *f)
 {
     const char *eq = strchr(spec, '='), *file = eq ? eq + 1 : spec;
     if (f->lists_used == MAX_FILES) return usage_failure("more than %d inputs", MAX_FILES);
-    hone_status s = hone__tensorfile_read(file, &f->lists[f->lists_used], &f->counts[f->lists_used]);
+    hone_value_info v = {0};
+    int named = eq ? input_index(m, spec, (size_t)(eq - spec)) : -1;
+    if (named >= 0) hone_model_input(m, (size_t)named, &v);
+    unsigned wrap = (v.sequence ? HONE__OF_SEQUENCE : 0u) | (v.optional ? HONE__OF_OPTIONAL : 0u);
+    hone_status s = hone__tensorfile_read(file, wrap, &f->lists[f->lists_used], &f->counts[f->lists_used]);
     if (s != HONE_OK) return report_failure(s);
     hone__named_tensor *list = f->lists[f->lists_used];
     size_t count = f->counts[f->lists_used++];
+    if (wrap) return give_value(f, named, &v, list, count);
     if (eq && count != 1) return usage_failure("%s holds %zu tensors; give it without a name", file, count);
     for (size_t i = 0; i < count; i++) {
         const char *name = eq ? spec : list[i].name;
@@ -58,8 +108,7 @@ static int feed(const hone_model *m, const char *spec, feeds *f)
             snprintf(text, sizeof text, "%.*s", eq ? (int)(eq - spec) : (int)strlen(name), name);
             return unknown_input(m, text);
         }
-        as_public(&list[i].tensor, &f->inputs[k]);
-        f->given[k] = true;
+        give(f, k, &list[i].tensor);
     }
     return -1;
 }
@@ -69,7 +118,7 @@ static hone_status random_input(const hone_value_info *v, hone_tensor *in)
 {
     unsigned seed = 1;
     size_t count = 1, size = (size_t)hone__dtype_bits(v->dtype) / 8;
-    if (v->rank < 0 || !size || v->dtype == HONE_STRING)
+    if (v->sequence || v->rank < 0 || !size || v->dtype == HONE_STRING)
         return hone__fail(HONE_E_UNSUPPORTED, "input '%s' has no rank or type that random numbers fit", v->name);
     *in = (hone_tensor){.dtype = v->dtype, .rank = v->rank};
     for (int k = 0; k < v->rank; k++) in->dims[k] = v->dims[k] < 0 ? 1 : v->dims[k];
@@ -92,10 +141,15 @@ static int fill(const hone_model *m, const text_list *specs, bool random, feeds 
         hone_value_info v;
         hone_model_input(m, i, &v);
         if (f->given[i]) continue;
+        if (v.optional) {
+            f->values[i] = (hone_value){.kind = HONE_KIND_NONE, .tensor.dtype = v.dtype};
+            continue;
+        }
         if (!random) return usage_failure("input '%s' is missing: -i %s=FILE", v.name, v.name);
         hone_status s = random_input(&v, &f->inputs[i]);
         if (s != HONE_OK) return report_failure(s);
         f->made[i] = true;
+        f->values[i].tensor = f->inputs[i];
     }
     return code;
 }
@@ -106,9 +160,11 @@ int feeds_open(const hone_model *m, const text_list *specs, bool random, feeds *
     if (!f) return usage_failure("out of memory");
     f->count = hone_model_input_count(m);
     f->inputs = calloc(f->count + 1, sizeof *f->inputs);
+    f->values = calloc(f->count + 1, sizeof *f->values);
     f->given = calloc(f->count + 1, sizeof *f->given);
     f->made = calloc(f->count + 1, sizeof *f->made);
-    int code = f->inputs && f->given && f->made ? fill(m, specs, random, f) : usage_failure("out of memory");
+    int code =
+        f->inputs && f->values && f->given && f->made ? fill(m, specs, random, f) : usage_failure("out of memory");
     if (code < 0) return code;
     feeds_close(f);
     *out = NULL;
@@ -116,6 +172,7 @@ int feeds_open(const hone_model *m, const text_list *specs, bool random, feeds *
 }
 
 const hone_tensor *feeds_inputs(const feeds *f) { return f->inputs; }
+const hone_value *feeds_values(const feeds *f) { return f->values; }
 
 void feeds_close(feeds *f)
 {
@@ -123,6 +180,8 @@ void feeds_close(feeds *f)
     for (size_t i = 0; i < f->lists_used; i++) hone__tensor_list_free(f->lists[i], f->counts[i]);
     for (size_t i = 0; f->made && i < f->count; i++)
         if (f->made[i]) free(f->inputs[i].data);
+    for (size_t i = 0; f->values && i < f->count; i++) free((void *)(uintptr_t)f->values[i].items);
+    free(f->values);
     free(f->inputs);
     free(f->given);
     free(f->made);

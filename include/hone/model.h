@@ -26,6 +26,8 @@ typedef struct hone_value_info {
     int rank; /* -1: unknown */
     int64_t dims[HONE_MAX_RANK];
     const char *symbols[HONE_MAX_RANK];
+    int sequence; /* 1: a sequence of such tensors */
+    int optional; /* 1: that, or nothing */
 } hone_value_info;
 
 size_t hone_model_input_count(const hone_model *model);

@@ -23,10 +23,18 @@ typedef struct hone_session_options {
 hone_status hone_session_create(const hone_model *model, const hone_session_options *options, hone_session **out);
 void hone_session_destroy(hone_session *session); /* NULL is fine */
 
-/* inputs[i] is the model's input i; data is read in place. outputs[i] is filled with a view into the session that holds
- * until its next run. Nothing is allocated after the first run at a shape. */
+/* inputs[i] is the model's input i; data is read in place; the bytes of its strings must stay until the next run, as
+ * outputs may point at them. outputs[i] is filled with a view into the session that holds until its next run;
+ * HONE_E_ARGUMENT where one is not a tensor (hone_session_run_values gives it). Nothing is allocated after the first
+ * run at a shape. */
 hone_status hone_session_run(hone_session *session, const hone_tensor *inputs, size_t input_count, hone_tensor *outputs,
                              size_t output_count);
+
+/* The same for models with sequences or optionals (hone_value_info says which). An input sequence of no elements says
+ * its element type in tensor.dtype. outputs[i].items belongs to the session and holds until its next run, as strings
+ * do. A sequence costs memory in each run, which counts against max_memory. */
+hone_status hone_session_run_values(hone_session *session, const hone_value *inputs, size_t input_count,
+                                    hone_value *outputs, size_t output_count);
 
 /* Makes the current or next run end with HONE_E_CANCELLED; from any thread or signal handler. */
 void hone_session_cancel(hone_session *session);

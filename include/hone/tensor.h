@@ -54,6 +54,28 @@ typedef struct hone_tensor {
     size_t bytes;
 } hone_tensor;
 
+/* One element of a HONE_STRING tensor: UTF-8, no NUL at its end. `data` of such a tensor is an array of these; its
+ * `bytes` are those of the array. */
+typedef struct hone_string {
+    const char *data;
+    size_t size;
+} hone_string;
+
+/* What a value is. A value of an optional type is the thing itself, or HONE_KIND_NONE. */
+typedef enum hone_kind {
+    HONE_KIND_TENSOR,
+    HONE_KIND_SEQUENCE, /* of tensors of one element type */
+    HONE_KIND_NONE      /* an optional that is empty */
+} hone_kind;
+
+/* Any value at the border of the library. Nothing in it is owned. */
+typedef struct hone_value {
+    hone_kind kind;
+    hone_tensor tensor;       /* of HONE_KIND_TENSOR; else only its dtype counts, that of the elements */
+    const hone_tensor *items; /* of HONE_KIND_SEQUENCE */
+    size_t count;             /* of items */
+} hone_value;
+
 /* "float32", "int8", ...; "undefined" for anything else. Static. */
 const char *hone_dtype_name(hone_dtype dtype);
 

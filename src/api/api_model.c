@@ -48,6 +48,8 @@ size_t hone_model_output_count(const hone_model *m) { return m->graph->graph->ou
 static void describe(const hone__value *v, hone_value_info *out)
 {
     *out = (hone_value_info){.name = v->name, .dtype = v->dtype, .rank = v->shape.rank};
+    out->sequence = (v->wrap & HONE__OF_SEQUENCE) != 0;
+    out->optional = (v->wrap & HONE__OF_OPTIONAL) != 0;
     for (int i = 0; i < v->shape.rank; i++) {
         out->dims[i] = v->shape.dims[i] < 0 ? -1 : v->shape.dims[i];
         out->symbols[i] = v->shape.dims[i] < 0 ? hone__symbol_name(v->graph->model, v->shape.dims[i]) : "";

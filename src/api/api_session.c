@@ -5,6 +5,14 @@
 #include "base/cpu.h"
 #include "base/threads.h"
 #include "exec/session.h"
+#include "tensor/list.h"
+
+/* Elements of one input or output that is a sequence; grows. */
+typedef struct value_room {
+    void *items; /* hone__tensor of inputs, hone_tensor of outputs */
+    size_t room;
+    hone__list list; /* of an input */
+} value_room;
 
 struct hone_session {
     hone__session *exec;
@@ -12,6 +20,7 @@ struct hone_session {
     size_t inputs, outputs;
     hone__tensor *in; /* inputs, then pointers */
     const hone__tensor **in_list, **out_list;
+    value_room *rooms; /* of inputs, then of outputs */
 };
 
 hone_status hone_session_create(const hone_model *model, const hone_session_options *options, hone_session **out)
@@ -30,8 +39,9 @@ hone_status hone_session_create(const hone_model *model, const hone_session_opti
     s->outputs = hone_model_output_count(model);
     s->in = hone__calloc(s->inputs + 1, sizeof *s->in);
     s->in_list = hone__calloc(s->inputs + s->outputs + 1, sizeof *s->in_list);
-    hone_status status = s->in && s->in_list ? hone__session_create(model->graph, &o, &s->exec)
-                                             : hone__out_of_memory(s->inputs * sizeof *s->in);
+    s->rooms = hone__calloc(s->inputs + s->outputs + 1, sizeof *s->rooms);
+    hone_status status = s->in && s->in_list && s->rooms ? hone__session_create(model->graph, &o, &s->exec)
+                                                         : hone__out_of_memory(s->inputs * sizeof *s->in);
     if (status != HONE_OK) {
         hone_session_destroy(s);
         return status;
@@ -45,12 +55,14 @@ void hone_session_destroy(hone_session *s)
 {
     if (!s) return;
     hone__session_destroy(s->exec);
+    for (size_t i = 0; s->rooms && i < s->inputs + s->outputs; i++) hone__free(s->rooms[i].items);
+    hone__free(s->rooms);
     hone__free(s->in);
     hone__free(s->in_list);
     hone__free(s);
 }
 
-static hone_status take_input(const hone_tensor *from, hone__tensor *to, size_t i)
+static hone_status take_tensor(const hone_tensor *from, hone__tensor *to, size_t i)
 {
     *to = (hone__tensor){.dtype = from->dtype, .rank = from->rank, .data = from->data};
     if (from->rank < 0 || from->rank > HONE_MAX_RANK)
@@ -63,26 +75,88 @@ static hone_status take_input(const hone_tensor *from, hone__tensor *to, size_t 
     return HONE_OK;
 }
 
+static void give_tensor(const hone__tensor *from, hone_tensor *to)
+{
+    *to = (hone_tensor){
+        .dtype = from->dtype, .rank = from->rank, .data = (void *)(uintptr_t)from->data, .bytes = from->bytes};
+    memcpy(to->dims, from->dims, sizeof from->dims);
+}
+
+static hone_status check_counts(const hone_session *s, size_t inputs, size_t outputs)
+{
+    if (inputs != s->inputs)
+        return hone__fail(HONE_E_ARGUMENT, "%zu inputs given, the model has %zu", inputs, s->inputs);
+    if (outputs > s->outputs)
+        return hone__fail(HONE_E_ARGUMENT, "%zu outputs wanted, the model has %zu", outputs, s->outputs);
+    return HONE_OK;
+}
+
+static hone_status run_taken(hone_session *s)
+{
+    for (size_t i = 0; i < s->inputs; i++) s->in_list[i] = &s->in[i];
+    hone_status status = hone__session_run(s->exec, s->in_list, s->inputs, s->out_list, s->outputs);
+    atomic_store(&s->cancel, false);
+    return status;
+}
+
 hone_status hone_session_run(hone_session *s, const hone_tensor *inputs, size_t input_count, hone_tensor *outputs,
                              size_t output_count)
 {
-    if (input_count != s->inputs)
-        return hone__fail(HONE_E_ARGUMENT, "%zu inputs given, the model has %zu", input_count, s->inputs);
-    if (output_count > s->outputs)
-        return hone__fail(HONE_E_ARGUMENT, "%zu outputs wanted, the model has %zu", output_count, s->outputs);
-    for (size_t i = 0; i < input_count; i++) {
-        HONE__TRY(take_input(&inputs[i], &s->in[i], i));
-        s->in_list[i] = &s->in[i];
-    }
-    hone_status status = hone__session_run(s->exec, s->in_list, input_count, s->out_list, output_count);
-    atomic_store(&s->cancel, false);
-    HONE__TRY(status);
+    HONE__TRY(check_counts(s, input_count, output_count));
+    for (size_t i = 0; i < input_count; i++) HONE__TRY(take_tensor(&inputs[i], &s->in[i], i));
+    HONE__TRY(run_taken(s));
     for (size_t i = 0; i < output_count; i++) {
-        const hone__tensor *t = s->out_list[i];
-        outputs[i] =
-            (hone_tensor){.dtype = t->dtype, .rank = t->rank, .data = (void *)(uintptr_t)t->data, .bytes = t->bytes};
-        memcpy(outputs[i].dims, t->dims, sizeof t->dims);
+        if (s->out_list[i]->kind != HONE_KIND_TENSOR)
+            return hone__fail(HONE_E_ARGUMENT, "output %zu is not a tensor: hone_session_run_values gives it", i);
+        give_tensor(s->out_list[i], &outputs[i]);
     }
+    return HONE_OK;
+}
+
+static hone_status take_value(hone_session *s, const hone_value *from, size_t i)
+{
+    hone__tensor *to = &s->in[i];
+    value_room *room = &s->rooms[i];
+    switch (from->kind) {
+    case HONE_KIND_TENSOR: return take_tensor(&from->tensor, to, i);
+    case HONE_KIND_NONE: *to = (hone__tensor){.kind = HONE_KIND_NONE, .dtype = from->tensor.dtype}; return HONE_OK;
+    case HONE_KIND_SEQUENCE: break;
+    default: return hone__fail(HONE_E_ARGUMENT, "input %zu is of kind %d", i, (int)from->kind);
+    }
+    HONE__TRY(hone__grow(&room->items, &room->room, from->count, sizeof(hone__tensor)));
+    hone__tensor *items = room->items;
+    for (size_t k = 0; k < from->count; k++) {
+        hone_status st = take_tensor(&from->items[k], &items[k], i);
+        if (st != HONE_OK) return hone__at(st, "element %zu", k);
+    }
+    room->list = (hone__list){.refs = 1, .borrowed = true, .items = items, .used = from->count};
+    *to = hone__list_value(&room->list, from->count ? items[0].dtype : from->tensor.dtype);
+    return HONE_OK;
+}
+
+static hone_status give_value(hone_session *s, const hone__tensor *from, size_t i, hone_value *to)
+{
+    *to = (hone_value){.kind = from->kind};
+    give_tensor(from, &to->tensor);
+    if (from->kind == HONE_KIND_TENSOR) return HONE_OK;
+    to->tensor.data = NULL;
+    if (from->kind == HONE_KIND_NONE) return HONE_OK;
+    value_room *room = &s->rooms[s->inputs + i];
+    HONE__TRY(hone__grow(&room->items, &room->room, from->count, sizeof(hone_tensor)));
+    hone_tensor *items = room->items;
+    for (size_t k = 0; k < from->count; k++) give_tensor(&hone__list_items(from)[k], &items[k]);
+    to->items = items;
+    to->count = from->count;
+    return HONE_OK;
+}
+
+hone_status hone_session_run_values(hone_session *s, const hone_value *inputs, size_t input_count, hone_value *outputs,
+                                    size_t output_count)
+{
+    HONE__TRY(check_counts(s, input_count, output_count));
+    for (size_t i = 0; i < input_count; i++) HONE__TRY(take_value(s, &inputs[i], i));
+    HONE__TRY(run_taken(s));
+    for (size_t i = 0; i < output_count; i++) HONE__TRY(give_value(s, s->out_list[i], i, &outputs[i]));
     return HONE_OK;
 }
 

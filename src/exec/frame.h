@@ -55,6 +55,11 @@ typedef struct hone__frame {
     int *outputs; /* slots of the graph's outputs */
 } hone__frame;
 
+/* A sequence or known value that the slot holds; slots without one are left as they are. */
+void hone__slot_release(hone__slot *slot);
+/* Own bytes for slot->t, which says how many. */
+hone_status hone__slot_grow(hone__frame *frame, hone__slot *slot);
+
 hone_status hone__frame_create(hone__session *session, hone__graph *graph, hone__frame *parent, hone__frame **out);
 void hone__frame_destroy(hone__frame *frame);
 /* Plans for the shapes that the input and capture slots have now. */
@@ -80,6 +85,7 @@ struct hone__session {
     hone__frame *frame;
     void *scratch;
     size_t scratch_bytes, memory; /* memory: of all buffers */
+    hone__arena text;             /* strings made by this run */
 };
 
 #endif

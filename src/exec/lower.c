@@ -154,7 +154,7 @@ void hone__frame_destroy(hone__frame *f)
         hone__frame_destroy(c);
     }
     for (int i = 0; i < f->slot_count; i++) {
-        if (f->slots[i].kind == HONE__SLOT_KNOWN) hone__tensor_release(&f->slots[i].t);
+        hone__slot_release(&f->slots[i]);
         hone__free(f->slots[i].own);
     }
     hone__aligned_free(f->slab);

@@ -13,7 +13,7 @@ static void clear_plan(hone__frame *f)
 {
     for (int i = 0; i < f->slot_count; i++) {
         hone__slot *s = &f->slots[i];
-        if (s->kind == HONE__SLOT_KNOWN) hone__tensor_release(&s->t);
+        hone__slot_release(s);
         if (s->kind == HONE__SLOT_KNOWN || s->kind == HONE__SLOT_DYNAMIC) s->kind = HONE__SLOT_PLANNED;
         s->root = i;
         s->first = s->last = -1;
@@ -55,6 +55,13 @@ static hone_status view_make(hone__frame *f, const hone__step *st, bool running,
         if (st->in[i] < 0) continue;
         const hone__slot *s = &f->slots[st->in[i]];
         types[i].dtype = s->t.dtype ? s->t.dtype : s->value->dtype;
+        types[i].wrap = s->value->wrap;
+        if (s->t.kind != HONE_KIND_TENSOR) { /* its elements' type and shape are those that the graph declares */
+            types[i].wrap |= s->t.kind == HONE_KIND_SEQUENCE ? HONE__OF_SEQUENCE : HONE__OF_OPTIONAL;
+            types[i].shape = s->value->shape;
+            if (running) values[i] = &s->t;
+            continue;
+        }
         if (!running && !shape_known(s)) continue;
         types[i].shape.rank = s->t.rank;
         memcpy(types[i].shape.dims, s->t.dims, sizeof s->t.dims);
@@ -67,7 +74,7 @@ static hone_status view_make(hone__frame *f, const hone__step *st, bool running,
 
 static bool concrete(const hone__type *t)
 {
-    if (t->shape.rank < 0 || !t->dtype) return false;
+    if (t->shape.rank < 0 || !t->dtype || t->wrap) return false;
     for (int i = 0; i < t->shape.rank; i++)
         if (t->shape.dims[i] < 0) return false;
     return true;
@@ -101,8 +108,7 @@ static hone_status prepare(hone__frame *f, hone__step *st, hone__arena *arena)
 static hone_status try_known(hone__frame *f, hone__step *st, const hone__type *types)
 {
     hone__node *n = st->node;
-    if (st->op->flags & (HONE__OP_RANDOM | HONE__OP_SUBGRAPH) || n->output_count > FEW || n->input_count > 4 * FEW)
-        return HONE_OK;
+    if (st->op->flags & HONE__OP_SESSION || n->output_count > FEW || n->input_count > 4 * FEW) return HONE_OK;
     for (int i = 0; i < n->input_count; i++) {
         bool shape_only = hone__node_is(n, "Shape") || hone__node_is(n, "Size");
         if (st->in[i] >= 0 && !value_known(&f->slots[st->in[i]]) && !shape_only) return HONE_OK;
@@ -133,13 +139,14 @@ static hone_status plan_step(hone__frame *f, hone__step *st)
     for (int i = 0; s == HONE_OK && i < st->node->output_count; i++) {
         if (st->out[i] < 0) continue;
         hone__tensor *t = &f->slots[st->out[i]].t;
-        *t = (hone__tensor){.dtype = v.x.out[i].dtype};
+        *t = (hone__tensor){.dtype = v.x.out[i].dtype,
+                            .kind = v.x.out[i].wrap & HONE__OF_SEQUENCE ? HONE_KIND_SEQUENCE : HONE_KIND_TENSOR};
         if (!concrete(&v.x.out[i]))
             known = false;
         else
             s = describe(&v.x.out[i], t);
     }
-    if (st->op->flags & HONE__OP_SUBGRAPH) known = false;
+    if (st->op->flags & (HONE__OP_SUBGRAPH | HONE__OP_LATE)) known = false;
     for (int i = 0; i < st->node->input_count; i++)
         if (st->in[i] >= 0 && !shape_known(&f->slots[st->in[i]])) known = false;
     if (s == HONE_OK && known) s = try_known(f, st, v.x.out);
@@ -304,7 +311,7 @@ hone_status hone__frame_plan(hone__frame *f)
     return HONE_OK;
 }
 
-static hone_status grow_own(hone__frame *f, hone__slot *s)
+hone_status hone__slot_grow(hone__frame *f, hone__slot *s)
 {
     if (s->t.bytes > s->own_bytes || !s->own) {
         size_t want = s->t.bytes + s->t.bytes / 4 + 64;
@@ -334,28 +341,15 @@ hone_status hone__frame_step_dynamic(hone__frame *f, hone__step *st)
         if (st->out[i] < 0) continue;
         hone__slot *slot = &f->slots[st->out[i]];
         if (!concrete(&v.x.out[i])) {
-            if (!(st->op->flags & HONE__OP_SUBGRAPH))
+            if (!(st->op->flags & (HONE__OP_SUBGRAPH | HONE__OP_LATE)) && !v.x.out[i].wrap)
                 s = hone__node_at(hone__fail(HONE_E_UNSUPPORTED, "the shape of output %d cannot be known", i),
                                   st->node);
             continue;
         }
+        hone__slot_release(slot);
         s = describe(&v.x.out[i], &slot->t);
-        if (s == HONE_OK) s = grow_own(f, slot);
+        if (s == HONE_OK) s = hone__slot_grow(f, slot);
     }
     hone__free(v.more);
     return s == HONE_OK ? prepare(f, st, &f->run_arena) : s;
-}
-
-/* For operators that learn an output's shape while running (those with subgraphs). */
-hone_status hone__run_output(hone__run *r, int index, hone_dtype dtype, int rank, const int64_t *dims)
-{
-    hone__frame *f = r->exec;
-    hone__tensor *t = r->out[index];
-    if (!t) return HONE_OK;
-    t->dtype = dtype;
-    t->rank = rank;
-    if (rank) memcpy(t->dims, dims, (size_t)rank * sizeof *dims);
-    HONE__TRY(hone__shape_bytes(dtype, rank, t->dims, &t->count, &t->bytes));
-    hone__slot *slot = (hone__slot *)t; /* t is its first member */
-    return grow_own(f, slot);
 }

@@ -10,6 +10,7 @@
 #include "frame.h"
 #include "graph/clone.h"
 #include "passes/passes.h"
+#include "tensor/list.h"
 
 static double now(void)
 {
@@ -18,13 +19,36 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+static hone_status check_kind(const hone__value *v, const hone__tensor *t, size_t index)
+{
+    static const char *const types[] = {"a tensor", "a sequence", "a tensor or nothing", "a sequence or nothing"};
+    static const char *const kinds[] = {"a tensor", "a sequence", "nothing"};
+    unsigned sequence = v->wrap & HONE__OF_SEQUENCE, optional = v->wrap & HONE__OF_OPTIONAL;
+    if (t->kind == HONE_KIND_NONE ? optional : (t->kind == HONE_KIND_SEQUENCE) == (sequence != 0)) return HONE_OK;
+    return hone__fail(HONE_E_SHAPE, "input %zu '%s' is %s, expected %s", index, v->name, kinds[t->kind],
+                      types[sequence | optional]);
+}
+
+static hone_status check_elements(const hone__value *v, const hone__tensor *t, size_t index)
+{
+    const hone__tensor *items = hone__list_items(t);
+    for (size_t i = 0; i < t->count; i++)
+        if (items[i].kind != HONE_KIND_TENSOR || items[i].dtype != t->dtype)
+            return hone__fail(HONE_E_SHAPE, "element %zu of input %zu '%s' is %s, expected %s", i, index, v->name,
+                              hone_dtype_name(items[i].dtype), hone_dtype_name(t->dtype));
+    return HONE_OK;
+}
+
 /* The shape of an input against what the model declares. */
 static hone_status check_input(const hone__value *v, const hone__tensor *t, size_t index)
 {
     char want[160], got[160];
+    HONE__TRY(check_kind(v, t, index));
+    if (t->kind == HONE_KIND_NONE) return HONE_OK;
     if (v->dtype && v->dtype != t->dtype)
         return hone__fail(HONE_E_SHAPE, "input %zu '%s' has type %s, expected %s", index, v->name,
                           hone_dtype_name(t->dtype), hone_dtype_name(v->dtype));
+    if (t->kind == HONE_KIND_SEQUENCE) return check_elements(v, t, index);
     bool ok = v->shape.rank < 0 || v->shape.rank == t->rank;
     for (int i = 0; ok && i < v->shape.rank; i++)
         if (v->shape.dims[i] >= 0 && v->shape.dims[i] != t->dims[i]) ok = false;
@@ -36,7 +60,8 @@ static hone_status check_input(const hone__value *v, const hone__tensor *t, size
 
 static bool same_shape(const hone__tensor *a, const hone__tensor *b)
 {
-    return a->dtype == b->dtype && a->rank == b->rank && !memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims);
+    return a->kind == b->kind && a->dtype == b->dtype && a->rank == b->rank &&
+           !memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims);
 }
 
 static void bind(hone__slot *s, const hone__tensor *t, bool *stale)
@@ -50,6 +75,8 @@ static hone_status run_step(hone__frame *f, hone__step *st)
 {
     if (st->dynamic) HONE__TRY(hone__frame_step_dynamic(f, st));
     if (st->op->flags & HONE__OP_ALIAS) {
+        if (st->dynamic && (st->in_t[0]->kind != HONE_KIND_TENSOR || f->slots[st->out[0]].value->wrap))
+            return hone__run_output_copy(&(hone__run){.out = st->out_t, .exec = f}, 0, st->in_t[0]);
         if (!st->dynamic)
             st->out_t[0]->data = st->in_t[0]->data;
         else if (st->out_t[0]->bytes)
@@ -201,6 +228,7 @@ void hone__session_destroy(hone__session *s)
 {
     if (!s) return;
     hone__frame_destroy(s->frame);
+    hone__arena_free(&s->text);
     hone__pool_destroy(s->pool);
     hone__aligned_free(s->scratch);
     hone__model_destroy(s->model);
@@ -210,6 +238,11 @@ void hone__session_destroy(hone__session *s)
 hone_status hone__session_run(hone__session *s, const hone__tensor *const *inputs, size_t input_count,
                               const hone__tensor **outputs, size_t output_count)
 {
+    if (s->text.total) { /* the last run's strings */
+        s->memory -= s->text.total;
+        hone__arena_rewind(&s->text);
+        s->memory += s->text.total;
+    }
     hone__pool_enter(s->pool);
     hone_status status = hone__frame_run(s->frame, inputs, input_count, outputs, output_count);
     hone__pool_leave(s->pool);

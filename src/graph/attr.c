@@ -61,6 +61,7 @@ static hone_status copy_attr(hone__arena *arena, const hone__attr *from, hone__a
         for (size_t i = 0; ok && i < from->count; i++)
             ok = (to->strings[i].data = hone__arena_strndup(arena, from->strings[i].data, from->strings[i].size));
         break;
+    case HONE__ATTR_TYPE: ok = ok && (to->type = copy_list(arena, from->type, 1, sizeof *to->type)); break;
     default: break;
     }
     return ok ? HONE_OK : hone__out_of_memory(from->count);

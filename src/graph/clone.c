@@ -25,6 +25,7 @@ static hone__value *clone_value(cloner *c, hone__graph *g, const hone__value *fr
     if (!v) return NULL;
     v->dtype = from->dtype;
     v->shape = from->shape;
+    v->wrap = from->wrap;
     if (from->constant && clone_tensor(c, from->constant, &v->constant) != HONE_OK) return NULL;
     return c->values[from->id] = v;
 }

@@ -16,6 +16,15 @@ typedef struct hone__shape {
     int64_t dims[HONE_MAX_RANK];
 } hone__shape;
 
+/* What a type says beyond elements and shape; both together: an optional sequence. 0: a tensor. */
+enum { HONE__OF_SEQUENCE = 1, HONE__OF_OPTIONAL = 2 };
+
+typedef struct hone__type {
+    hone_dtype dtype;  /* of the elements */
+    hone__shape shape; /* of a tensor, or of every element of a sequence */
+    unsigned wrap;     /* HONE__OF_* */
+} hone__type;
+
 typedef struct hone__use {
     hone__node *node;
     int input;
@@ -25,6 +34,7 @@ struct hone__value {
     const char *name; /* "" until needed; unique in its graph once written */
     hone_dtype dtype; /* HONE_UNDEFINED: not inferred yet */
     hone__shape shape;
+    unsigned wrap;          /* HONE__OF_*: dtype and shape are those of the elements, then */
     hone__tensor *constant; /* initializer or folded value; NULL otherwise */
     hone__graph *graph;
     hone__node *producer; /* NULL for inputs and constants */
@@ -50,6 +60,7 @@ typedef enum hone__attr_kind {
     HONE__ATTR_STRINGS = 8,
     HONE__ATTR_TENSORS = 9,
     HONE__ATTR_GRAPHS = 10,
+    HONE__ATTR_TYPE = 13,
     HONE__ATTR_REF = 100 /* inside a function body: `s` names the function's attribute */
 } hone__attr_kind;
 
@@ -62,6 +73,7 @@ typedef struct hone__attr {
     hone__string s;
     hone__tensor *t;
     hone__graph *g;
+    hone__type *type;
     size_t count; /* of the lists below */
     int64_t *ints;
     float *floats;

@@ -10,9 +10,10 @@ hone_status hone__onnx_read(const char *path, hone__model **out);
 /* The same from memory: `data` must outlive the model. `name` is for messages. External data is refused. */
 hone_status hone__onnx_parse(const void *data, size_t size, const char *name, hone__model **out);
 
-/* A TensorProto file (.pb, as ONNX's test data are). *holder owns *name; destroy it after use. */
-hone_status hone__onnx_read_tensor(hone__map *map, const char *path, hone__tensor *out, const char **name,
-                                   hone__model **holder);
+/* A file of one value (.pb, as ONNX's test data are): `wrap` (HONE__OF_*) says of which type. *holder owns *name;
+ * destroy it after use. */
+hone_status hone__onnx_read_value(hone__map *map, const char *path, unsigned wrap, hone__tensor *out, const char **name,
+                                  hone__model **holder);
 
 /* Writes `path` (temporary name, then rename). Initializers go inside the file, or, when `external` is not NULL, those
  * of at least 1 KB into that file beside it (64-byte aligned offsets). */

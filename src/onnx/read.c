@@ -82,7 +82,6 @@ hone_status hone__read_text(hone__reader *r, hone__span s, const char **out)
 
 static hone_status read_graph(hone__reader *r, hone__span s, scope *parent, const hone__node *call, hone__graph *g);
 
-/* TypeProto: only tensors. */
 static hone_status read_shape(hone__reader *r, hone__span s, hone__shape *shape)
 {
     hone__field f, d;
@@ -108,27 +107,58 @@ static hone_status read_shape(hone__reader *r, hone__span s, hone__shape *shape)
     return bad ? hone__read_bad(r, whole.p, "a shape") : HONE_OK;
 }
 
-static hone_status read_type(hone__reader *r, hone__span s, hone__value *v)
+static hone_status read_tensor_type(hone__reader *r, hone__span s, hone__type *out, const char *name)
 {
-    hone__field f, t;
-    bool bad = false, bad_type = false;
+    hone__field f;
+    bool bad = false;
     hone__span whole = s;
     while (hone__wire_next(&s, &f, &bad)) {
-        if (f.type != 2) continue;
-        if (f.number != 1)
-            return hone__fail(HONE_E_UNSUPPORTED, "'%.200s' is a sequence, map, optional or sparse tensor", v->name);
-        hone__span tensor = f.span;
-        while (hone__wire_next(&tensor, &t, &bad_type)) {
-            if (t.number == 1) {
-                if (t.value < 1 || t.value >= HONE_DTYPE_COUNT)
-                    return hone__fail(HONE_E_FORMAT, "'%.200s' has element type %llu", v->name,
-                                      (unsigned long long)t.value);
-                v->dtype = (hone_dtype)t.value;
-            }
-            if (t.number == 2 && t.type == 2) HONE__TRY(read_shape(r, t.span, &v->shape));
+        if (f.number == 1) {
+            if (f.value < 1 || f.value >= HONE_DTYPE_COUNT)
+                return hone__fail(HONE_E_FORMAT, "'%.200s' has element type %llu", name, (unsigned long long)f.value);
+            out->dtype = (hone_dtype)f.value;
         }
+        if (f.number == 2 && f.type == 2) HONE__TRY(read_shape(r, f.span, &out->shape));
     }
-    return bad || bad_type ? hone__read_bad(r, whole.p, "a type") : HONE_OK;
+    return bad ? hone__read_bad(r, whole.p, "a type") : HONE_OK;
+}
+
+/* Field 1 of a sequence's or optional's type: the type of what is inside. */
+static hone_status inner_type(hone__reader *r, hone__span *s)
+{
+    hone__field f;
+    bool bad = false;
+    hone__span inner = {s->end, s->end}, rest = *s;
+    while (hone__wire_next(&rest, &f, &bad))
+        if (f.number == 1 && f.type == 2) inner = f.span;
+    if (bad) return hone__read_bad(r, s->p, "a type");
+    *s = inner;
+    return HONE_OK;
+}
+
+/* TypeProto: tensor 1, sequence 4, map 5, denotation 6, sparse tensor 8, optional 9. An optional may hold a sequence, a
+ * sequence holds tensors. */
+static hone_status read_type(hone__reader *r, hone__span s, hone__type *out, const char *name)
+{
+    hone__field f;
+    bool bad = false;
+    hone__span whole = s;
+    out->wrap = 0;
+    while (hone__wire_next(&s, &f, &bad)) {
+        if (f.type != 2 || f.number == 6) continue;
+        if (f.number == 1) {
+            HONE__TRY(read_tensor_type(r, f.span, out, name));
+            continue;
+        }
+        unsigned wrap = f.number == 4 ? HONE__OF_SEQUENCE : f.number == 9 ? HONE__OF_OPTIONAL : 0;
+        if (!wrap || out->wrap & HONE__OF_SEQUENCE || out->wrap & wrap)
+            return hone__fail(HONE_E_UNSUPPORTED, "'%.200s' is a map, a sparse tensor or a sequence of sequences",
+                              name);
+        out->wrap |= wrap;
+        HONE__TRY(inner_type(r, &f.span));
+        s = f.span; /* goes on inside: a type has one field of these */
+    }
+    return bad ? hone__read_bad(r, whole.p, "a type") : HONE_OK;
 }
 
 /* ValueInfoProto of an input or output: finds or makes the value. */
@@ -154,10 +184,13 @@ static hone_status read_value(hone__reader *r, hone__span s, scope *sc, bool inp
     } else if (input && !v->constant)
         return hone__fail(HONE_E_FORMAT, "two inputs are called '%.200s'", text);
     *out = v;
-    hone__value declared = {.name = text, .shape.rank = -1};
-    if (type.p) HONE__TRY(read_type(r, type, &declared));
-    if (v->constant) return HONE_OK;
-    if (!v->dtype) v->dtype = declared.dtype;
+    hone__type declared = {.shape.rank = -1};
+    if (type.p) HONE__TRY(read_type(r, type, &declared, text));
+    if (v->constant) {
+        if (declared.wrap) return hone__fail(HONE_E_FORMAT, "'%.200s' is a tensor and declared as none", text);
+        return HONE_OK;
+    }
+    if (!v->dtype) v->dtype = declared.dtype, v->wrap = declared.wrap;
     if (v->shape.rank < 0) v->shape = declared.shape;
     return HONE_OK;
 }
@@ -198,7 +231,7 @@ static hone_status read_list(hone__reader *r, const hone__field *f, hone__attr *
 
 typedef struct attr_proto {
     hone__attr a;
-    hone__span ref, tensor, graph;
+    hone__span ref, tensor, graph, type;
     size_t room;
 } attr_proto;
 
@@ -232,11 +265,13 @@ static hone_status scan_attr(hone__reader *r, hone__span s, attr_proto *p)
             p->tensor = f.span, guess = HONE__ATTR_TENSOR;
         else if (f.number == 6 && f.type == 2)
             p->graph = f.span, guess = HONE__ATTR_GRAPH;
+        else if (f.number == 14 && f.type == 2)
+            p->type = f.span, guess = HONE__ATTR_TYPE;
         else if (f.number >= 7 && f.number <= 9) {
             HONE__TRY(read_list(r, &f, &p->a, &p->room));
             guess = HONE__ATTR_FLOATS + (int)f.number - 7;
         } else if (f.number >= 10 && f.number <= 23 && f.number != 13 && f.number != 20 && f.number != 21)
-            return hone__fail(HONE_E_UNSUPPORTED, "attribute '%.100s' is a list of tensors or graphs, a type or sparse",
+            return hone__fail(HONE_E_UNSUPPORTED, "attribute '%.100s' is a list of tensors, graphs or types, or sparse",
                               p->a.name);
         else if (f.number == 20 && f.type == 0)
             p->a.kind = (hone__attr_kind)(f.value > 14 ? 0 : f.value);
@@ -264,6 +299,11 @@ static hone_status finish_attr(hone__reader *r, attr_proto *p, scope *sc, hone__
         hone__tensor t;
         HONE__TRY(hone__read_tensor(r, p->tensor, &t, NULL));
         HONE__TRY(hone__model_hold(r->model, &t, &p->a.t));
+    }
+    hone__type type = {.shape.rank = -1};
+    if (p->a.kind == HONE__ATTR_TYPE) {
+        HONE__TRY(read_type(r, p->type, &type, p->a.name));
+        p->a.type = &type;
     }
     if (p->a.kind == HONE__ATTR_GRAPH) {
         if (r->depth >= HONE__DEPTH_MAX)
@@ -395,8 +435,7 @@ static hone_status constant_node(hone__reader *r, hone__node *n)
     case HONE__ATTR_STRINGS: {
         hone__string one = a->s;
         bool list = a->kind == HONE__ATTR_STRINGS;
-        HONE__TRY(hone__tensor_new(HONE_STRING, list, dims, &t)); /* bytes of attributes live in the model's arena */
-        memcpy(hone__tensor_write(&t), list ? a->strings : &one, t.bytes);
+        HONE__TRY(hone__tensor_strings(list, dims, list ? a->strings : &one, &t));
         break;
     }
     default: return hone__fail(HONE_E_UNSUPPORTED, "attribute '%.100s' of a Constant", a->name);
@@ -779,22 +818,4 @@ hone_status hone__onnx_parse(const void *data, size_t size, const char *name, ho
     hone_status s = read_blob(blob, NULL, name, out);
     hone__blob_unref(blob);
     return s;
-}
-
-hone_status hone__onnx_read_tensor(hone__map *map, const char *path, hone__tensor *out, const char **name,
-                                   hone__model **holder)
-{
-    hone__reader r = {.name = path};
-    *holder = NULL;
-    HONE__TRY(hone__blob_map(map, 0, map->size, &r.file));
-    hone_status s = hone__model_new(&r.model);
-    r.start = r.file->data;
-    if (s == HONE_OK) s = hone__read_tensor(&r, (hone__span){r.file->data, r.file->data + r.file->size}, out, name);
-    hone__blob_unref(r.file);
-    if (s != HONE_OK) {
-        hone__model_destroy(r.model);
-        return hone__at(s, "%s", path);
-    }
-    *holder = r.model;
-    return HONE_OK;
 }

@@ -10,6 +10,7 @@
 enum { EXTERNAL_MIN = 1024, EXTERNAL_ALIGN = 64, BIG = 1 << 16, WALKS = 8 };
 
 typedef struct sink {
+    hone__graph *graph; /* whose symbols shapes name */
     hone__output *file; /* NULL: only count */
     bool walk;          /* go through everything without writing: `count` is then a place in the file */
     size_t count;
@@ -179,7 +180,25 @@ static void put_tensor_type(sink *s, const void *what)
     if (v->shape.rank >= 0) put_message(s, 2, put_shape, v);
 }
 
-static void put_type(sink *s, const void *what) { put_message(s, 1, put_tensor_type, what); }
+static void put_plain(sink *s, const void *what) { put_message(s, 1, put_tensor_type, what); }
+static void put_element(sink *s, const void *what) { put_message(s, 1, put_plain, what); }
+static void put_sequence(sink *s, const void *what) { put_message(s, 4, put_element, what); }
+static void put_content(sink *s, const void *what)
+{
+    const hone__value *v = what;
+    put_message(s, 1, v->wrap & HONE__OF_SEQUENCE ? put_sequence : put_plain, v);
+}
+
+static void put_type(sink *s, const void *what)
+{
+    const hone__value *v = what;
+    if (v->wrap & HONE__OF_OPTIONAL)
+        put_message(s, 9, put_content, v);
+    else if (v->wrap & HONE__OF_SEQUENCE)
+        put_sequence(s, v);
+    else
+        put_plain(s, v);
+}
 
 static void put_value(sink *s, const void *what)
 {
@@ -200,6 +219,11 @@ static void put_attr(sink *s, const void *what)
     case HONE__ATTR_STRING: put_span(s, 4, a->s.data, a->s.size); break;
     case HONE__ATTR_TENSOR: put_message(s, 5, put_tensor, &(named_tensor){"", a->t, 0, NULL}); break;
     case HONE__ATTR_GRAPH: put_message(s, 6, put_graph, a->g); break;
+    case HONE__ATTR_TYPE: {
+        hone__value v = {.dtype = a->type->dtype, .shape = a->type->shape, .wrap = a->type->wrap, .graph = s->graph};
+        put_message(s, 14, put_type, &v);
+        break;
+    }
     case HONE__ATTR_FLOATS:
         for (size_t i = 0; i < a->count; i++) put_float(s, 7, a->floats[i]);
         break;
@@ -303,7 +327,7 @@ hone_status hone__onnx_write(hone__model *m, const char *path, const char *exter
     HONE__TRY(hone__graph_name_all(m->graph));
     hone__output file, side = {0};
     HONE__TRY(hone__output_open(path, &file));
-    sink s = {.file = &file};
+    sink s = {.file = &file, .graph = m->graph};
     s.pads = hone__calloc(m->tensor_count + (size_t)m->next_id + 1, 1);
     hone_status r = s.pads ? HONE_OK : hone__out_of_memory(m->tensor_count);
     if (r == HONE_OK && external) {

@@ -9,10 +9,25 @@ hone_status hone__node_at(hone_status status, const hone__node *n)
     return hone__at(status, "node '%.200s' (%s)", n->name, n->op);
 }
 
+/* Operators know numbers in tensors; those that know more say so. */
+static hone_status check_kind(const hone__op *op, const hone__type *t, const char *what, int i)
+{
+    if (t->wrap && !(op->flags & (HONE__OP_VALUES | HONE__OP_SUBGRAPH)))
+        return hone__fail(HONE_E_SHAPE, "%s %d is %s, expected a tensor", what, i,
+                          t->wrap & HONE__OF_OPTIONAL ? "an optional" : "a sequence");
+    if (t->dtype == HONE_STRING && !(op->flags & (HONE__OP_STRINGS | HONE__OP_VALUES | HONE__OP_SUBGRAPH)))
+        return hone__fail(HONE_E_UNSUPPORTED, "%s %d has strings, expected numbers", what, i);
+    return HONE_OK;
+}
+
 hone_status hone__node_infer(const hone__op *op, hone__infer *x)
 {
     for (int i = 0; i < x->output_count; i++) x->out[i] = (hone__type){.shape.rank = -1};
-    hone_status s = op->infer(x);
+    hone_status s = HONE_OK;
+    for (int i = 0; s == HONE_OK && i < x->input_count; i++)
+        if (x->node->inputs[i]) s = check_kind(op, &x->in[i], "input", i);
+    if (s == HONE_OK) s = op->infer(x);
+    for (int i = 0; s == HONE_OK && i < x->output_count; i++) s = check_kind(op, &x->out[i], "output", i);
     if (s != HONE_OK) return hone__node_at(s, x->node);
     for (int i = 0; i < x->output_count; i++) {
         const hone__shape *shape = &x->out[i].shape;
@@ -75,7 +90,7 @@ static hone_status infer_node(hone__node *n)
     HONE__TRY(space_get(&sp, n));
     for (int i = 0; i < n->input_count; i++) {
         const hone__value *v = n->inputs[i];
-        sp.in[i] = v ? (hone__type){v->dtype, v->shape} : (hone__type){.shape.rank = -1};
+        sp.in[i] = v ? (hone__type){v->dtype, v->shape, v->wrap} : (hone__type){.shape.rank = -1};
         sp.value[i] = v ? v->constant : NULL;
     }
     for (int i = 0; i < n->attr_count; i++)
@@ -93,6 +108,7 @@ static hone_status infer_node(hone__node *n)
         if (!v) continue;
         if (sp.out[i].dtype) v->dtype = sp.out[i].dtype;
         if (sp.out[i].shape.rank >= 0) v->shape = sp.out[i].shape;
+        if (sp.out[i].dtype) v->wrap = sp.out[i].wrap;
     }
     hone__free(sp.more);
     return s;
@@ -136,10 +152,21 @@ static hone_status eval_allocated(const hone__node *n, const hone__op *op, const
     return s;
 }
 
+/* What points at the texts of inputs gets its own. */
+static hone_status own_strings(hone__tensor *t)
+{
+    hone__tensor copy;
+    HONE__TRY(hone__tensor_strings(t->rank, t->dims, t->data, &copy));
+    hone__tensor_release(t);
+    *t = copy;
+    return HONE_OK;
+}
+
 hone_status hone__node_eval(const hone__node *n, const hone__op *op, const hone__tensor *const *in, hone__tensor *out,
                             size_t limit)
 {
     space sp;
+    if (op->flags & HONE__OP_SESSION) return hone__fail(HONE_E_INTERNAL, "only a session runs this operator");
     HONE__TRY(space_get(&sp, n));
     for (int i = 0; i < n->output_count; i++) out[i] = (hone__tensor){0};
     for (int i = 0; i < n->input_count; i++) {
@@ -160,6 +187,8 @@ hone_status hone__node_eval(const hone__node *n, const hone__op *op, const hone_
             s = hone__tensor_new(sp.out[i].dtype, sp.out[i].shape.rank, sp.out[i].shape.dims, &out[i]);
     }
     if (s == HONE_OK) s = eval_allocated(n, op, in, out);
+    for (int i = 0; s == HONE_OK && i < n->output_count; i++)
+        if (out[i].dtype == HONE_STRING) s = own_strings(&out[i]);
     if (s != HONE_OK)
         for (int i = 0; i < n->output_count; i++) hone__tensor_release(&out[i]);
     hone__free(sp.more);

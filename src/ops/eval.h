@@ -15,7 +15,7 @@ hone_status hone__graph_infer(hone__graph *graph);
 hone_status hone__node_infer(const hone__op *op, hone__infer *x);
 
 /* Computes a node whose inputs are all known: outputs are new tensors (absent ones stay empty) of at most `limit`
- * elements each. HONE_E_LIMIT beyond. Not for operators with subgraphs. */
+ * elements each. HONE_E_LIMIT beyond. Not for operators of HONE__OP_SESSION. */
 hone_status hone__node_eval(const hone__node *node, const hone__op *op, const hone__tensor *const *in,
                             hone__tensor *out, size_t limit);
 

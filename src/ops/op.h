@@ -7,11 +7,6 @@
 #include "base/threads.h"
 #include "graph/graph.h"
 
-typedef struct hone__type {
-    hone_dtype dtype;
-    hone__shape shape;
-} hone__type;
-
 /* Inference sees symbolic shapes (a model as loaded) or concrete ones (a run), and the values that are already known:
  * constants always, every input when it is called at run time for an operator whose output shape depends on values.
  * It fills `out`; what it cannot know it leaves (dtype undefined, rank -1, or a dimension of -1). */
@@ -50,15 +45,33 @@ struct hone__run {
     void *exec; /* the frame that runs this step */
 };
 
-/* Only from run() of operators with subgraphs: gives output `index` its type and shape, and room for its data. */
+/* For run() of operators that are HONE__OP_LATE: gives output `index` its type and shape, and room for its data. */
 hone_status hone__run_output(hone__run *r, int index, hone_dtype dtype, int rank, const int64_t *dims);
+/* Likewise: output `index` becomes any value. A tensor is copied; a sequence shares its elements. */
+hone_status hone__run_output_copy(hone__run *r, int index, const hone__tensor *from);
+/* Likewise: an empty optional. */
+hone_status hone__run_output_none(hone__run *r, int index, hone_dtype dtype);
+/* Likewise: an empty sequence; then a copy of a tensor behind the last element of an output that is a sequence. An
+ * element of another sequence of the session is shared. */
+hone_status hone__run_output_sequence(hone__run *r, int index, hone_dtype dtype);
+hone_status hone__run_append(hone__run *r, int index, const hone__tensor *item);
+/* Likewise, with zeroed bytes that the caller fills; NULL where nobody wants the output. */
+hone_status hone__run_append_new(hone__run *r, int index, hone_dtype dtype, int rank, const int64_t *dims, void **data);
+/* From run() of operators that are HONE__OP_TEXT: bytes of strings, which live until the session's next run. */
+hone_status hone__run_text(hone__run *r, size_t size, char **out);
 
 enum {
-    HONE__OP_ALIAS = 1,    /* output 0 is input 0's bytes with another shape: nothing to run */
-    HONE__OP_INPLACE = 2,  /* output 0 may be written over input 0 when both have the same size */
-    HONE__OP_RANDOM = 4,   /* not to be folded or merged */
-    HONE__OP_SUBGRAPH = 8, /* has graph attributes */
-    HONE__OP_INPLACE1 = 16 /* likewise over input 1 */
+    HONE__OP_ALIAS = 1,     /* output 0 is input 0's bytes with another shape: nothing to run */
+    HONE__OP_INPLACE = 2,   /* output 0 may be written over input 0 when both have the same size */
+    HONE__OP_RANDOM = 4,    /* not to be folded or merged */
+    HONE__OP_SUBGRAPH = 8,  /* has graph attributes */
+    HONE__OP_INPLACE1 = 16, /* likewise over input 1 */
+    HONE__OP_STRINGS = 32,  /* takes or makes tensors of strings */
+    HONE__OP_VALUES = 64,   /* takes or makes sequences or optionals */
+    HONE__OP_LATE = 128,    /* makes its outputs while it runs: infer() may leave their shapes open */
+    HONE__OP_TEXT = 256,    /* makes new strings (hone__run_text) */
+    /* what only a session can run */
+    HONE__OP_SESSION = HONE__OP_SUBGRAPH | HONE__OP_LATE | HONE__OP_TEXT | HONE__OP_RANDOM
 };
 
 typedef struct hone__op {

@@ -179,7 +179,7 @@ static void run_f32(void *ctx, size_t out, const size_t *at, const size_t *step,
 static bool equal_strings(const hone__tensor *a, size_t i, const hone__tensor *b, size_t k)
 {
     hone__string x = ((const hone__string *)a->data)[i], y = ((const hone__string *)b->data)[k];
-    return x.size == y.size && !memcmp(x.data, y.data, x.size);
+    return x.size == y.size && (!x.size || !memcmp(x.data, y.data, x.size));
 }
 
 static void run_any(void *ctx, size_t out, const size_t *at, const size_t *step, size_t n)
@@ -236,7 +236,7 @@ BINARY(mul, "Mul", MUL, infer_same_type, BOTH)
 BINARY(div, "Div", DIV, infer_same_type, BOTH)
 BINARY(pow, "Pow", POW, infer_pow, HONE__OP_INPLACE)
 BINARY(prelu, "PRelu", PRELU, infer_same_type, HONE__OP_INPLACE)
-BINARY(equal, "Equal", EQUAL, infer_compare, 0)
+BINARY(equal, "Equal", EQUAL, infer_compare, HONE__OP_STRINGS)
 BINARY(less, "Less", LESS, infer_compare, 0)
 BINARY(less_or_equal, "LessOrEqual", LESS_EQUAL, infer_compare, 0)
 BINARY(greater, "Greater", GREATER, infer_compare, 0)

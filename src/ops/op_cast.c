@@ -113,8 +113,8 @@ static hone_status run_cast(hone__run *r)
     hone__pool_run(packed ? NULL : r->pool, x->count, PIECE, cast_piece, &j);
     return HONE_OK;
 }
-const hone__op hone__op_cast = {"", "Cast", infer_cast, NULL, run_cast, 0};
-const hone__op hone__op_cast_like = {"", "CastLike", infer_cast_like, NULL, run_cast, 0};
+const hone__op hone__op_cast = {"", "Cast", infer_cast, NULL, run_cast, HONE__OP_STRINGS};
+const hone__op hone__op_cast_like = {"", "CastLike", infer_cast_like, NULL, run_cast, HONE__OP_STRINGS};
 
 static hone_status infer_clip(hone__infer *x)
 {
@@ -207,4 +207,4 @@ static hone_status run_where(hone__run *r)
     hone__bcast_run(&w, r->pool, where_piece, &j);
     return HONE_OK;
 }
-const hone__op hone__op_where = {"", "Where", infer_where, NULL, run_where, 0};
+const hone__op hone__op_where = {"", "Where", infer_where, NULL, run_where, HONE__OP_STRINGS};

@@ -14,7 +14,9 @@ static hone_status infer_if(hone__infer *x)
             return hone__fail(HONE_E_SHAPE, "%s has %zu outputs, the node %d", names[k], g->output_count,
                               x->output_count);
         for (int i = 0; i < x->output_count; i++) {
-            hone__type t = {g->outputs[i]->dtype, g->outputs[i]->shape};
+            hone__type t = {g->outputs[i]->dtype, g->outputs[i]->shape, g->outputs[i]->wrap};
+            if (k && (t.wrap ^ x->out[i].wrap) & HONE__OF_SEQUENCE)
+                return hone__fail(HONE_E_SHAPE, "output %d is a sequence in one branch only", i);
             if (k)
                 hone__type_merge(&x->out[i], &t);
             else
@@ -26,7 +28,8 @@ static hone_status infer_if(hone__infer *x)
 
 static hone_status run_if(hone__run *r)
 {
-    if (r->in[0]->count != 1) return hone__fail(HONE_E_SHAPE, "the condition has %zu values", r->in[0]->count);
+    if (r->in[0]->kind != HONE_KIND_TENSOR || r->in[0]->count != 1)
+        return hone__fail(HONE_E_SHAPE, "the condition has %zu values", r->in[0]->count);
     hone__graph *g = hone__node_graph(r->node, hone__tensor_i64(r->in[0], 0) ? "then_branch" : "else_branch");
     size_t count = (size_t)r->output_count;
     const hone__tensor **out = hone__calloc(count + 1, sizeof *out);
@@ -53,6 +56,10 @@ static hone_status infer_loop(hone__infer *x)
     for (int i = 0; i < x->output_count; i++) {
         const hone__value *v = g->outputs[i + 1];
         x->out[i].dtype = i < states && x->in[i + 2].dtype ? x->in[i + 2].dtype : v->dtype;
+        if (i >= states && v->wrap) return hone__fail(HONE_E_SHAPE, "output %d collects what is not a tensor", i);
+        x->out[i].wrap = i < states ? v->wrap : 0;
+        if (i < states && (x->in[i + 2].wrap ^ v->wrap) & HONE__OF_SEQUENCE)
+            return hone__fail(HONE_E_SHAPE, "state %d is a sequence before or after the body only", i);
         if (i < states || v->shape.rank < 0 || v->shape.rank >= HONE_MAX_RANK) continue;
         x->out[i].shape.rank =
             v->shape.rank + 1; /* the body's dimensions are its own symbols: only the rank carries over */
@@ -79,7 +86,7 @@ static hone_status scalar(const hone__run *r, int i, int64_t otherwise, int64_t 
 {
     *out = otherwise;
     if (i >= r->input_count || !r->in[i]) return HONE_OK;
-    if (r->in[i]->count != 1)
+    if (r->in[i]->kind != HONE_KIND_TENSOR || r->in[i]->count != 1)
         return hone__fail(HONE_E_SHAPE, "input %d has %zu values, expected one", i, r->in[i]->count);
     *out = hone__tensor_i64(r->in[i], 0);
     return HONE_OK;
@@ -107,10 +114,10 @@ static hone_status iterate(loop *l)
     for (size_t i = 0; i < l->states; i++)
         l->in[2 + i] = l->iteration ? &state(l, i, l->iteration)->t : l->r->in[2 + i];
     HONE__TRY(l->r->subgraph(l->r, l->body, l->in, l->states + 2, l->out, l->outputs + 1));
-    if (l->out[0]->count != 1) return hone__fail(HONE_E_SHAPE, "the body's condition has %zu values", l->out[0]->count);
+    if (l->out[0]->kind != HONE_KIND_TENSOR || l->out[0]->count != 1)
+        return hone__fail(HONE_E_SHAPE, "the body's condition has %zu values", l->out[0]->count);
     l->condition = hone__tensor_i64(l->out[0], 0) != 0;
     for (size_t i = 0; i < l->outputs; i++) {
-        if (l->out[i + 1]->dtype == HONE_STRING) return hone__fail(HONE_E_UNSUPPORTED, "strings as states of a loop");
         if (i < l->states)
             HONE__TRY(hone__keep_copy(state(l, i, l->iteration + 1), l->out[i + 1]));
         else

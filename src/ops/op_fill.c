@@ -18,7 +18,7 @@ static hone_status run_constant(hone__run *r)
     if (t->bytes) memcpy(hone__out_data(r, 0), t->data, t->bytes);
     return HONE_OK;
 }
-const hone__op hone__op_constant = {"", "Constant", infer_constant, NULL, run_constant, 0};
+const hone__op hone__op_constant = {"", "Constant", infer_constant, NULL, run_constant, HONE__OP_STRINGS};
 
 static hone_status infer_constant_of_shape(hone__infer *x)
 {
@@ -47,7 +47,7 @@ static hone_status run_constant_of_shape(hone__run *r)
     return HONE_OK;
 }
 const hone__op hone__op_constant_of_shape = {"",   "ConstantOfShape",     infer_constant_of_shape,
-                                             NULL, run_constant_of_shape, 0};
+                                             NULL, run_constant_of_shape, HONE__OP_STRINGS};
 
 static hone_status range_count(const hone__tensor *const *v, int64_t *count)
 {

@@ -48,7 +48,7 @@ static hone_status run_gather(hone__run *r)
     }
     return HONE_OK;
 }
-const hone__op hone__op_gather = {"", "Gather", infer_gather, NULL, run_gather, 0};
+const hone__op hone__op_gather = {"", "Gather", infer_gather, NULL, run_gather, HONE__OP_STRINGS};
 
 static hone_status infer_gather_elements(hone__infer *x)
 {
@@ -77,7 +77,8 @@ static hone_status run_gather_elements(hone__run *r)
     }
     return HONE_OK;
 }
-const hone__op hone__op_gather_elements = {"", "GatherElements", infer_gather_elements, NULL, run_gather_elements, 0};
+const hone__op hone__op_gather_elements = {"",   "GatherElements",    infer_gather_elements,
+                                           NULL, run_gather_elements, HONE__OP_STRINGS};
 
 static hone_status infer_gather_nd(hone__infer *x)
 {
@@ -122,4 +123,4 @@ static hone_status run_gather_nd(hone__run *r)
     }
     return HONE_OK;
 }
-const hone__op hone__op_gather_nd = {"", "GatherND", infer_gather_nd, NULL, run_gather_nd, 0};
+const hone__op hone__op_gather_nd = {"", "GatherND", infer_gather_nd, NULL, run_gather_nd, HONE__OP_STRINGS};

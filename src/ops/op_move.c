@@ -52,7 +52,7 @@ static hone_status run_transpose(hone__run *r)
     hone__transpose(hone__out_data(r, 0), x->data, size, x->rank, dims, perm, r->pool);
     return HONE_OK;
 }
-const hone__op hone__op_transpose = {"", "Transpose", infer_transpose, NULL, run_transpose, 0};
+const hone__op hone__op_transpose = {"", "Transpose", infer_transpose, NULL, run_transpose, HONE__OP_STRINGS};
 
 static hone_status infer_concat(hone__infer *x)
 {
@@ -101,7 +101,7 @@ static hone_status run_concat(hone__run *r)
     }
     return HONE_OK;
 }
-const hone__op hone__op_concat = {"", "Concat", infer_concat, NULL, run_concat, 0};
+const hone__op hone__op_concat = {"", "Concat", infer_concat, NULL, run_concat, HONE__OP_STRINGS};
 
 static hone_status split_sizes(hone__infer *x, int64_t size, int64_t *sizes)
 {
@@ -164,7 +164,7 @@ static hone_status run_split(hone__run *r)
     }
     return HONE_OK;
 }
-const hone__op hone__op_split = {"", "Split", infer_split, NULL, run_split, 0};
+const hone__op hone__op_split = {"", "Split", infer_split, NULL, run_split, HONE__OP_STRINGS};
 
 /* Per axis of the input: first element, step, how many. */
 typedef struct cut {
@@ -294,7 +294,7 @@ static hone_status run_slice(hone__run *r)
     copy_box(r->in[0], &c, hone__out_data(r, 0), size);
     return HONE_OK;
 }
-const hone__op hone__op_slice = {"", "Slice", infer_slice, NULL, run_slice, 0};
+const hone__op hone__op_slice = {"", "Slice", infer_slice, NULL, run_slice, HONE__OP_STRINGS};
 
 static hone_status infer_expand(hone__infer *x)
 {
@@ -334,7 +334,7 @@ static hone_status run_expand(hone__run *r)
     hone__bcast_run(&w, r->pool, copy_run, &j);
     return HONE_OK;
 }
-const hone__op hone__op_expand = {"", "Expand", infer_expand, NULL, run_expand, 0};
+const hone__op hone__op_expand = {"", "Expand", infer_expand, NULL, run_expand, HONE__OP_STRINGS};
 
 static hone_status infer_tile(hone__infer *x)
 {
@@ -375,7 +375,7 @@ static hone_status run_tile(hone__run *r)
         if (a < 0) return HONE_OK;
     }
 }
-const hone__op hone__op_tile = {"", "Tile", infer_tile, NULL, run_tile, 0};
+const hone__op hone__op_tile = {"", "Tile", infer_tile, NULL, run_tile, HONE__OP_STRINGS};
 
 /* pads[axis] and pads[rank + axis] for every axis, from inputs 1 and 3. */
 static hone_status pad_list(const hone__infer *x, int rank, int64_t *pads, bool *known)
@@ -478,4 +478,4 @@ static hone_status run_pad(hone__run *r)
         if (a < 0) return HONE_OK;
     }
 }
-const hone__op hone__op_pad = {"", "Pad", infer_pad, NULL, run_pad, 0};
+const hone__op hone__op_pad = {"", "Pad", infer_pad, NULL, run_pad, HONE__OP_STRINGS};

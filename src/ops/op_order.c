@@ -200,7 +200,7 @@ static hone_status run_compress(hone__run *r)
         }
     return HONE_OK;
 }
-const hone__op hone__op_compress = {"", "Compress", infer_compress, NULL, run_compress, 0};
+const hone__op hone__op_compress = {"", "Compress", infer_compress, NULL, run_compress, HONE__OP_STRINGS};
 
 /* Unique: outputs values, first places, places of each input in the values, counts. */
 typedef struct slices {

@@ -33,8 +33,11 @@ static hone_status infer_scan(hone__infer *x)
     const hone__graph *g = hone__node_graph(x->node, "body");
     size_t scanned, states;
     HONE__TRY(sizes(x->node, g, &scanned, &states));
+    for (int i = 0; i < x->input_count; i++)
+        if (x->in[i].wrap) return hone__fail(HONE_E_SHAPE, "input %d is not a tensor", i);
     for (size_t i = 0; i < (size_t)x->output_count; i++) {
         const hone__value *v = g->outputs[i];
+        if (v->wrap) return hone__fail(HONE_E_SHAPE, "output %zu is not a tensor", i);
         x->out[i].dtype = i < states && x->in[i].dtype ? x->in[i].dtype : v->dtype;
         if (i < states) {
             x->out[i].shape = x->in[i].shape; /* states keep their shape in Scan */
@@ -62,7 +65,7 @@ static hone_status measure(scan *s)
     for (size_t i = 0; i < s->scanned; i++) {
         const hone__tensor *t = s->r->in[s->states + i];
         int axis;
-        if (!t->rank || t->dtype == HONE_STRING || !hone__dtype_size(t->dtype))
+        if (!t->rank || !hone__dtype_size(t->dtype))
             return hone__fail(HONE_E_UNSUPPORTED, "input %zu: type %s, rank %d", s->states + i,
                               hone_dtype_name(t->dtype), t->rank);
         HONE__TRY(hone__axis(entry(s->r->node, "scan_input_axes", i), t->rank, &axis));
@@ -92,12 +95,11 @@ static hone_status take_slice(scan *s, size_t i, int64_t step)
     HONE__TRY(hone__axis(entry(s->r->node, "scan_input_axes", i), t->rank, &axis));
     for (int a = 0; a < axis; a++) outer *= (size_t)t->dims[a];
     for (int a = axis + 1; a < t->rank; a++) inner *= (size_t)t->dims[a];
-    if (!k->room) {
-        k->t.data = hone__malloc(outer * inner + 1);
-        if (!k->t.data) return hone__out_of_memory(outer * inner);
+    if (!k->own) {
+        if (!(k->own = hone__malloc(outer * inner + 1))) return hone__out_of_memory(outer * inner);
         k->room = outer * inner + 1;
     }
-    const void *data = k->t.data;
+    const void *data = k->own;
     k->t = *t;
     k->t.blob = NULL;
     k->t.data = data;
@@ -123,7 +125,6 @@ static hone_status take_step(scan *s, int64_t step)
     for (size_t i = 0; i < s->scanned; i++) HONE__TRY(take_slice(s, i, step));
     HONE__TRY(s->r->subgraph(s->r, s->body, s->in, s->states + s->scanned, s->out, outputs));
     for (size_t i = 0; i < outputs; i++) {
-        if (s->out[i]->dtype == HONE_STRING) return hone__fail(HONE_E_UNSUPPORTED, "strings as results of a scan");
         if (i < s->states)
             HONE__TRY(hone__keep_copy(state(s, i, step + 1), s->out[i]));
         else

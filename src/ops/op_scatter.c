@@ -41,7 +41,10 @@ static hone_status start(hone__run *r, size_t *size)
 {
     const hone__tensor *x = r->in[0];
     *size = hone__dtype_size(x->dtype);
-    if (!*size || x->dtype == HONE_STRING) return hone__fail(HONE_E_UNSUPPORTED, "type %s", hone_dtype_name(x->dtype));
+    reduction how;
+    HONE__TRY(read_reduction(r->node, &how));
+    if (!*size || (x->dtype == HONE_STRING && how != REPLACE))
+        return hone__fail(HONE_E_UNSUPPORTED, "type %s", hone_dtype_name(x->dtype));
     if (x->bytes && hone__out_data(r, 0) != x->data) memcpy(hone__out_data(r, 0), x->data, x->bytes);
     return HONE_OK;
 }
@@ -87,7 +90,7 @@ static hone_status run_scatter_elements(hone__run *r)
     return HONE_OK;
 }
 const hone__op hone__op_scatter_elements = {"",   "ScatterElements",    infer_scatter,
-                                            NULL, run_scatter_elements, HONE__OP_INPLACE};
+                                            NULL, run_scatter_elements, HONE__OP_INPLACE | HONE__OP_STRINGS};
 
 static hone_status run_scatter_nd(hone__run *r)
 {
@@ -120,7 +123,8 @@ static hone_status run_scatter_nd(hone__run *r)
     }
     return HONE_OK;
 }
-const hone__op hone__op_scatter_nd = {"", "ScatterND", infer_scatter, NULL, run_scatter_nd, HONE__OP_INPLACE};
+const hone__op hone__op_scatter_nd = {"",   "ScatterND",    infer_scatter,
+                                      NULL, run_scatter_nd, HONE__OP_INPLACE | HONE__OP_STRINGS};
 
 /* TensorScatter: rows of `update` written into a cache from a place of each sample's own on. */
 static hone_status infer_tensor_scatter(hone__infer *x)
@@ -188,7 +192,7 @@ static hone_status run_one_hot(hone__run *r)
     size_t size = hone__dtype_size(v->dtype), inner = 1;
     int axis;
     if (v->count != 2) return hone__fail(HONE_E_SHAPE, "values has %zu entries, expected 2", v->count);
-    if (!size || v->dtype == HONE_STRING) return hone__fail(HONE_E_UNSUPPORTED, "type %s", hone_dtype_name(v->dtype));
+    if (!size) return hone__fail(HONE_E_UNSUPPORTED, "type %s", hone_dtype_name(v->dtype));
     HONE__TRY(hone__axis(hone__node_int(r->node, "axis", -1), y->rank, &axis));
     for (int i = axis + 1; i < y->rank; i++) inner *= (size_t)y->dims[i];
     int64_t depth = y->dims[axis];
@@ -203,4 +207,4 @@ static hone_status run_one_hot(hone__run *r)
     }
     return HONE_OK;
 }
-const hone__op hone__op_one_hot = {"", "OneHot", infer_one_hot, NULL, run_one_hot, 0};
+const hone__op hone__op_one_hot = {"", "OneHot", infer_one_hot, NULL, run_one_hot, HONE__OP_STRINGS};

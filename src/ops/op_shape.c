@@ -16,7 +16,8 @@ static hone_status infer_identity(hone__infer *x)
     hone__infer_same(x, 0, 0);
     return HONE_OK;
 }
-const hone__op hone__op_identity = {"", "Identity", infer_identity, NULL, run_nothing, HONE__OP_ALIAS};
+const hone__op hone__op_identity = {"",   "Identity",  infer_identity,
+                                    NULL, run_nothing, HONE__OP_ALIAS | HONE__OP_STRINGS | HONE__OP_VALUES};
 
 static hone_status infer_dropout(hone__infer *x)
 {
@@ -76,7 +77,7 @@ static hone_status run_shape(hone__run *r)
     memcpy(hone__out_data(r, 0), r->in[0]->dims + start, (size_t)(end - start) * sizeof(int64_t));
     return HONE_OK;
 }
-const hone__op hone__op_shape = {"", "Shape", infer_shape, NULL, run_shape, 0};
+const hone__op hone__op_shape = {"", "Shape", infer_shape, NULL, run_shape, HONE__OP_STRINGS};
 
 static hone_status infer_size(hone__infer *x)
 {
@@ -89,7 +90,7 @@ static hone_status run_size(hone__run *r)
     *(int64_t *)hone__out_data(r, 0) = (int64_t)r->in[0]->count;
     return HONE_OK;
 }
-const hone__op hone__op_size = {"", "Size", infer_size, NULL, run_size, 0};
+const hone__op hone__op_size = {"", "Size", infer_size, NULL, run_size, HONE__OP_STRINGS};
 
 /* Product of known dimensions; symbols remain in *unknown (how many), *last (the last of them). */
 static hone_status product(const hone__shape *s, int64_t *known, int *unknown, int64_t *last)
@@ -166,7 +167,7 @@ static hone_status infer_reshape(hone__infer *x)
     x->out[0].shape = out;
     return HONE_OK;
 }
-const hone__op hone__op_reshape = {"", "Reshape", infer_reshape, NULL, run_nothing, HONE__OP_ALIAS};
+const hone__op hone__op_reshape = {"", "Reshape", infer_reshape, NULL, run_nothing, HONE__OP_ALIAS | HONE__OP_STRINGS};
 
 static hone_status infer_flatten(hone__infer *x)
 {
@@ -193,7 +194,7 @@ static hone_status infer_flatten(hone__infer *x)
     x->out[0].shape = out;
     return HONE_OK;
 }
-const hone__op hone__op_flatten = {"", "Flatten", infer_flatten, NULL, run_nothing, HONE__OP_ALIAS};
+const hone__op hone__op_flatten = {"", "Flatten", infer_flatten, NULL, run_nothing, HONE__OP_ALIAS | HONE__OP_STRINGS};
 
 /* Which axes (of `rank`) a list names. */
 static hone_status axis_set(const int64_t *axes, int count, int rank, bool *set)
@@ -234,7 +235,7 @@ static hone_status infer_squeeze(hone__infer *x)
     x->out[0].shape = out;
     return HONE_OK;
 }
-const hone__op hone__op_squeeze = {"", "Squeeze", infer_squeeze, NULL, run_nothing, HONE__OP_ALIAS};
+const hone__op hone__op_squeeze = {"", "Squeeze", infer_squeeze, NULL, run_nothing, HONE__OP_ALIAS | HONE__OP_STRINGS};
 
 static hone_status infer_unsqueeze(hone__infer *x)
 {
@@ -253,4 +254,5 @@ static hone_status infer_unsqueeze(hone__infer *x)
     x->out[0].shape = out;
     return HONE_OK;
 }
-const hone__op hone__op_unsqueeze = {"", "Unsqueeze", infer_unsqueeze, NULL, run_nothing, HONE__OP_ALIAS};
+const hone__op hone__op_unsqueeze = {"",   "Unsqueeze", infer_unsqueeze,
+                                     NULL, run_nothing, HONE__OP_ALIAS | HONE__OP_STRINGS};

@@ -48,7 +48,8 @@ static hone_status run_depth_to_space(hone__run *r)
                         r->pool);
     return HONE_OK;
 }
-const hone__op hone__op_depth_to_space = {"", "DepthToSpace", infer_depth_to_space, NULL, run_depth_to_space, 0};
+const hone__op hone__op_depth_to_space = {"",   "DepthToSpace",     infer_depth_to_space,
+                                          NULL, run_depth_to_space, HONE__OP_STRINGS};
 
 static hone_status infer_space_to_depth(hone__infer *x)
 {
@@ -76,7 +77,8 @@ static hone_status run_space_to_depth(hone__run *r)
                         crd ? (int[]){0, 1, 3, 5, 2, 4} : (int[]){0, 3, 5, 1, 2, 4}, r->pool);
     return HONE_OK;
 }
-const hone__op hone__op_space_to_depth = {"", "SpaceToDepth", infer_space_to_depth, NULL, run_space_to_depth, 0};
+const hone__op hone__op_space_to_depth = {"",   "SpaceToDepth",     infer_space_to_depth,
+                                          NULL, run_space_to_depth, HONE__OP_STRINGS};
 
 static hone_status infer_reverse_sequence(hone__infer *x)
 {
@@ -112,7 +114,7 @@ static hone_status run_reverse_sequence(hone__run *r)
     return HONE_OK;
 }
 const hone__op hone__op_reverse_sequence = {"",   "ReverseSequence",    infer_reverse_sequence,
-                                            NULL, run_reverse_sequence, 0};
+                                            NULL, run_reverse_sequence, HONE__OP_STRINGS};
 
 static hone_status infer_trilu(hone__infer *x)
 {
@@ -221,4 +223,4 @@ static hone_status run_center(hone__run *r)
     }
     return HONE_OK;
 }
-const hone__op hone__op_center_crop_pad = {"", "CenterCropPad", infer_center, NULL, run_center, 0};
+const hone__op hone__op_center_crop_pad = {"", "CenterCropPad", infer_center, NULL, run_center, HONE__OP_STRINGS};

@@ -3,42 +3,56 @@
 
 #include <string.h>
 
+#include "tensor/list.h"
+
 hone__keep *hone__keep_new(size_t count) { return hone__calloc(count + 1, sizeof(hone__keep)); }
+
+/* The reference to a sequence, where it holds one. */
+static void drop(hone__keep *k)
+{
+    if (k->t.kind == HONE_KIND_SEQUENCE) hone__tensor_release(&k->t);
+    k->t.kind = HONE_KIND_TENSOR;
+}
 
 void hone__keep_free(hone__keep *k, size_t count)
 {
-    for (size_t i = 0; k && i < count; i++) hone__free((void *)(uintptr_t)k[i].t.data);
+    for (size_t i = 0; k && i < count; i++) {
+        drop(&k[i]);
+        hone__free(k[i].own);
+    }
     hone__free(k);
 }
 
 static hone_status make_room(hone__keep *k, size_t bytes)
 {
-    if (k->t.data && bytes <= k->room) return HONE_OK;
-    size_t want = bytes + bytes / 2 + 64;
-    void *data = hone__realloc((void *)(uintptr_t)k->t.data, want);
-    if (!data) return hone__out_of_memory(want);
-    k->t.data = data;
-    k->room = want;
+    if (!k->own || bytes > k->room) {
+        size_t want = bytes + bytes / 2 + 64;
+        void *data = hone__realloc(k->own, want);
+        if (!data) return hone__out_of_memory(want);
+        k->own = data;
+        k->room = want;
+    }
+    k->t.data = k->own;
     return HONE_OK;
 }
 
 hone_status hone__keep_copy(hone__keep *k, const hone__tensor *from)
 {
-    HONE__TRY(make_room(k, from->bytes));
-    const void *data = k->t.data;
+    if (from->kind == HONE_KIND_SEQUENCE) hone__list_ref((hone__list *)(uintptr_t)from->data);
+    drop(k);
     k->t = *from;
-    k->t.data = data;
     k->t.blob = NULL;
-    if (from->bytes) memcpy((void *)(uintptr_t)data, from->data, from->bytes);
+    if (from->kind != HONE_KIND_TENSOR) return HONE_OK;
+    HONE__TRY(make_room(k, from->bytes));
+    if (from->bytes) memcpy(k->own, from->data, from->bytes);
     return HONE_OK;
 }
 
 hone_status hone__keep_row(hone__keep *k, const hone__tensor *row)
 {
+    if (row->kind != HONE_KIND_TENSOR) return hone__fail(HONE_E_SHAPE, "a collected output is not a tensor");
     if (!k->rows) {
-        const void *data = k->t.data;
         k->t = *row;
-        k->t.data = data;
         k->t.blob = NULL;
     } else if (k->t.dtype != row->dtype || k->t.rank != row->rank ||
                memcmp(k->t.dims, row->dims, (size_t)row->rank * sizeof *row->dims))
@@ -51,16 +65,8 @@ hone_status hone__keep_row(hone__keep *k, const hone__tensor *row)
     if (!hone__add_size(used, row->bytes, &total))
         return hone__fail(HONE_E_LIMIT, "collected rows are over 2^64 bytes");
     HONE__TRY(make_room(k, total));
-    if (row->bytes) memcpy((char *)(uintptr_t)k->t.data + used, row->data, row->bytes);
+    if (row->bytes) memcpy((char *)k->own + used, row->data, row->bytes);
     k->rows++;
-    return HONE_OK;
-}
-
-hone_status hone__run_output_copy(hone__run *r, int index, const hone__tensor *from)
-{
-    if (!r->out[index]) return HONE_OK;
-    HONE__TRY(hone__run_output(r, index, from->dtype, from->rank, from->dims));
-    if (from->bytes) memcpy(hone__out_data(r, index), from->data, from->bytes);
     return HONE_OK;
 }
 
@@ -73,6 +79,7 @@ hone__graph *hone__node_graph(const hone__node *n, const char *name)
 void hone__type_merge(hone__type *a, const hone__type *b)
 {
     if (a->dtype != b->dtype) a->dtype = HONE_UNDEFINED;
+    a->wrap |= b->wrap;
     if (a->shape.rank != b->shape.rank) a->shape.rank = -1;
     for (int i = 0; i < a->shape.rank; i++)
         if (a->shape.dims[i] != b->shape.dims[i]) a->shape.dims[i] = -1;

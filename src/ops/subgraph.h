@@ -4,9 +4,10 @@
 
 #include "infer.h"
 
-/* A tensor with its own growing bytes. Zero-initialise. */
+/* A value of its own: a tensor in growing bytes, or a reference to a sequence. Zero-initialise. */
 typedef struct hone__keep {
     hone__tensor t;
+    void *own;
     size_t room;
     int64_t rows; /* of a collection */
 } hone__keep;
@@ -17,8 +18,6 @@ hone_status hone__keep_row(hone__keep *k, const hone__tensor *row);
 void hone__keep_free(hone__keep *k, size_t count); /* the array, too */
 hone__keep *hone__keep_new(size_t count);          /* NULL: out of memory */
 
-/* Output `index` becomes a copy of `from`. */
-hone_status hone__run_output_copy(hone__run *r, int index, const hone__tensor *from);
 /* The graph attribute, or NULL. */
 hone__graph *hone__node_graph(const hone__node *n, const char *name);
 /* What both may be: equal dimensions stay, others become unknown. */

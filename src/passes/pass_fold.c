@@ -38,8 +38,7 @@ static bool removable(const hone__node *n)
 
 static bool foldable(const hone__node *n, const hone__op *op)
 {
-    if (op->flags & (HONE__OP_RANDOM | HONE__OP_SUBGRAPH) || n->output_count > MAX_OUT || n->input_count > 64)
-        return false;
+    if (op->flags & HONE__OP_SESSION || n->output_count > MAX_OUT || n->input_count > 64) return false;
     /* what was made small on purpose stays small */
     if (hone__node_is(n, "DequantizeLinear") || hone__node_is(n, "QuantizeLinear")) return false;
     for (int i = 0; i < n->input_count; i++)
@@ -62,7 +61,7 @@ static hone_status fold(hone__node *n, const hone__op *op, int *changed)
         const hone__value *v = n->outputs[i];
         size_t count, bytes;
         if (!v) continue;
-        if (v->shape.rank < 0 || v->output_count) return HONE_OK;
+        if (v->wrap || v->shape.rank < 0 || v->output_count) return HONE_OK;
         for (int k = 0; k < v->shape.rank; k++)
             if (v->shape.dims[k] < 0) return HONE_OK;
         HONE__TRY(hone__shape_bytes(v->dtype, v->shape.rank, v->shape.dims, &count, &bytes));

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "list.h"
 
 hone_status hone__blob_new(size_t size, hone__blob **out)
 {
@@ -60,6 +61,7 @@ void hone__blob_unref(hone__blob *b)
         hone__map_unref(b->map);
     else if (!b->borrowed)
         hone__aligned_free(b->data);
+    if (b->account) *b->account -= hone__blob_cost(b->size);
     hone__free(b);
 }
 
@@ -125,8 +127,27 @@ void *hone__tensor_write(hone__tensor *t)
     return t->blob && !t->blob->map && !t->blob->borrowed ? (void *)(uintptr_t)t->data : NULL;
 }
 
+hone_status hone__tensor_strings(int rank, const int64_t *dims, const hone__string *list, hone__tensor *out)
+{
+    HONE__TRY(describe(HONE_STRING, rank, dims, out));
+    size_t total = out->bytes;
+    for (size_t i = 0; i < out->count; i++)
+        if (!hone__add_size(total, list[i].size, &total)) return hone__fail(HONE_E_LIMIT, "strings of over 2^60 bytes");
+    HONE__TRY(hone__blob_new(total, &out->blob));
+    out->data = out->blob->data;
+    hone__string *to = (hone__string *)out->blob->data;
+    char *text = (char *)out->blob->data + out->bytes;
+    for (size_t i = 0; i < out->count; i++) {
+        if (list[i].size) memcpy(text, list[i].data, list[i].size);
+        to[i] = (hone__string){text, list[i].size};
+        text += list[i].size;
+    }
+    return HONE_OK;
+}
+
 void hone__tensor_release(hone__tensor *t)
 {
+    if (t->kind == HONE_KIND_SEQUENCE) hone__list_unref((hone__list *)(uintptr_t)t->data);
     hone__blob_unref(t->blob);
     *t = (hone__tensor){0};
 }

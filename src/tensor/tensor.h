@@ -16,6 +16,7 @@ typedef struct hone__blob {
     bool borrowed;  /* the bytes belong to the caller and outlive the blob */
     uint8_t *data;
     size_t size;
+    size_t *account; /* what the blob costs was added here and is taken off again; NULL: nobody counts */
 } hone__blob;
 
 hone_status hone__blob_new(size_t size, hone__blob **out);                                /* zeroed, 64-byte aligned */
@@ -24,13 +25,11 @@ hone_status hone__blob_borrow(const void *data, size_t size, hone__blob **out);
 hone__blob *hone__blob_ref(hone__blob *blob);
 void hone__blob_unref(hone__blob *blob); /* NULL is fine */
 
-/* One element of a HONE_STRING tensor. */
-typedef struct hone__string {
-    const char *data;
-    size_t size;
-} hone__string;
+typedef hone_string hone__string;
 
-/* Constant tensor. `data` lies inside `blob` (strings: an array of hone__string inside it, their bytes behind). */
+/* A value: nearly always a dense tensor. `data` lies inside `blob` (strings: an array of hone__string inside it, their
+ * bytes behind). Of a sequence, dtype is that of its elements, `data` a hone__list (list.h) of which the first `count`
+ * items belong to this value, rank and bytes are 0. Of an empty optional only dtype counts. */
 typedef struct hone__tensor {
     hone_dtype dtype;
     int rank;
@@ -38,6 +37,7 @@ typedef struct hone__tensor {
     const void *data;
     size_t bytes, count;
     hone__blob *blob;
+    hone_kind kind;
 } hone__tensor;
 
 int hone__dtype_bits(hone_dtype dtype); /* of one element; 0 for undefined; strings: of hone__string */
@@ -52,12 +52,14 @@ hone_status hone__shape_bytes(hone_dtype dtype, int rank, const int64_t *dims, s
 
 /* A new zeroed tensor that owns its bytes. Write through hone__tensor_write. */
 hone_status hone__tensor_new(hone_dtype dtype, int rank, const int64_t *dims, hone__tensor *out);
+/* A tensor of strings that owns a copy of their bytes. */
+hone_status hone__tensor_strings(int rank, const int64_t *dims, const hone__string *list, hone__tensor *out);
 /* A tensor over `bytes` at `offset` of a blob (takes a reference). The range must lie inside the blob and be as long as
  * the shape says. */
 hone_status hone__tensor_view(hone__blob *blob, size_t offset, hone_dtype dtype, int rank, const int64_t *dims,
                               hone__tensor *out);
-void *hone__tensor_write(hone__tensor *tensor); /* only for tensors from hone__tensor_new that nobody else holds */
-void hone__tensor_release(hone__tensor *tensor);
+void *hone__tensor_write(hone__tensor *tensor);  /* only for tensors from hone__tensor_new that nobody else holds */
+void hone__tensor_release(hone__tensor *tensor); /* any value */
 
 /* Element i as a double or int64, whatever the numeric type (floats truncate to int64 and saturate). */
 double hone__element_f64(hone_dtype dtype, const void *data, size_t i);

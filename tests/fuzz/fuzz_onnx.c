@@ -13,6 +13,7 @@
 #include "ops/eval.h"
 #include "passes/passes.h"
 #include "quant/quant.h"
+#include "tensor/list.h"
 
 enum { INPUTS = 8, ELEMENTS = 4096, LIMIT = 1 << 20 };
 
@@ -31,24 +32,39 @@ static void set_timer(long microseconds)
     setitimer(ITIMER_VIRTUAL, &(struct itimerval){.it_value.tv_usec = microseconds}, NULL);
 }
 
-static void run(const hone__model *m)
+/* Zeros, or short strings; false where the shape is too big or unknown sizes are too many. */
+static bool fill_tensor(const hone__value *v, hone__tensor *t)
 {
     static char zeros[ELEMENTS * 16];
+    static hone__string strings[ELEMENTS];
+    static const hone__string words[] = {{"", 0}, {"a b", 3}, {"Ab", 2}, {"\xc3\xa9;x", 4}, {"7.5", 3}};
+    *t = (hone__tensor){.dtype = v->dtype, .rank = v->shape.rank < 0 ? 1 : v->shape.rank, .data = zeros};
+    for (int k = 0; k < t->rank; k++) t->dims[k] = v->shape.rank < 0 || v->shape.dims[k] < 0 ? 1 : v->shape.dims[k];
+    if (hone__shape_bytes(t->dtype, t->rank, t->dims, &t->count, &t->bytes) || t->bytes > sizeof zeros) return false;
+    if (t->dtype != HONE_STRING) return true;
+    for (size_t i = 0; i < t->count; i++) strings[i] = words[i % (sizeof words / sizeof *words)];
+    t->data = strings;
+    return true;
+}
+
+static void run(const hone__model *m)
+{
     hone__session_options o = {.threads = 1, .max_memory = LIMIT, .cancel = &cancel};
     hone__session *s;
-    hone__tensor in[INPUTS];
+    hone__tensor in[INPUTS], items[INPUTS][2];
+    hone__list lists[INPUTS];
     const hone__tensor *list[INPUTS], *out[INPUTS];
     const hone__graph *g = m->graph;
     if (g->input_count > INPUTS || g->output_count > INPUTS) return;
     for (size_t i = 0; i < g->input_count; i++) {
         const hone__value *v = g->inputs[i];
-        in[i] = (hone__tensor){.dtype = v->dtype, .rank = v->shape.rank < 0 ? 1 : v->shape.rank, .data = zeros};
-        for (int k = 0; k < in[i].rank; k++)
-            in[i].dims[k] = v->shape.rank < 0 || v->shape.dims[k] < 0 ? 1 : v->shape.dims[k];
-        if (v->dtype == HONE_STRING ||
-            hone__shape_bytes(in[i].dtype, in[i].rank, in[i].dims, &in[i].count, &in[i].bytes) ||
-            in[i].bytes > sizeof zeros)
-            return;
+        if (!fill_tensor(v, &in[i])) return;
+        if (v->wrap & HONE__OF_OPTIONAL && v->id % 2) in[i] = (hone__tensor){.kind = HONE_KIND_NONE};
+        if (v->wrap & HONE__OF_SEQUENCE && in[i].kind == HONE_KIND_TENSOR) {
+            items[i][0] = items[i][1] = in[i];
+            lists[i] = (hone__list){.refs = 1, .borrowed = true, .items = items[i], .used = 2};
+            in[i] = hone__list_value(&lists[i], v->dtype);
+        }
         list[i] = &in[i];
     }
     if (hone__session_create(m, &o, &s) != HONE_OK) return;

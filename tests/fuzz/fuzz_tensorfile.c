@@ -1,4 +1,4 @@
-/* fuzz_tensorfile.c: bytes as a .npy file and as a TensorProto. */
+/* fuzz_tensorfile.c: bytes as a .npy file and as a TensorProto, SequenceProto and OptionalProto. */
 #include "onnx/onnx.h"
 #include "tools/tensorfile/tensorfile.h"
 
@@ -10,9 +10,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const char *name;
     hone__model *holder;
     if (hone__npy_parse(data, size, "fuzz", &t) == HONE_OK) hone__tensor_release(&t);
-    if (size && hone__onnx_read_tensor(&map, "fuzz", &t, &name, &holder) == HONE_OK) {
-        hone__tensor_release(&t);
-        hone__model_destroy(holder);
-    }
+    for (unsigned wrap = 0; size && wrap <= (HONE__OF_SEQUENCE | HONE__OF_OPTIONAL); wrap++)
+        if (hone__onnx_read_value(&map, "fuzz", wrap, &t, &name, &holder) == HONE_OK) {
+            hone__tensor_release(&t);
+            hone__model_destroy(holder);
+        }
     return 0;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/checked.h"
 #include "base/file.h"
 #include "tensorfile.h"
 
@@ -19,6 +20,7 @@ enum { CODES = sizeof codes / sizeof *codes };
 typedef struct header {
     hone_dtype dtype;
     bool swap, fortran;
+    size_t chars; /* of each HONE_STRING, in UTF-32 */
     int rank;
     int64_t dims[HONE_MAX_RANK];
 } header;
@@ -37,7 +39,10 @@ static hone_status parse_descr(const char *p, header *h, const char *name)
     char code[8] = "";
     if (!p || (*p != '\'' && *p != '"')) return hone__fail(HONE_E_FORMAT, "%s: the header has no element type", name);
     char order = p[1];
-    sscanf(p + 2, "%7[a-z0-9]", code);
+    if (p[2] == 'U' && sscanf(p + 3, "%9zu", &h->chars) == 1)
+        h->dtype = HONE_STRING;
+    else
+        sscanf(p + 2, "%7[a-z0-9]", code);
     for (int i = 0; i < CODES; i++)
         if (!strcmp(codes[i].code, code)) h->dtype = codes[i].dtype;
     if (!h->dtype || !strchr("<>|=", order))
@@ -86,6 +91,23 @@ static void from_fortran(const uint8_t *from, uint8_t *to, size_t size, const he
     }
 }
 
+static hone_status read_strings(const uint8_t *data, const header *h, size_t count, const char *name, hone__tensor *out)
+{
+    hone__string *list = hone__calloc(2 * count + 1, sizeof *list), *ordered = list + count;
+    char *text = hone__malloc(4 * h->chars * count + 1);
+    hone_status s = list && text ? HONE_OK : hone__out_of_memory(4 * h->chars * count);
+    if (count && !h->chars) data = (const uint8_t *)"";
+    if (s == HONE_OK) s = hone__npy_decode(data, count, h->chars, h->swap, text, list);
+    if (s == HONE_OK && h->fortran && h->rank > 1)
+        from_fortran((const uint8_t *)list, (uint8_t *)ordered, sizeof *list, h, count);
+    else
+        ordered = list;
+    if (s == HONE_OK) s = hone__tensor_strings(h->rank, h->dims, ordered, out);
+    hone__free(text);
+    hone__free(list);
+    return s == HONE_OK ? s : hone__at(s, "%s", name);
+}
+
 hone_status hone__npy_parse(const uint8_t *data, size_t size, const char *name, hone__tensor *out)
 {
     *out = (hone__tensor){0};
@@ -105,10 +127,13 @@ hone_status hone__npy_parse(const uint8_t *data, size_t size, const char *name, 
     HONE__TRY(s);
     size_t count, bytes, at = start + length;
     s = hone__shape_bytes(h.dtype, h.rank, h.dims, &count, &bytes);
+    if (s == HONE_OK && h.dtype == HONE_STRING && !hone__mul_size(count, 4 * h.chars, &bytes))
+        s = hone__fail(HONE_E_LIMIT, "strings of over 2^64 bytes");
     if (s != HONE_OK) return hone__at(s, "%s", name);
     if (size - at < bytes)
         return hone__fail(HONE_E_FORMAT, "%s: is cut off: %zu bytes of data, the shape needs %zu", name, size - at,
                           bytes);
+    if (h.dtype == HONE_STRING) return read_strings(data + at, &h, count, name, out);
     HONE__TRY(hone__tensor_new(h.dtype, h.rank, h.dims, out));
     uint8_t *to = hone__tensor_write(out);
     size_t each = hone__dtype_size(h.dtype);
@@ -127,7 +152,17 @@ hone_status hone__npy_write(const char *path, hone_dtype dtype, int rank, const 
                             size_t bytes)
 {
     const char *code = NULL;
-    char text[512];
+    char text[512], width[24];
+    uint8_t *wide = NULL;
+    if (dtype == HONE_STRING) {
+        size_t chars;
+        hone_status st = hone__npy_encode(data, bytes / sizeof(hone__string), &chars, &wide);
+        if (st != HONE_OK) return hone__at(st, "%s", path);
+        snprintf(width, sizeof width, "U%zu", chars);
+        code = width;
+        data = wide;
+        bytes = bytes / sizeof(hone__string) * chars * 4;
+    }
     for (int i = 0; i < CODES; i++)
         if (codes[i].dtype == dtype) code = codes[i].code;
     if (!code) return hone__fail(HONE_E_UNSUPPORTED, "%s: NumPy has no %s", path, hone_dtype_name(dtype));
@@ -143,11 +178,12 @@ hone_status hone__npy_write(const char *path, hone_dtype dtype, int rank, const 
     while ((10 + n + 1) % 64) text[n++] = ' ';
     text[n++] = '\n';
     uint8_t magic[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (uint8_t)n, (uint8_t)(n >> 8)};
-    hone__output o;
-    HONE__TRY(hone__output_open(path, &o));
-    hone_status s = hone__output_write(&o, magic, sizeof magic);
+    hone__output o = {0};
+    hone_status s = hone__output_open(path, &o);
+    if (s == HONE_OK) s = hone__output_write(&o, magic, sizeof magic);
     if (s == HONE_OK) s = hone__output_write(&o, text, (size_t)n);
     if (s == HONE_OK) s = hone__output_write(&o, data, bytes);
+    hone__free(wide);
     if (s == HONE_OK) return hone__output_commit(&o);
     hone__output_abandon(&o);
     return s;

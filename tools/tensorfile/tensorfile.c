@@ -82,7 +82,7 @@ static hone_status read_npz(const char *path, hone__named_tensor **out, size_t *
     return s;
 }
 
-hone_status hone__tensorfile_read(const char *path, hone__named_tensor **out, size_t *count)
+hone_status hone__tensorfile_read(const char *path, unsigned wrap, hone__named_tensor **out, size_t *count)
 {
     hone__map *map;
     *out = NULL;
@@ -100,7 +100,7 @@ hone_status hone__tensorfile_read(const char *path, hone__named_tensor **out, si
     } else if (map->data[0] == 0x93)
         s = hone__npy_parse(map->data, map->size, path, &t);
     else
-        s = hone__onnx_read_tensor(map, path, &t, &name, &holder);
+        s = hone__onnx_read_value(map, path, wrap, &t, &name, &holder);
     hone__map_unref(map);
     if (s == HONE_OK) s = one(&t, name, out, count);
     hone__model_destroy(holder);

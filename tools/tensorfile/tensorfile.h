@@ -2,19 +2,25 @@
 #ifndef HONE_TOOLS_TENSORFILE_H
 #define HONE_TOOLS_TENSORFILE_H
 
-#include "tensor/tensor.h"
+#include "graph/graph.h"
 
 typedef struct hone__named_tensor {
     char *name; /* "" for .npy; freed by hone__free */
     hone__tensor tensor;
 } hone__named_tensor;
 
-/* Reads .npy, .npz or .pb, by content. *out is freed by hone__tensor_list_free. */
-hone_status hone__tensorfile_read(const char *path, hone__named_tensor **out, size_t *count);
+/* Reads .npy, .npz or .pb, by content. `wrap` (HONE__OF_*) says what type of value a .pb holds, which does not say it
+ * itself. *out is freed by hone__tensor_list_free. */
+hone_status hone__tensorfile_read(const char *path, unsigned wrap, hone__named_tensor **out, size_t *count);
 void hone__tensor_list_free(hone__named_tensor *list, size_t count);
 
 /* A .npy in memory; `name` is for messages. */
 hone_status hone__npy_parse(const uint8_t *data, size_t size, const char *name, hone__tensor *out);
+
+/* `count` strings of `chars` UTF-32 characters each as UTF-8: text has room for 4 * chars * count bytes. */
+hone_status hone__npy_decode(const uint8_t *data, size_t count, size_t chars, bool swap, char *text, hone__string *out);
+/* The other way: *out, freed by hone__free, has the widest one's width. HONE_E_UNSUPPORTED where one is not UTF-8. */
+hone_status hone__npy_encode(const hone__string *list, size_t count, size_t *chars, uint8_t **out);
 
 /* Writes a .npy (format 1.0), under a temporary name, then renamed. Types that NumPy lacks are refused. */
 hone_status hone__npy_write(const char *path, hone_dtype dtype, int rank, const int64_t *dims, const void *data,

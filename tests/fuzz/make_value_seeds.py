@@ -1,0 +1,92 @@
+#!/usr/bin/env python3
+"""Writes the small models with sequences, optionals and strings: seeds of fuzz_onnx, and what tests/api runs.
+
+Usage: make_value_seeds.py [FOLDER]   (default: tests/fuzz/corpus/onnx)"""
+import os
+import sys
+
+import onnx
+from onnx import TensorProto, helper
+
+INT64, FLOAT, BOOL, STRING = TensorProto.INT64, TensorProto.FLOAT, TensorProto.BOOL, TensorProto.STRING
+
+
+def tensor(name, dtype, shape):
+    return helper.make_tensor_value_info(name, dtype, shape)
+
+
+def sequence(name, dtype=FLOAT):
+    return helper.make_tensor_sequence_value_info(name, dtype, ["n"])
+
+
+def optional(name, dtype=FLOAT, of_sequence=False):
+    inner = helper.make_tensor_type_proto(dtype, ["n"])
+    if of_sequence:
+        inner = helper.make_sequence_type_proto(inner)
+    return helper.make_value_info(name, helper.make_optional_type_proto(inner))
+
+
+def constant(name, dtype, dims, values):
+    return helper.make_tensor(name, dtype, dims, values)
+
+
+def node(op, inputs, outputs, **attributes):
+    return helper.make_node(op, inputs, outputs, **attributes)
+
+
+def loop():
+    """n -> the sequence of n tensors [i, x], its length, and its elements joined."""
+    body = helper.make_graph(
+        [node("Identity", ["c"], ["c_out"]), node("Cast", ["i"], ["f"], to=FLOAT), node("Reshape", ["f", "one"], ["row"]),
+         node("Concat", ["row", "x"], ["pair"], axis=0), node("SequenceInsert", ["s", "pair"], ["s_out"])],
+        "body", [tensor("i", INT64, []), tensor("c", BOOL, []), sequence("s")], [tensor("c_out", BOOL, []), sequence("s_out")])
+    return ([node("SequenceEmpty", [], ["empty"]), node("Loop", ["n", "", "empty"], ["all"], body=body),
+             node("SequenceLength", ["all"], ["length"]), node("ConcatFromSequence", ["all"], ["joined"], axis=0, new_axis=1)],
+            [tensor("n", INT64, []), tensor("x", FLOAT, [1])],
+            [sequence("all"), tensor("length", INT64, []), tensor("joined", FLOAT, ["n", 2])], [constant("one", INT64, [1], [1])])
+
+
+def edit():
+    """An input sequence edited at both ends and in the middle; two ways go on from one sequence."""
+    return ([node("SequenceInsert", ["s", "x", "zero"], ["front"]), node("SequenceInsert", ["front", "x"], ["back"]),
+             node("SequenceErase", ["back"], ["shorter"]), node("SequenceInsert", ["shorter", "y"], ["other"]),
+             node("SequenceErase", ["other", "zero"], ["edited"]), node("SequenceAt", ["other", "last"], ["at"])],
+            [sequence("s"), tensor("x", FLOAT, ["a"]), tensor("y", FLOAT, ["b"])],
+            [sequence("back"), sequence("edited"), tensor("at", FLOAT, ["m"])],
+            [constant("zero", INT64, [], [0]), constant("last", INT64, [], [-1])])
+
+
+def split_map():
+    body = helper.make_graph([node("Add", ["e", "k"], ["sum"]), node("Shape", ["e"], ["shape"])], "body",
+                             [tensor("e", FLOAT, ["r", "c"]), tensor("k", FLOAT, [1])], [tensor("sum", FLOAT, ["r", "c"]), tensor("shape", INT64, [2])])
+    return ([node("SplitToSequence", ["x", "sizes"], ["parts"], axis=1), node("SequenceMap", ["parts", "k"], ["sums", "shapes"], body=body),
+             node("ConcatFromSequence", ["sums"], ["y"], axis=1)],
+            [tensor("x", FLOAT, [2, 4]), tensor("k", FLOAT, [1])], [sequence("sums"), sequence("shapes", INT64), tensor("y", FLOAT, ["r", "c"])],
+            [constant("sizes", INT64, [2], [1, 3])])
+
+
+def optionals():
+    then = helper.make_graph([node("OptionalGetElement", ["o"], ["got"]), node("SequenceConstruct", ["got", "got"], ["two"]), node("Optional", ["two"], ["t"])],
+                             "then", [], [optional("t", of_sequence=True)])
+    other = helper.make_graph([node("Optional", [], ["e"], type=helper.make_sequence_type_proto(helper.make_tensor_type_proto(FLOAT, ["n"])))],
+                              "other", [], [optional("e", of_sequence=True)])
+    return ([node("OptionalHasElement", ["o"], ["has"]), node("If", ["has"], ["r"], then_branch=then, else_branch=other),
+             node("Identity", ["o"], ["same"]), node("OptionalHasElement", ["r"], ["some"])],
+            [optional("o")], [tensor("has", BOOL, []), optional("r", of_sequence=True), optional("same"), tensor("some", BOOL, [])], [])
+
+
+MODELS = {"seq_loop": loop, "seq_edit": edit, "seq_map": split_map, "optional": optionals}
+
+
+def main():
+    out = sys.argv[1] if len(sys.argv) > 1 else "tests/fuzz/corpus/onnx"
+    for name, make in MODELS.items():
+        nodes, inputs, outputs, weights = make()
+        model = helper.make_model(helper.make_graph(nodes, name, inputs, outputs, weights), opset_imports=[helper.make_opsetid("", 21), helper.make_opsetid("ai.onnx.ml", 5)],
+                                  ir_version=10, producer_name="")
+        onnx.checker.check_model(model)
+        onnx.save(model, os.path.join(out, name + ".onnx"))
+
+
+if __name__ == "__main__":
+    main()
