@@ -64,7 +64,8 @@ static hone_status set_scales(hone__resize *r, const int *axes, int count, const
         int a = axes[i];
         if (!(scales[i] > 0) || scales[i] > 1e6) return hone__fail(HONE_E_SHAPE, "scale %g for axis %d", scales[i], a);
         r->scale[a] = scales[i];
-        r->width[a] = scales[i] * (double)r->in[a];
+        /* a product of floats, as other runtimes round it: 6 elements by the float next to 7/6 are 7 */
+        r->width[a] = (double)((float)scales[i] * (float)r->in[a]);
         double size = r->width[a];
         if (r->coords == HONE__RESIZE_CROP) size *= r->end[a] - r->start[a];
         if (!(size >= 0) || size > INT32_MAX) return hone__fail(HONE_E_SHAPE, "size %g for axis %d", size, a);

@@ -133,6 +133,7 @@ def cases(K):
         add("groupnorm_between", lambda: L.GroupNormalization(3, axis=2), (4, 6, 5))
         add("groupnorm_instance", lambda: L.GroupNormalization(-1), (4, 5, 6))
         add("rmsnorm", lambda: L.RMSNormalization(), (5, 7))
+        add("rmsnorm_inside", lambda: L.RMSNormalization(axis=1), (6, 6))
         add("rmsnorm_axes", lambda: L.RMSNormalization(axis=[1, 2]), (5, 7))
         add("spectral", lambda: L.SpectralNormalization(L.Conv2D(3, 3)), (6, 6, 2))
 
@@ -239,6 +240,9 @@ def cases(K):
     add("td_conv", lambda: L.TimeDistributed(L.Conv2D(3, 3, padding="same")), (2, 5, 4, 3))
     add("td_flatten", lambda: L.TimeDistributed(L.Flatten()), (2, 5, 4, 3))
     add("td_pool", lambda: L.TimeDistributed(L.GlobalAveragePooling2D()), (2, 5, 4, 3))
+    add("td_unknown_inside", lambda: L.TimeDistributed(L.Conv1D(3, 3)), (5, None, 4))
+    add("flatten_first_unknown", lambda: L.Flatten(data_format="channels_first"), (3, None, 4))
+    add("center_crop_by_7_6", lambda: L.CenterCrop(7, 7), (6, 7, 2))
     add("td_unknown", lambda: L.TimeDistributed(L.Conv1D(3, 3)), (None, 5, 4))
     for d, shape in ((1, (4, 6, 3)), (2, (3, 6, 5, 2)), (3, (2, 4, 5, 4, 2))):
         for seq in (False, True):

@@ -96,6 +96,10 @@ def convolution(K, r, shape, kind):
         kw["padding"] = "causal"
     rate = kw.get("dilation_rate", 1)
     wide = [(k - 1) * d + 1 for k, d in zip((kernel,) * nd if isinstance(kernel, int) else kernel, (rate,) * nd if isinstance(rate, int) else rate)]
+    step = kw.get("strides", 1)
+    step = (step,) * nd if isinstance(step, int) else step
+    if nd == 3 and kw["padding"] == "same" and any(k < v - 1 for k, v in zip(wide, step)):
+        return None  # TensorFlow's kernel on CPUs starts such windows elsewhere than it documents
     if kw["padding"] == "valid" and kind != "Conv{}DTranspose" and not fits(shape, first, nd, wide):
         return None
     kw.update(extras(K, r, kind in ("Conv{}D", "Conv{}DTranspose"), kw["use_bias"]))
@@ -231,6 +235,8 @@ def normalizing(K, r, shape, kind):
             return None
         n = shape[a - 1 if a > 0 else a]
         groups = r.pick([g for g in range(1, n + 1) if n % g == 0] + [-1])
+        if len(shape) == 1 and groups in (n, -1):
+            return None  # one element less itself: only rounding is left
         return L.GroupNormalization(groups, axis=a, center=r.coin(0.8), scale=r.coin(0.8), epsilon=r.pick([1e-3, 1e-5]))
     axes = norm_axes(r, shape)
     if axes is None:

@@ -101,14 +101,15 @@ static int trailing_axes(kctx *c, const json_t *given, const kt *t, int64_t *axe
     return n;
 }
 
-/* A parameter over `axes`, with 1 for the others so that it broadcasts. */
+/* A parameter over `axes`, with 1 for the others so that it broadcasts; `aligned`: against the last axes as it is. */
 static hone__value *take_over_axes(kctx *c, klayer *l, int index, const char *name, const kt *t, const int64_t *axes,
-                                   int n)
+                                   int n, bool aligned)
 {
     kweight w;
     int64_t dims[HONE_MAX_RANK], shaped[HONE_MAX_RANK];
     for (int i = 0; i < n; i++) dims[i] = t->dims[axes[i]];
     if (!hone__kw_take(c, l, "", index, name, n, dims, &w)) return NULL;
+    if (aligned) return hone__kw_emit(c, l, &w);
     int rank = t->rank - (int)axes[0], k = 0;
     for (int i = 0; i < rank; i++) shaped[i] = k < n && axes[k] == axes[0] + i ? w.dims[k++] : 1;
     return hone__kw_shaped(c, l, &w, rank, shaped);
@@ -141,8 +142,8 @@ hone_status hone__klayer_layer_norm(kctx *c, klayer *l, kcall *call)
     bool has_scale = rms || odd || hone__kcfg_bool(l, "scale", true),
          has_shift = !rms && !odd && hone__kcfg_bool(l, "center", true);
     hone__value *scale = NULL, *shift = NULL, *x = hone__kt_plain(c, t), *y;
-    if (has_scale) scale = take_over_axes(c, l, index++, "gamma", t, axes, n);
-    if (has_shift) shift = take_over_axes(c, l, index++, "beta", t, axes, n);
+    if (has_scale) scale = take_over_axes(c, l, index++, "gamma", t, axes, n, rms);
+    if (has_shift) shift = take_over_axes(c, l, index++, "beta", t, axes, n, false);
     if (c->b.status != HONE_OK) return c->b.status;
     if (!rms && !odd && trailing && n == 1) {
         if (!scale && !(scale = hone__kw_cached(l, l, "ones")))

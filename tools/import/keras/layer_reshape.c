@@ -20,9 +20,11 @@ hone_status hone__klayer_flatten(kctx *c, klayer *l, kcall *call)
     hone__value *x;
     int form = K_PLAIN;
     if (first || t->form[K_MOVED]) {
-        if (!known && first) return hone__k_refuse(c, "channels_first of unknown size");
         if (known) form = channels == 1 || channels == count ? K_PLAIN : K_FLAT;
         x = first ? hone__kt_plain(c, t) : known ? t->form[K_MOVED] : hone__kt_plain(c, t);
+        int64_t perm[HONE_MAX_RANK] = {0};
+        for (int i = 1; i < t->rank; i++) perm[i] = i + 1 < t->rank ? i + 1 : 1;
+        if (first && !known) x = hone__k_transpose(c, x, t->rank, perm);
     } else if (t->rank == 2)
         return hone__klayer_identity(c, l, call);
     else

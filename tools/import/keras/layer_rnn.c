@@ -187,11 +187,22 @@ hone_status hone__klayer_bidirectional(kctx *c, klayer *l, kcall *call)
 
 /* ---- TimeDistributed: batch and time become one axis around the layer ---- */
 
+/* `head`, then the axes from `first` on of `v`, whose dims are given where they are known. */
+static hone__value *joined_shape(kctx *c, hone__value *head, hone__value *v, int first, int rank, const int64_t *dims)
+{
+    bool known = true;
+    for (int i = first; i < rank; i++) known = known && dims[i] >= 0;
+    if (first >= rank) return head;
+    hone__value *parts[2] = {head, known ? hone__k_ints(c, dims + first, (size_t)(rank - first))
+                                         : hone__k_shape_of(c, v, first, rank)};
+    return hone__k_concat(c, parts, 2, 0);
+}
+
 hone_status hone__klayer_time_distributed(kctx *c, klayer *l, kcall *call)
 {
     kt *t = call->in[0];
     klayer *inner = hone__klayer_child(c, l, "layer", "layer");
-    int64_t dims[HONE_MAX_RANK] = {-1}, to[HONE_MAX_RANK] = {-1};
+    int64_t dims[HONE_MAX_RANK] = {-1};
     if (!inner) return c->b.status;
     if (t->rank < 3)
         return hone__k_shape_error(c, "input of shape %s, expected at least 3 dimensions", hone__k_dims(c, t));
@@ -202,23 +213,21 @@ hone_status hone__klayer_time_distributed(kctx *c, klayer *l, kcall *call)
         if (y && !y->mask) y->mask = t->mask;
         return hone__k_return(c, call, y);
     }
-    if (!hone__kt_known(t, 2)) return hone__k_refuse(c, "inner dimensions that are not known");
-    for (int i = 2; i < t->rank; i++) dims[i - 1] = to[i - 1] = t->dims[i];
-    hone__value *x = hone__kt_plain(c, t);
-    kt *flat = hone__kt_new(c, K_PLAIN, hone__k_reshape(c, x, t->rank - 1, to), t->dtype, t->rank - 1, dims);
+    for (int i = 2; i < t->rank; i++) dims[i - 1] = t->dims[i];
+    hone__value *x = hone__kt_plain(c, t), *ends;
+    hone__value *joined = joined_shape(c, hone__k_int(c, -1), x, 2, t->rank, t->dims);
+    kt *flat = hone__kt_new(c, K_PLAIN, hone__k2(c, "Reshape", x, joined), t->dtype, t->rank - 1, dims);
     kt *y = hone__klayer_apply(c, inner, flat);
     if (!y) return c->b.status;
-    if (y->rank >= 8 || !hone__kt_known(y, 1))
-        return hone__k_refuse(c, "an inner result of shape %s", hone__k_dims(c, y));
-    int64_t out[HONE_MAX_RANK] = {t->dims[0], t->dims[1]}, back[HONE_MAX_RANK] = {-1, t->dims[1]};
-    for (int i = 1; i < y->rank; i++) out[i + 1] = back[i + 1] = y->dims[i];
+    if (y->rank >= 8) return hone__k_refuse(c, "an inner result of shape %s", hone__k_dims(c, y));
+    int64_t out[HONE_MAX_RANK] = {t->dims[0], t->dims[1]};
+    for (int i = 1; i < y->rank; i++) out[i + 1] = y->dims[i];
     hone__value *v = hone__kt_plain(c, y);
-    if (t->dims[1] >= 0)
-        v = hone__k_reshape(c, v, y->rank + 1, back);
-    else {
-        hone__value *parts[2] = {hone__k_shape_of(c, x, 0, 2), hone__k_ints(c, back + 2, (size_t)y->rank - 1)};
-        v = hone__k2(c, "Reshape", v, y->rank > 1 ? hone__k_concat(c, parts, 2, 0) : parts[0]);
-    }
+    if (t->dims[1] >= 0 && hone__kt_known(y, 1))
+        ends = hone__k_ints(c, (int64_t[]){-1, t->dims[1]}, 2);
+    else
+        ends = hone__k_shape_of(c, x, 0, 2);
+    v = hone__k2(c, "Reshape", v, joined_shape(c, ends, v, 1, y->rank, y->dims));
     kt *result = hone__kt_new(c, K_PLAIN, v, y->dtype, y->rank + 1, out);
     if (result) result->mask = t->mask;
     return hone__k_return(c, call, result);
