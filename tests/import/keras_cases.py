@@ -229,6 +229,14 @@ def cases(K):
         add("gru_before_elu", lambda: L.GRU(5, reset_after=False, activation="elu"), (6, 4))
         add("lstm_hard", lambda: L.LSTM(5, recurrent_activation="hard_sigmoid"), (6, 4))
     add("stacked_cells", lambda: L.RNN(L.StackedRNNCells([L.LSTMCell(5), L.LSTMCell(4), L.GRUCell(3)])), (6, 4))
+    for kind in ("Add", "Multiply", "Average", "Maximum", "Minimum", "Concatenate"):
+        @model(f"merge_masked_{kind}".lower())
+        def make(kind=kind):
+            a, b = K.Input((6,), dtype="int32", name="a"), K.Input((6,), dtype="int32", name="b")
+            p, q = L.Embedding(4, 3, mask_zero=True)(a), L.Embedding(4, 3, mask_zero=True)(b)
+            plain = L.Embedding(4, 3)(b)
+            both, one = getattr(L, kind)()([p, q]), getattr(L, kind)()([p, plain])
+            return K.Model([a, b], [both, one, L.GRU(2)(both), L.GRU(2)(one)])
     add("masking", lambda: L.Masking(0.0), (6, 4))
 
     @model("masking_lstm")

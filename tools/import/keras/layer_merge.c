@@ -103,7 +103,45 @@ static hone_status merge(kctx *c, kcall *call, int kind)
     return hone__k_return(c, call, sum);
 }
 
-hone_status hone__klayer_merge(kctx *c, klayer *l, kcall *call) { return merge(c, call, l->kind->variant); }
+/* `t` where its mask says so, elsewhere `otherwise` or, without one, `value`. */
+static kt *where_masked(kctx *c, kt *t, kt *mask, kt *otherwise, double value)
+{
+    if (!t || !mask || mask->rank != t->rank - 1) return t;
+    hone__value *on = hone__k_unsqueeze(c, hone__kt_plain(c, mask), mask->rank), *x = hone__kt_plain(c, t),
+                *other = otherwise ? hone__kt_plain(c, otherwise) : hone__k_scalar(c, value, t->dtype);
+    return hone__kt_like(c, t, K_PLAIN, hone__emit(&c->b, "Where", "masked", HONE__INS(on, x, other), HONE__NO_ATTRS));
+}
+
+/* Keras 3's Maximum and Minimum: where one side is masked, the other one counts alone. */
+static hone_status masked_extreme(kctx *c, kcall *call, const char *op)
+{
+    kt *y = call->in[0], *mask = y->mask;
+    for (int i = 1; i < call->in_count && c->b.status == HONE_OK; i++) {
+        kt *x = call->in[i], *m = x->mask;
+        x = where_masked(c, x, m, y, 0);
+        y = hone__k_binary(c, op, where_masked(c, y, mask, x, 0), x);
+        mask = m && mask ? hone__k_binary(c, "Or", mask, m) : NULL;
+    }
+    if (c->b.status == HONE_OK) y->mask = mask;
+    return hone__k_return(c, call, y);
+}
+
+hone_status hone__klayer_merge(kctx *c, klayer *l, kcall *call)
+{
+    int kind = l->kind->variant;
+    bool masked = false;
+    for (int i = 0; i < call->in_count; i++) {
+        const kt *t = call->in[i];
+        masked = masked || (t->mask && t->rank == call->in[0]->rank);
+    }
+    if (c->keras_major < 3 || !masked || call->in_count < 2) return merge(c, call, kind);
+    if (kind == MERGE_MAX || kind == MERGE_MIN) return masked_extreme(c, call, kind == MERGE_MAX ? "Max" : "Min");
+    for (int i = 0; kind == MERGE_MUL && i < call->in_count; i++) /* a masked step is no factor */
+        if (!(call->in[i] = where_masked(c, call->in[i], call->in[i]->mask, NULL, 1))) return c->b.status;
+    HONE__TRY(merge(c, call, kind));
+    if (kind == MERGE_MUL) call->out[0] = where_masked(c, call->out[0], call->out[0]->mask, NULL, 0);
+    return c->b.status;
+}
 
 static kt *ones_mask(kctx *c, kt *t)
 {
