@@ -57,6 +57,8 @@ typedef struct hone__frame {
 
 /* A sequence or known value that the slot holds; slots without one are left as they are. */
 void hone__slot_release(hone__slot *slot);
+/* hone__run's `text` in a session. */
+hone_status hone__session_text(hone__run *r, size_t size, char **out);
 /* Own bytes for slot->t, which says how many. */
 hone_status hone__slot_grow(hone__frame *frame, hone__slot *slot);
 

@@ -120,7 +120,9 @@ static hone_status try_known(hone__frame *f, hone__step *st, const hone__type *t
         if (bytes > KNOWN_MAX) return HONE_OK;
     }
     hone__tensor out[FEW];
-    HONE__TRY(hone__node_at(hone__node_eval(n, st->op, st->in_t, out, KNOWN_MAX), n));
+    hone_status s = hone__node_eval(n, st->op, st->in_t, out, KNOWN_MAX);
+    if (s == HONE_E_LIMIT) return HONE_OK; /* strings: left to the run */
+    HONE__TRY(hone__node_at(s, n));
     for (int i = 0; i < n->output_count; i++) {
         if (st->out[i] < 0) continue;
         f->slots[st->out[i]].t = out[i];

@@ -92,6 +92,7 @@ static hone_status run_step(hone__frame *f, hone__step *st)
                    .scratch = f->session->scratch,
                    .pool = f->session->pool,
                    .subgraph = hone__frame_subgraph,
+                   .text = hone__session_text,
                    .exec = f};
     hone_status s = st->op->run(&r);
     return s == HONE_OK ? s : hone__node_at(s, st->node);

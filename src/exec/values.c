@@ -144,7 +144,7 @@ hone_status hone__run_output_copy(hone__run *r, int index, const hone__tensor *f
     return HONE_OK;
 }
 
-hone_status hone__run_text(hone__run *r, size_t size, char **out)
+hone_status hone__session_text(hone__run *r, size_t size, char **out)
 {
     hone__session *s = ((hone__frame *)r->exec)->session;
     size_t before = s->text.total;

@@ -120,6 +120,28 @@ hone_status hone__graph_infer(hone__graph *g)
     return HONE_OK;
 }
 
+enum { TEXT_MAX = 1 << 24 };
+
+static hone_status eval_text(hone__run *r, size_t size, char **out)
+{
+    hone__arena *arena = r->exec;
+    *out = NULL;
+    if (size > TEXT_MAX || arena->total > TEXT_MAX)
+        return hone__fail(HONE_E_LIMIT, "strings of more than %d bytes", TEXT_MAX);
+    *out = hone__arena_alloc(arena, size + 1);
+    return *out ? HONE_OK : hone__out_of_memory(size);
+}
+
+/* What points at the texts of inputs or of the arena gets its own. */
+static hone_status own_strings(hone__tensor *t)
+{
+    hone__tensor copy;
+    HONE__TRY(hone__tensor_strings(t->rank, t->dims, t->data, &copy));
+    hone__tensor_release(t);
+    *t = copy;
+    return HONE_OK;
+}
+
 static hone_status eval_allocated(const hone__node *n, const hone__op *op, const hone__tensor *const *in,
                                   hone__tensor *out)
 {
@@ -143,23 +165,17 @@ static hone_status eval_allocated(const hone__node *n, const hone__op *op, const
                    .in = in,
                    .out = few,
                    .state = p.state,
-                   .scratch = scratch};
+                   .scratch = scratch,
+                   .text = eval_text,
+                   .exec = &arena};
     if (s == HONE_OK) s = op->flags & HONE__OP_ALIAS ? HONE_OK : op->run(&r);
     if (s == HONE_OK && op->flags & HONE__OP_ALIAS && out[0].bytes)
         memcpy(hone__tensor_write(&out[0]), in[0]->data, out[0].bytes);
+    for (int i = 0; s == HONE_OK && i < n->output_count; i++)
+        if (out[i].dtype == HONE_STRING) s = own_strings(&out[i]);
     hone__aligned_free(scratch);
     hone__arena_free(&arena);
     return s;
-}
-
-/* What points at the texts of inputs gets its own. */
-static hone_status own_strings(hone__tensor *t)
-{
-    hone__tensor copy;
-    HONE__TRY(hone__tensor_strings(t->rank, t->dims, t->data, &copy));
-    hone__tensor_release(t);
-    *t = copy;
-    return HONE_OK;
 }
 
 hone_status hone__node_eval(const hone__node *n, const hone__op *op, const hone__tensor *const *in, hone__tensor *out,
@@ -187,8 +203,6 @@ hone_status hone__node_eval(const hone__node *n, const hone__op *op, const hone_
             s = hone__tensor_new(sp.out[i].dtype, sp.out[i].shape.rank, sp.out[i].shape.dims, &out[i]);
     }
     if (s == HONE_OK) s = eval_allocated(n, op, in, out);
-    for (int i = 0; s == HONE_OK && i < n->output_count; i++)
-        if (out[i].dtype == HONE_STRING) s = own_strings(&out[i]);
     if (s != HONE_OK)
         for (int i = 0; i < n->output_count; i++) hone__tensor_release(&out[i]);
     hone__free(sp.more);

@@ -42,7 +42,9 @@ struct hone__run {
     /* Runs a subgraph (If, Loop, Scan): inputs given by position, outputs borrowed until its next run. */
     hone_status (*subgraph)(hone__run *r, hone__graph *graph, const hone__tensor *const *in, size_t in_count,
                             const hone__tensor **out, size_t out_count);
-    void *exec; /* the frame that runs this step */
+    /* Bytes for new strings; those of a session live until its next run. */
+    hone_status (*text)(hone__run *r, size_t size, char **out);
+    void *exec; /* the frame that runs this step, or what evaluates it */
 };
 
 /* For run() of operators that are HONE__OP_LATE: gives output `index` its type and shape, and room for its data. */
@@ -57,8 +59,6 @@ hone_status hone__run_output_sequence(hone__run *r, int index, hone_dtype dtype)
 hone_status hone__run_append(hone__run *r, int index, const hone__tensor *item);
 /* Likewise, with zeroed bytes that the caller fills; NULL where nobody wants the output. */
 hone_status hone__run_append_new(hone__run *r, int index, hone_dtype dtype, int rank, const int64_t *dims, void **data);
-/* From run() of operators that are HONE__OP_TEXT: bytes of strings, which live until the session's next run. */
-hone_status hone__run_text(hone__run *r, size_t size, char **out);
 
 enum {
     HONE__OP_ALIAS = 1,     /* output 0 is input 0's bytes with another shape: nothing to run */
@@ -69,9 +69,8 @@ enum {
     HONE__OP_STRINGS = 32,  /* takes or makes tensors of strings */
     HONE__OP_VALUES = 64,   /* takes or makes sequences or optionals */
     HONE__OP_LATE = 128,    /* makes its outputs while it runs: infer() may leave their shapes open */
-    HONE__OP_TEXT = 256,    /* makes new strings (hone__run_text) */
     /* what only a session can run */
-    HONE__OP_SESSION = HONE__OP_SUBGRAPH | HONE__OP_LATE | HONE__OP_TEXT | HONE__OP_RANDOM
+    HONE__OP_SESSION = HONE__OP_SUBGRAPH | HONE__OP_LATE | HONE__OP_RANDOM
 };
 
 typedef struct hone__op {

@@ -5,6 +5,7 @@
 
 #include "broadcast.h"
 #include "infer.h"
+#include "string_values.h"
 #include "kernels/vec/vec.h"
 
 typedef enum kind {
@@ -178,8 +179,7 @@ static void run_f32(void *ctx, size_t out, const size_t *at, const size_t *step,
 
 static bool equal_strings(const hone__tensor *a, size_t i, const hone__tensor *b, size_t k)
 {
-    hone__string x = ((const hone__string *)a->data)[i], y = ((const hone__string *)b->data)[k];
-    return x.size == y.size && (!x.size || !memcmp(x.data, y.data, x.size));
+    return hone__string_same(((const hone__string *)a->data)[i], ((const hone__string *)b->data)[k]);
 }
 
 static void run_any(void *ctx, size_t out, const size_t *at, const size_t *step, size_t n)

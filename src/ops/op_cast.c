@@ -7,6 +7,7 @@
 #include "infer.h"
 #include "kernels/convert/convert.h"
 #include "kernels/vec/vec.h"
+#include "string_values.h"
 
 enum { PIECE = 1 << 13 };
 
@@ -97,6 +98,28 @@ static void cast_piece(void *ctx, size_t begin, size_t end, int thread)
         for (size_t i = begin; i < end; i++) hone__element_set_f64(to, y, i, hone__element_f64(from, x, i));
 }
 
+static hone_status cast_strings(hone__run *r)
+{
+    const hone__tensor *x = r->in[0], *y = r->out[0];
+    if (x->dtype != HONE_STRING && (hone__dtype_bits(x->dtype) > 64 || x->dtype == HONE_C64))
+        return hone__fail(HONE_E_UNSUPPORTED, "casting %s to strings", hone_dtype_name(x->dtype));
+    if (x->dtype == HONE_STRING) {
+        if (hone__dtype_bits(y->dtype) > 64 || y->dtype == HONE_C64)
+            return hone__fail(HONE_E_UNSUPPORTED, "casting strings to %s", hone_dtype_name(y->dtype));
+        for (size_t i = 0; i < x->count; i++)
+            HONE__TRY(hone__text_number(hone__strings_in(r, 0)[i], y->dtype, hone__out_data(r, 0), i));
+        return HONE_OK;
+    }
+    for (size_t i = 0; i < x->count; i++) {
+        char text[32], *own;
+        size_t n = hone__number_text(x->dtype, x->data, i, text);
+        HONE__TRY(r->text(r, n, &own));
+        memcpy(own, text, n);
+        ((hone__string *)hone__out_data(r, 0))[i] = (hone__string){own, n};
+    }
+    return HONE_OK;
+}
+
 static hone_status run_cast(hone__run *r)
 {
     const hone__tensor *x = r->in[0];
@@ -104,9 +127,7 @@ static hone_status run_cast(hone__run *r)
         if (x->bytes) memcpy(hone__out_data(r, 0), x->data, x->bytes);
         return HONE_OK;
     }
-    if (x->dtype == HONE_STRING || r->out[0]->dtype == HONE_STRING)
-        return hone__fail(HONE_E_UNSUPPORTED, "casting %s to %s", hone_dtype_name(x->dtype),
-                          hone_dtype_name(r->out[0]->dtype));
+    if (x->dtype == HONE_STRING || r->out[0]->dtype == HONE_STRING) return cast_strings(r);
     job j = {x, r->out[0], hone__node_int(r->node, "saturate", 1) != 0,
              *hone__node_string(r->node, "round_mode", "up")};
     bool packed = hone__dtype_bits(r->out[0]->dtype) < 8; /* neighbours share a byte: one thread */

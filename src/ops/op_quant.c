@@ -149,7 +149,7 @@ static hone_status run_dynamic(hone__run *r)
     int32_t zp;
     hone__minmax_f32(r->in[0]->data, r->in[0]->count, &lo, &hi, r->pool);
     hone__dynamic_params_u8(lo, hi, &scale, &zp);
-    hone__quantize_u8(r->in[0]->data, r->in[0]->count, scale, zp, hone__out_data(r, 0), r->pool);
+    if (r->out[0]) hone__quantize_u8(r->in[0]->data, r->in[0]->count, scale, zp, hone__out_data(r, 0), r->pool);
     if (r->output_count > 1 && r->out[1]) *(float *)hone__out_data(r, 1) = scale;
     if (r->output_count > 2 && r->out[2]) *(uint8_t *)hone__out_data(r, 2) = (uint8_t)zp;
     return HONE_OK;

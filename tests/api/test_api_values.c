@@ -154,12 +154,41 @@ static void optionals_are_there_or_not(void **state)
     hone_session_destroy(s);
 }
 
+static bool is(hone_string s, const char *want) { return s.size == strlen(want) && !memcmp(s.data, want, s.size); }
+
+static void strings_outlive_the_run(void **state)
+{
+    hone_string a[2] = {{"x", 1}, {"", 0}};
+    (void)state;
+    hone_session *s = open_session("string_loop", 1 << 20);
+    for (int64_t n = 3; n >= 0; n -= 3) {
+        hone_value in[2] = {
+            value((hone_tensor){.dtype = HONE_I64, .data = &n, .bytes = sizeof n}),
+            value((hone_tensor){.dtype = HONE_STRING, .rank = 1, .dims = {2}, .data = a, .bytes = sizeof a})};
+        hone_value out[3];
+        assert_int_equal(hone_session_run_values(s, in, 2, out, 3), HONE_OK);
+        assert_true(is(((hone_string *)out[0].tensor.data)[0], n ? "xxxx" : "x"));
+        assert_true(is(((hone_string *)out[0].tensor.data)[1], ""));
+        assert_int_equal(out[1].count, n);
+        if (n) assert_true(is(((hone_string *)out[1].items[1].data)[0], "xxx"));
+        assert_true(out[2].tensor.rank == 2 && out[2].tensor.dims[0] == n);
+        if (n) assert_true(is(((hone_string *)out[2].tensor.data)[2], "xxx"));
+    }
+    int64_t many = 100000;
+    hone_value in[2] = {
+        value((hone_tensor){.dtype = HONE_I64, .data = &many, .bytes = sizeof many}),
+        value((hone_tensor){.dtype = HONE_STRING, .rank = 1, .dims = {2}, .data = a, .bytes = sizeof a})};
+    hone_value out[3];
+    assert_int_equal(hone_session_run_values(s, in, 2, out, 3), HONE_E_LIMIT); /* strings count, too */
+    hone_session_destroy(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_loop_builds_a_sequence),    cmocka_unit_test(appending_costs_the_same_each_time),
         cmocka_unit_test(a_sequence_counts_as_memory), cmocka_unit_test(sequences_go_in_and_part),
-        cmocka_unit_test(optionals_are_there_or_not),
+        cmocka_unit_test(optionals_are_there_or_not),  cmocka_unit_test(strings_outlive_the_run),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -75,7 +75,33 @@ def optionals():
             [optional("o")], [tensor("has", BOOL, []), optional("r", of_sequence=True), optional("same"), tensor("some", BOOL, [])], [])
 
 
-MODELS = {"seq_loop": loop, "seq_edit": edit, "seq_map": split_map, "optional": optionals}
+def strings():
+    return ([node("StringConcat", ["a", "dash"], ["b"]), node("StringSplit", ["b"], ["parts", "counts"], delimiter="-"),
+             node("StringNormalizer", ["a"], ["upper"], case_change_action="UPPER", is_case_sensitive=1, stopwords=["the"]),
+             node("RegexFullMatch", ["a"], ["match"], pattern="(?i)[a-z\\d]+(;x|b{2,3})?"), node("Equal", ["a", "word"], ["same"]),
+             node("Cast", ["same"], ["n"], to=FLOAT), node("Cast", ["n"], ["text"], to=STRING), node("Concat", ["a", "text"], ["all"], axis=0)],
+            [tensor("a", STRING, ["n"])],
+            [tensor("parts", STRING, ["n", "m"]), tensor("counts", INT64, ["n"]), tensor("upper", STRING, ["k"]), tensor("match", BOOL, ["n"]),
+             tensor("all", STRING, ["l"])],
+            [constant("dash", STRING, [], [b"-z"]), constant("word", STRING, [], [b"Ab"])])
+
+
+def grams():
+    return ([node("TfIdfVectorizer", ["a"], ["y"], mode="TFIDF", min_gram_length=1, max_gram_length=2, max_skip_count=1, ngram_counts=[0, 2],
+                  ngram_indexes=[0, 1, 2], pool_strings=["Ab", "7.5", "Ab", "7.5"], weights=[1.0, 2.0, 0.5])],
+            [tensor("a", STRING, ["n"])], [tensor("y", FLOAT, [3])], [])
+
+
+def string_loop():
+    """A state of strings that grows, and strings in a sequence."""
+    body = helper.make_graph([node("StringConcat", ["t", "a"], ["t_out"]), node("SequenceInsert", ["s", "t_out"], ["s_out"]), node("Identity", ["c"], ["c_out"])],
+                             "body", [tensor("i", INT64, []), tensor("c", BOOL, []), tensor("t", STRING, ["n"]), sequence("s", STRING)],
+                             [tensor("c_out", BOOL, []), tensor("t_out", STRING, ["n"]), sequence("s_out", STRING), tensor("t_out", STRING, ["n"])])
+    return ([node("SequenceEmpty", [], ["empty"], dtype=STRING), node("Loop", ["n", "", "a", "empty"], ["last", "all", "rows"], body=body)],
+            [tensor("n", INT64, []), tensor("a", STRING, ["n"])], [tensor("last", STRING, ["n"]), sequence("all", STRING), tensor("rows", STRING, ["i", "n"])], [])
+
+
+MODELS = {"strings": strings, "grams": grams, "string_loop": string_loop, "seq_loop": loop, "seq_edit": edit, "seq_map": split_map, "optional": optionals}
 
 
 def main():

@@ -15,7 +15,7 @@ static const struct {
     {"i4", HONE_I32}, {"i8", HONE_I64},  {"u1", HONE_U8},  {"u2", HONE_U16},   {"u4", HONE_U32},
     {"u8", HONE_U64}, {"b1", HONE_BOOL}, {"c8", HONE_C64}, {"c16", HONE_C128},
 };
-enum { CODES = sizeof codes / sizeof *codes };
+enum { CODES = sizeof codes / sizeof *codes, EMPTY_MAX = 1 << 20 };
 
 typedef struct header {
     hone_dtype dtype;
@@ -40,7 +40,7 @@ static hone_status parse_descr(const char *p, header *h, const char *name)
     if (!p || (*p != '\'' && *p != '"')) return hone__fail(HONE_E_FORMAT, "%s: the header has no element type", name);
     char order = p[1];
     if (p[2] == 'U' && sscanf(p + 3, "%9zu", &h->chars) == 1)
-        h->dtype = HONE_STRING;
+        h->dtype = HONE_STRING; /* NumPy itself writes no width of 0, but reads it */
     else
         sscanf(p + 2, "%7[a-z0-9]", code);
     for (int i = 0; i < CODES; i++)
@@ -130,6 +130,8 @@ hone_status hone__npy_parse(const uint8_t *data, size_t size, const char *name, 
     if (s == HONE_OK && h.dtype == HONE_STRING && !hone__mul_size(count, 4 * h.chars, &bytes))
         s = hone__fail(HONE_E_LIMIT, "strings of over 2^64 bytes");
     if (s != HONE_OK) return hone__at(s, "%s", name);
+    if (h.dtype == HONE_STRING && !h.chars && count > EMPTY_MAX)
+        return hone__fail(HONE_E_LIMIT, "%s: %zu empty strings", name, count);
     if (size - at < bytes)
         return hone__fail(HONE_E_FORMAT, "%s: is cut off: %zu bytes of data, the shape needs %zu", name, size - at,
                           bytes);
