@@ -37,7 +37,8 @@ static const char *field(const char *text, const char *key)
 static hone_status parse_descr(const char *p, header *h, const char *name)
 {
     char code[8] = "";
-    if (!p || (*p != '\'' && *p != '"')) return hone__fail(HONE_E_FORMAT, "%s: the header has no element type", name);
+    if (!p || (*p != '\'' && *p != '"') || !p[1] || !p[2])
+        return hone__fail(HONE_E_FORMAT, "%s: the header has no element type", name);
     char order = p[1];
     if (p[2] == 'U' && sscanf(p + 3, "%9zu", &h->chars) == 1)
         h->dtype = HONE_STRING; /* NumPy itself writes no width of 0, but reads it */
