@@ -50,6 +50,10 @@ double hone__kjson_num(const json_t *v, double otherwise)
 int64_t hone__kcfg_int(kctx *c, const klayer *l, const char *key, int64_t otherwise, int64_t min, int64_t max)
 {
     const json_t *v = hone__kcfg(l, key);
+    if (!v && otherwise < min) { /* no default makes sense */
+        hone__k_shape_error(c, "setting '%s' is missing", key);
+        return min;
+    }
     if (!v) return otherwise;
     double n = hone__kjson_num(v, NAN);
     if (!(n >= (double)min && n <= (double)max) || n != floor(n)) {
