@@ -9,7 +9,7 @@
 #include "kernels/gemm/gemm.h"
 #include "kernels/nbits/nbits.h"
 #include "kernels/pool/pool.h"
-#include "peaks.h"
+#include "tools/measure/peaks.h"
 
 typedef enum kind { CONV, POOL, DENSE, MEAN } kind;
 

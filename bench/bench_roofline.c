@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
-#include "peaks.h"
+#include "tools/measure/peaks.h"
 
 static void nothing(void *ctx, size_t begin, size_t end, int thread)
 {

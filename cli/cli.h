@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/status.h"
 #include "hone/hone.h"
@@ -70,6 +71,7 @@ hone_status open_model(const char *path, hone_model **out);
 
 /* Prints text with everything that JSON or a terminal cannot take escaped. */
 void print_json_string(const char *text);
+void write_json_string(FILE *f, const char *text);
 char *utf8_copy(const char *text); /* what is no UTF-8 as U+FFFD; free() it; NULL: out of memory */
 void print_clean(const char *text);
 

@@ -78,23 +78,25 @@ static size_t utf8_length(const unsigned char *p)
     return n;
 }
 
-void print_json_string(const char *text)
+void write_json_string(FILE *f, const char *text)
 {
-    putchar('"');
+    putc('"', f);
     for (const unsigned char *p = (const unsigned char *)text; *p;) {
         size_t n = utf8_length(p);
         if (!n)
-            fputs("\\ufffd", stdout);
+            fputs("\\ufffd", f);
         else if (*p == '"' || *p == '\\')
-            printf("\\%c", *p);
+            fprintf(f, "\\%c", *p);
         else if (*p < 0x20)
-            printf("\\u%04x", *p);
+            fprintf(f, "\\u%04x", *p);
         else
-            fwrite(p, 1, n, stdout);
+            fwrite(p, 1, n, f);
         p += n ? n : 1;
     }
-    putchar('"');
+    putc('"', f);
 }
+
+void print_json_string(const char *text) { write_json_string(stdout, text); }
 
 char *utf8_copy(const char *text)
 {

@@ -10,13 +10,24 @@ extern "C" {
 
 typedef struct hone_session hone_session;
 
+typedef struct hone_node_event {
+    const char *name, *op, *domain;
+    int depth;      /* 0: the model's own graph; 1: a subgraph of it; ... */
+    double start;   /* seconds since the session was made */
+    double seconds; /* with its subgraphs */
+} hone_node_event;
+
 typedef struct hone_session_options {
     int threads;       /* 0: HONE_THREADS, else the physical cores */
     size_t max_memory; /* bytes for activations and scratch; 0: no limit */
     int plain;         /* 1: the graph exactly as it is, without rewrites for this machine */
     int profile;       /* 1: keep times per node */
+    /* Called after each node of each run, on the thread that runs, when not NULL. The event's texts live as long as the
+     * session. It must not call the session. */
+    void (*on_node)(void *ctx, const hone_node_event *event);
+    void *on_node_ctx;
 } hone_session_options;
-#define HONE_SESSION_OPTIONS_INIT {0, 0, 0, 0}
+#define HONE_SESSION_OPTIONS_INIT {0, 0, 0, 0, 0, 0}
 
 /* The model may be destroyed afterwards; its weights stay shared. A session is for one thread at a time; several may
  * run one model side by side. */
@@ -44,11 +55,15 @@ size_t hone_session_memory(const hone_session *session);
 
 typedef struct hone_node_time {
     const char *name, *op, *domain;
-    unsigned long long calls;
-    double seconds;
-    size_t in_bytes, out_bytes;
+    unsigned long long calls;   /* 0: its value was known without running it */
+    double seconds;             /* of all calls, without nodes in its subgraphs */
+    size_t in_bytes, out_bytes; /* of the last call; 0 where the output is the input's own bytes */
+    double operations;          /* of the last call; a multiply-add is two; 0: not counted */
+    int integer;                /* 1: operations on 8-bit integers */
+    int depth;                  /* of subgraphs, as in hone_node_event */
+    const char *kernel;         /* the family of kernels that computes it, "" where it is the operator's own loop */
 } hone_node_time;
-/* With options.profile: entry i, HONE_E_ARGUMENT behind the last. */
+/* With options.profile: entry i, the model's own nodes first; HONE_E_ARGUMENT behind the last. */
 hone_status hone_session_time(const hone_session *session, size_t i, hone_node_time *out);
 
 /* The CPU's name and the instruction tier in use. Static. */

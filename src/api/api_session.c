@@ -21,7 +21,15 @@ struct hone_session {
     hone__tensor *in; /* inputs, then pointers */
     const hone__tensor **in_list, **out_list;
     value_room *rooms; /* of inputs, then of outputs */
+    void (*on_node)(void *ctx, const hone_node_event *event);
+    void *on_node_ctx;
 };
+
+static void pass_event(void *ctx, const hone__node *n, int depth, double start, double seconds)
+{
+    hone_session *s = ctx;
+    s->on_node(s->on_node_ctx, &(hone_node_event){n->name, n->op, n->domain, depth, start, seconds});
+}
 
 hone_status hone_session_create(const hone_model *model, const hone_session_options *options, hone_session **out)
 {
@@ -34,6 +42,10 @@ hone_status hone_session_create(const hone_model *model, const hone_session_opti
         o.max_memory = options->max_memory;
         o.plain = options->plain != 0;
         o.profile = options->profile != 0;
+        s->on_node = options->on_node;
+        s->on_node_ctx = options->on_node_ctx;
+        o.on_node = s->on_node ? pass_event : NULL;
+        o.on_node_ctx = s;
     }
     s->inputs = hone_model_input_count(model);
     s->outputs = hone_model_output_count(model);
@@ -165,20 +177,19 @@ size_t hone_session_memory(const hone_session *s) { return hone__session_memory(
 
 hone_status hone_session_time(const hone_session *s, size_t i, hone_node_time *out)
 {
-    const hone__step_time *times;
-    size_t count = hone__session_times(s->exec, &times);
-    if (i >= count) return hone__fail(HONE_E_ARGUMENT, "entry %zu of %zu", i, count);
-    *out = (hone_node_time){.calls = times[i].calls,
-                            .seconds = times[i].seconds,
-                            .in_bytes = times[i].in_bytes,
-                            .out_bytes = times[i].out_bytes,
-                            .name = "",
-                            .op = "",
-                            .domain = ""};
-    if (!times[i].node) return HONE_OK; /* never run: its value was known */
-    out->name = times[i].node->name;
-    out->op = times[i].node->op;
-    out->domain = times[i].node->domain;
+    hone__step_time t;
+    if (!hone__session_time(s->exec, i, &t)) return hone__fail(HONE_E_ARGUMENT, "no entry %zu", i);
+    *out = (hone_node_time){.calls = t.calls,
+                            .seconds = t.seconds,
+                            .in_bytes = t.work.in_bytes,
+                            .out_bytes = t.work.out_bytes,
+                            .operations = t.work.operations,
+                            .integer = t.work.integer,
+                            .depth = t.depth,
+                            .kernel = t.work.kernel ? t.work.kernel : "",
+                            .name = t.node ? t.node->name : "",
+                            .op = t.node ? t.node->op : "",
+                            .domain = t.node ? t.node->domain : ""};
     return HONE_OK;
 }
 

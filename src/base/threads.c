@@ -3,6 +3,7 @@
  * for workers inside. Workers spin while a run is open (hone__pool_enter) and sleep on a condition variable otherwise.
  */
 #define _GNU_SOURCE
+#include <stdlib.h>
 #include "threads.h"
 
 #include <pthread.h>
@@ -196,4 +197,18 @@ int hone__cpu_cores(void)
     long n = sysconf(_SC_NPROCESSORS_ONLN);
     return n > 0 ? (int)n : 1;
 #endif
+}
+
+hone_status hone__thread_count(int wanted, int *threads)
+{
+    const char *text = getenv("HONE_THREADS");
+    if (!wanted && text && *text) {
+        char *end;
+        long n = strtol(text, &end, 10);
+        if (*end || n < 1 || n > 1024)
+            return hone__fail(HONE_E_ARGUMENT, "HONE_THREADS is '%.40s', expected 1 to 1024", text);
+        wanted = (int)n;
+    }
+    *threads = wanted ? wanted : hone__cpu_cores();
+    return HONE_OK;
 }

@@ -26,6 +26,10 @@ void hone__pool_leave(hone__pool *pool);
  * thread or one piece runs in the caller. Not reentrant: fn must not start a loop on the same pool. */
 void hone__pool_run(hone__pool *pool, size_t count, size_t grain, hone__loop_fn fn, void *ctx);
 
+/* Threads of a pool: `wanted`, or 0 for HONE_THREADS, or without it the physical cores. HONE_E_ARGUMENT where
+ * HONE_THREADS makes no sense. */
+hone_status hone__thread_count(int wanted, int *threads);
+
 /* Physical cores this process may use, at least 1. */
 int hone__cpu_cores(void);
 

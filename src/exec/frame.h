@@ -43,7 +43,7 @@ typedef struct hone__frame {
     hone__arena arena; /* steps and slots */
     hone__step *steps;
     hone__slot *slots;
-    int step_count, slot_count;
+    int step_count, slot_count, depth;
     int *captures; /* pairs: slot here, slot of the parent */
     int capture_count;
     hone__arena plan_arena; /* states; emptied by a new plan */
@@ -88,6 +88,7 @@ struct hone__session {
     void *scratch;
     size_t scratch_bytes, memory; /* memory: of all buffers */
     hone__arena text;             /* strings made by this run */
+    double born, inner;           /* profiling: when it was made; seconds of nodes inside the node that runs */
 };
 
 #endif

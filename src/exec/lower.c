@@ -137,6 +137,7 @@ hone_status hone__frame_create(hone__session *session, hone__graph *graph, hone_
     f->session = session;
     f->graph = graph;
     f->parent = parent;
+    f->depth = parent ? parent->depth + 1 : 0;
     hone_status s = lower_graph(f);
     if (s != HONE_OK) {
         hone__frame_destroy(f);

@@ -103,26 +103,38 @@ static void note_time(hone__frame *f, int i, double seconds)
     hone__step_time *t = &f->times[i];
     const hone__step *st = &f->steps[i];
     t->node = st->node;
+    t->depth = f->depth;
     t->calls++;
     t->seconds += seconds;
-    t->in_bytes = t->out_bytes = 0;
-    for (int k = 0; k < st->node->input_count; k++)
-        if (st->in_t[k]) t->in_bytes += st->in_t[k]->bytes;
-    for (int k = 0; k < st->node->output_count; k++)
-        if (st->out_t[k]) t->out_bytes += st->out_t[k]->bytes;
+    t->work = hone__node_work(st->node, st->in_t, st->out_t);
+    if (st->op->flags & HONE__OP_ALIAS && !st->dynamic) t->work.in_bytes = t->work.out_bytes = 0; /* moves nothing */
+}
+
+/* A step with its time: what nodes of its subgraphs took is theirs. */
+static hone_status run_timed(hone__frame *f, int i)
+{
+    hone__session *s = f->session;
+    double start = now(), outer = s->inner;
+    s->inner = 0;
+    hone_status status = run_step(f, &f->steps[i]);
+    double took = now() - start;
+    if (f->times && status == HONE_OK) note_time(f, i, took > s->inner ? took - s->inner : 0);
+    if (s->options.on_node && status == HONE_OK)
+        s->options.on_node(s->options.on_node_ctx, f->steps[i].node, f->depth, start - s->born, took);
+    s->inner = outer + took;
+    return status;
 }
 
 static hone_status run_steps(hone__frame *f)
 {
     atomic_bool *cancel = f->session->options.cancel;
+    bool timed = f->times || f->session->options.on_node;
     for (int i = 0; i < f->step_count; i++) {
         hone__step *st = &f->steps[i];
         if (st->skip) continue;
         if (cancel && atomic_load_explicit(cancel, memory_order_relaxed))
             return hone__fail(HONE_E_CANCELLED, "cancelled");
-        double start = f->times ? now() : 0;
-        HONE__TRY(run_step(f, st));
-        if (f->times) note_time(f, i, now() - start);
+        HONE__TRY(timed ? run_timed(f, i) : run_step(f, st));
     }
     return HONE_OK;
 }
@@ -185,24 +197,10 @@ hone_status hone__session_scratch(hone__session *s, size_t bytes)
 
 int hone__session_threads(const hone__session *s) { return s->threads; }
 
-static hone_status count_threads(int wanted, int *threads)
-{
-    const char *text = getenv("HONE_THREADS");
-    if (!wanted && text && *text) {
-        char *end;
-        long n = strtol(text, &end, 10);
-        if (*end || n < 1 || n > 1024)
-            return hone__fail(HONE_E_ARGUMENT, "HONE_THREADS is '%.40s', expected 1 to 1024", text);
-        wanted = (int)n;
-    }
-    *threads = wanted ? wanted : hone__cpu_cores();
-    return HONE_OK;
-}
-
 static hone_status build(hone__session *s, const hone__model *model)
 {
     HONE__TRY(hone__cpu_check());
-    HONE__TRY(count_threads(s->options.threads, &s->threads));
+    HONE__TRY(hone__thread_count(s->options.threads, &s->threads));
     HONE__TRY(hone__model_clone(model, &s->model));
     HONE__TRY(hone__graph_infer(s->model->graph));
     if (!s->options.plain) HONE__TRY(hone__passes_machine(s->model));
@@ -216,6 +214,7 @@ hone_status hone__session_create(const hone__model *model, const hone__session_o
     hone__session *s = hone__calloc(1, sizeof *s);
     if (!s) return hone__out_of_memory(sizeof *s);
     if (options) s->options = *options;
+    s->born = now();
     hone_status status = build(s, model);
     if (status != HONE_OK) {
         hone__session_destroy(s);
@@ -252,10 +251,22 @@ hone_status hone__session_run(hone__session *s, const hone__tensor *const *input
 
 hone__graph *hone__session_graph(hone__session *s) { return s->model->graph; }
 
-size_t hone__session_times(const hone__session *s, const hone__step_time **out)
+static bool frame_time(const hone__frame *f, size_t *index, hone__step_time *out)
 {
-    *out = s->frame->times;
-    return s->frame->times ? (size_t)s->frame->step_count : 0;
+    if (!f->times) return false;
+    if (*index < (size_t)f->step_count) {
+        *out = f->times[*index];
+        return true;
+    }
+    *index -= (size_t)f->step_count;
+    for (const hone__frame *c = f->children; c; c = c->next_child)
+        if (frame_time(c, index, out)) return true;
+    return false;
+}
+
+bool hone__session_time(const hone__session *s, size_t index, hone__step_time *out)
+{
+    return frame_time(s->frame, &index, out);
 }
 
 size_t hone__session_memory(const hone__session *s) { return s->memory; }

@@ -5,14 +5,18 @@
 #include <stdatomic.h>
 
 #include "graph/graph.h"
+#include "ops/work.h"
 
 typedef struct hone__session hone__session;
 
 typedef struct hone__session_options {
-    int threads;         /* 0: HONE_THREADS, else the physical cores */
-    size_t max_memory;   /* bytes for activations and scratch; 0: no limit */
-    bool plain;          /* no machine passes: the graph exactly as it is */
-    bool profile;        /* keep times per node */
+    int threads;       /* 0: HONE_THREADS, else the physical cores */
+    size_t max_memory; /* bytes for activations and scratch; 0: no limit */
+    bool plain;        /* no machine passes: the graph exactly as it is */
+    bool profile;      /* keep times per node */
+    /* After each node, when not NULL: seconds since the session was made, and how long it took with its subgraphs. */
+    void (*on_node)(void *ctx, const hone__node *node, int depth, double start, double seconds);
+    void *on_node_ctx;
     atomic_bool *cancel; /* set from another thread or a signal handler: the run ends with HONE_E_CANCELLED */
 } hone__session_options;
 
@@ -28,12 +32,14 @@ hone_status hone__session_run(hone__session *session, const hone__tensor *const 
 hone__graph *hone__session_graph(hone__session *session); /* as lowered */
 
 typedef struct hone__step_time {
-    const hone__node *node;
+    const hone__node *node; /* NULL: never run, its value was known */
+    int depth;              /* 0: the model's own graph; 1: a subgraph of it; ... */
     unsigned long long calls;
-    double seconds;
-    size_t in_bytes, out_bytes;
+    double seconds;  /* without those of nodes in its subgraphs */
+    hone__work work; /* of the last call */
 } hone__step_time;
-size_t hone__session_times(const hone__session *session, const hone__step_time **out); /* with options.profile */
+/* With options.profile: entry `index` of all graphs, outer before inner; false behind the last. */
+bool hone__session_time(const hone__session *session, size_t index, hone__step_time *out);
 size_t hone__session_memory(const hone__session *session); /* bytes of slab, scratch and dynamic buffers */
 
 #endif

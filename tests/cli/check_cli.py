@@ -75,6 +75,15 @@ expect(0, "inspect", path("int8.onnx"), says=["ConvInteger", "hone.labels"])
 info = json.loads(expect(0, "inspect", path("int8.onnx"), "--json").stdout)
 check("inspect --json", info["inputs"][0]["shape"] == ["batch_size", 49, 40, 1])
 expect(0, "eval", path("int8.onnx"), f"{zoo}/test", says=["accuracy"])
+profile = json.loads(expect(0, "profile", path("int8.onnx"), "--repeat", "3", "--json", "--trace", path("trace.json")).stdout)
+ops, nodes = profile["operators"], profile["nodes"]
+check("profile counts", sum(o["nodes"] for o in ops) == len(nodes) > 3 and all(n["calls"] == 3 for n in nodes))
+check("profile shares", abs(sum(o["share"] for o in ops) - 1) < 1e-3 and profile["limits"]["int8_gops"] > 0)
+check("profile kernels", any(o["kernel"] == "conv int8" and o["operations"] > 1e6 and o["limit_share"] > 0 for o in ops))
+events = json.load(open(path("trace.json")))["traceEvents"]
+check("profile --trace", len(events) == len(nodes) and all(e["ph"] == "X" and e["dur"] >= 0 for e in events))
+expect(0, "profile", path("int8.onnx"), "--repeat", "2", says=["GOP/s", "limit%", "conv int8"])
+expect(1, "profile", path("int8.onnx"), "--repeat", "1", "--trace", path("no/such/folder.json"), says=["folder.json"])
 
 # wrong usage
 expect(2, says=["usage"])
