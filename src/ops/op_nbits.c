@@ -4,6 +4,9 @@
 
 #include "epilogue_attrs.h"
 #include "kernels/nbits/nbits.h"
+#include "widen.h"
+
+enum { A = 0, B, SCALES, ZEROS, GROUPS, BIAS };
 
 typedef struct dims {
     int64_t n, k, bits, block, blocks;
@@ -15,8 +18,8 @@ static hone_status read_dims(const hone__node *n, dims *d)
                 .k = hone__node_int(n, "K", 0),
                 .bits = hone__node_int(n, "bits", 4),
                 .block = hone__node_int(n, "block_size", 32)};
-    if (d->bits != 4 && d->bits != 8)
-        return hone__fail(HONE_E_UNSUPPORTED, "bits is %lld, expected 4 or 8", (long long)d->bits);
+    if (d->bits != 2 && d->bits != 4 && d->bits != 8)
+        return hone__fail(HONE_E_UNSUPPORTED, "bits is %lld, expected 2, 4 or 8", (long long)d->bits);
     if (d->n < 1 || d->k < 1 || d->n > INT32_MAX || d->k > INT32_MAX)
         return hone__fail(HONE_E_SHAPE, "N is %lld and K is %lld", (long long)d->n, (long long)d->k);
     if (d->block < 16 || d->block > 1 << 20 || (d->block & (d->block - 1)))
@@ -44,11 +47,21 @@ static hone_status infer_nbits(hone__infer *x)
     HONE__TRY(read_dims(x->node, &d));
     x->out[0] = x->in[0];
     hone__shape *s = &x->out[0].shape;
-    if (hone__has_input(x, 4)) return hone__fail(HONE_E_UNSUPPORTED, "input g_idx");
+    for (int i = 0; i < x->input_count; i++)
+        if ((i == A || i == SCALES || i == BIAS) && hone__has_input(x, i)) HONE__TRY(hone__infer_float(x, i));
     HONE__TRY(check_count(x, 1, d.n * d.blocks * (d.block * d.bits / 8), "weights"));
     HONE__TRY(check_count(x, 2, d.n * d.blocks, "scales"));
     if (hone__has_input(x, 3) && x->in[3].dtype == HONE_U8)
-        HONE__TRY(check_count(x, 3, d.n * ((d.blocks * d.bits + 7) / 8), "zero points"));
+        HONE__TRY(check_count(x, ZEROS, d.n * ((d.blocks * d.bits + 7) / 8), "zero points"));
+    else if (hone__has_input(x, ZEROS)) {
+        HONE__TRY(hone__infer_float(x, ZEROS));
+        HONE__TRY(check_count(x, ZEROS, d.n * d.blocks, "zero points"));
+    }
+    if (hone__has_input(x, GROUPS)) {
+        if (x->in[GROUPS].dtype && x->in[GROUPS].dtype != HONE_I32)
+            return hone__fail(HONE_E_SHAPE, "g_idx is %s, expected int32", hone_dtype_name(x->in[GROUPS].dtype));
+        HONE__TRY(check_count(x, GROUPS, d.k, "groups"));
+    }
     HONE__TRY(check_count(x, 5, d.n, "bias"));
     if (x->in[1].dtype && x->in[1].dtype != HONE_U8) return hone__fail(HONE_E_SHAPE, "weights are not uint8");
     if (s->rank < 0) return HONE_OK;
@@ -69,11 +82,9 @@ static hone_status prepare_nbits(hone__prepare *p)
     state *s = hone__arena_zalloc(p->arena, sizeof *s);
     if (!s) return hone__out_of_memory(sizeof *s);
     HONE__TRY(read_dims(p->node, &d));
-    if (p->in[0]->dtype != HONE_F32 || p->in[2]->dtype != HONE_F32)
-        return hone__fail(HONE_E_UNSUPPORTED, "activations of type %s with scales of type %s",
-                          hone_dtype_name(p->in[0]->dtype), hone_dtype_name(p->in[2]->dtype));
-    if (p->input_count > 3 && p->in[3] && p->in[3]->dtype != HONE_U8)
-        return hone__fail(HONE_E_UNSUPPORTED, "zero points of type %s", hone_dtype_name(p->in[3]->dtype));
+    const hone__tensor *zeros = p->input_count > ZEROS ? p->in[ZEROS] : NULL,
+                       *groups = p->input_count > GROUPS ? p->in[GROUPS] : NULL;
+    bool four = hone__node_int(p->node, "accuracy_level", 0) == 4;
     s->g = (hone__nbits_args){.m = p->in[0]->count / (size_t)d.k,
                               .n = (size_t)d.n,
                               .k = (size_t)d.k,
@@ -82,9 +93,8 @@ static hone_status prepare_nbits(hone__prepare *p)
                               .x_rs = (size_t)d.k,
                               .y_rs = (size_t)d.n,
                               .ep = hone__epilogue_read(p->node)};
-    s->exact = hone__node_int(p->node, "accuracy_level", 0) != 4;
-    if (p->out[0]->count)
-        p->scratch = s->exact ? hone__nbits_float_scratch(&s->g, p->threads) : hone__nbits_scratch(&s->g, p->threads);
+    s->exact = !four || d.bits == 2 || groups || (zeros && zeros->dtype != HONE_U8);
+    if (p->out[0]->count && !s->exact) p->scratch = hone__nbits_scratch(&s->g, p->threads);
     p->state = s;
     return HONE_OK;
 }
@@ -92,21 +102,34 @@ static hone_status prepare_nbits(hone__prepare *p)
 static hone_status run_nbits(hone__run *r)
 {
     const state *s = r->state;
+    const hone__tensor *zeros = r->input_count > ZEROS ? r->in[ZEROS] : NULL,
+                       *groups = r->input_count > GROUPS ? r->in[GROUPS] : NULL;
     hone__nbits_args g = s->g;
     if (!r->out[0]->count) return HONE_OK;
-    g.w = r->in[1]->data;
-    g.scales = r->in[2]->data;
-    g.zero_points = r->input_count > 3 && r->in[3] ? r->in[3]->data : NULL;
-    g.x = r->in[0]->data;
+    int64_t blocks = (int64_t)((g.k + g.block - 1) / g.block);
+    g.w = r->in[B]->data;
+    g.scales = r->in[SCALES]->data;
+    if (zeros && zeros->dtype == HONE_U8)
+        g.zero_points = zeros->data;
+    else if (zeros)
+        g.float_zeros = zeros->data;
+    for (size_t i = 0; groups && i < groups->count; i++)
+        if (hone__tensor_i64(groups, i) < 0 || hone__tensor_i64(groups, i) >= blocks)
+            return hone__fail(HONE_E_ARGUMENT, "g_idx names block %lld of %lld", (long long)hone__tensor_i64(groups, i),
+                              (long long)blocks);
+    g.groups = groups ? groups->data : NULL;
+    g.x = r->in[A]->data;
     g.y = hone__out_data(r, 0);
-    g.ep.bias = r->input_count > 5 && r->in[5] ? r->in[5]->data : NULL;
+    g.ep.bias = r->input_count > BIAS && r->in[BIAS] ? r->in[BIAS]->data : NULL;
     if (s->exact)
-        hone__nbits_float(&g, r->scratch, r->pool);
+        hone__nbits_float(&g, r->pool);
     else
         hone__nbits(&g, r->scratch, r->pool);
     return HONE_OK;
 }
-const hone__op hone__op_matmul_nbits = {"com.microsoft", "MatMulNBits", infer_nbits, prepare_nbits, run_nbits, 0};
+HONE__WIDENED_BUT(nbits, prepare_nbits, run_nbits, 1U << B | 1U << ZEROS | 1U << GROUPS)
+const hone__op hone__op_matmul_nbits = {"com.microsoft",    "MatMulNBits",  infer_nbits,
+                                        wide_prepare_nbits, wide_run_nbits, 0};
 
 /* hone:DequantLinear: x [..., K], w int8 [N, K], scales [N], bias?, residual? */
 static hone_status infer_dequant_linear(hone__infer *x)

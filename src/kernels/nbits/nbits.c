@@ -151,44 +151,54 @@ void hone__nbits(const hone__nbits_args *g, void *scratch, hone__pool *pool)
 }
 
 /* fp32 activations: the reference for the integer path, one value after the other. */
-size_t hone__nbits_float_scratch(const hone__nbits_args *g, int threads)
-{
-    struct job j = plan(g);
-    return (size_t)threads * align(j.blocks * sizeof(int32_t));
-}
-
 static float weight(const hone__nbits_args *g, const uint8_t *blob, size_t i)
 {
     if (g->bits == 4) return i & 1 ? blob[i / 2] >> 4 : blob[i / 2] & 15;
+    if (g->bits == 2) return blob[i / 4] >> i % 4 * 2 & 3;
     return g->w_signed ? (int8_t)blob[i] : blob[i];
+}
+
+static float zero_point(const struct job *j, size_t n, size_t b)
+{
+    const hone__nbits_args *g = j->g;
+    if (g->bits == 8 && g->w_signed) return 0;
+    if (g->float_zeros) return g->float_zeros[n * j->blocks + b];
+    if (!g->zero_points) return (float)(1 << (g->bits - 1));
+    size_t bit = b * (size_t)g->bits;
+    return (float)(g->zero_points[n * j->zero_bytes + bit / 8] >> bit % 8 & ((1 << g->bits) - 1));
+}
+
+static float float_dot(const struct job *j, size_t n, const float *x)
+{
+    const hone__nbits_args *g = j->g;
+    float sum = 0;
+    for (size_t b = 0; b < j->blocks; b++) {
+        const uint8_t *blob = g->w + n * j->row + b * j->blob;
+        size_t from = b * j->block, count = g->k - from < j->block ? g->k - from : j->block;
+        float zero = zero_point(j, n, b), scale = g->scales[n * j->blocks + b], part = 0;
+        for (size_t k = 0; k < count && !g->groups; k++) part += x[from + k] * (weight(g, blob, k) - zero);
+        for (size_t k = 0; k < count && g->groups; k++) {
+            size_t own = (size_t)g->groups[from + k];
+            part += x[from + k] * (weight(g, blob, k) - zero_point(j, n, own)) * g->scales[n * j->blocks + own];
+        }
+        sum += g->groups ? part : part * scale;
+    }
+    return sum;
 }
 
 static void float_rows(void *ctx, size_t begin, size_t end, int thread)
 {
-    struct job *j = ctx;
-    const hone__nbits_args *g = j->g;
-    int32_t *zeros = (int32_t *)(void *)((char *)j->zeros + (size_t)thread * align(j->blocks * sizeof(int32_t)));
-    int is_signed = g->bits == 8 && g->w_signed;
-    for (size_t n = begin; n < end; n++) {
-        if (g->zero_points && !is_signed) read_zeros(j, n, zeros);
-        for (size_t i = 0; i < g->m; i++) {
-            float sum = 0;
-            for (size_t b = 0; b < j->blocks; b++) {
-                const uint8_t *blob = g->w + n * j->row + b * j->blob;
-                const float *x = g->x + i * g->x_rs + b * j->block;
-                size_t count = g->k - b * j->block < j->block ? g->k - b * j->block : j->block;
-                float zero = is_signed ? 0 : g->zero_points ? (float)zeros[b] : g->bits == 8 ? 128 : 8, part = 0;
-                for (size_t k = 0; k < count; k++) part += x[k] * (weight(g, blob, k) - zero);
-                sum += part * g->scales[n * j->blocks + b];
-            }
-            finish(g, i, n, 1, &sum);
+    const struct job *j = ctx;
+    (void)thread;
+    for (size_t n = begin; n < end; n++)
+        for (size_t i = 0; i < j->g->m; i++) {
+            float sum = float_dot(j, n, j->g->x + i * j->g->x_rs);
+            finish(j->g, i, n, 1, &sum);
         }
-    }
 }
 
-void hone__nbits_float(const hone__nbits_args *g, void *scratch, hone__pool *pool)
+void hone__nbits_float(const hone__nbits_args *g, hone__pool *pool)
 {
     struct job j = plan(g);
-    j.zeros = scratch;
     hone__pool_run(pool, g->n, 16, float_rows, &j);
 }

@@ -11,12 +11,15 @@
 
 typedef struct hone__nbits {
     size_t m, n, k;
-    int bits;         /* 4 (low nibble first) or 8 */
+    int bits;         /* 4 (low nibble first) or 8; with fp32 activations 2, too */
     size_t block;     /* power of two >= 16; 0: one scale per row and w is [n, k * bits / 8 rounded up], no padding */
     int w_signed;     /* bits == 8 only: two's complement weights with zero point 0 */
     const uint8_t *w; /* [n, ceil(k / block), block * bits / 8]; bytes after column k may hold anything */
     const float *scales;        /* [n, ceil(k / block)] */
     const uint8_t *zero_points; /* [n, ceil(blocks * bits / 8)], low nibble first; NULL = 2^(bits-1) */
+    /* For fp32 activations only: */
+    const float *float_zeros; /* [n, ceil(k / block)], instead of zero_points; or NULL */
+    const int32_t *groups;    /* [k]: the block whose scale and zero point a column has, in [0, blocks); or NULL */
     const float *x;
     size_t x_rs; /* x: [m, k], rows x_rs apart */
     float *y;
@@ -32,7 +35,6 @@ size_t hone__nbits_scratch(const hone__nbits_args *g, int threads);
 void hone__nbits(const hone__nbits_args *g, void *scratch, hone__pool *pool);
 
 /* The same with fp32 activations (accuracy_level 0): weights dequantised on the way. */
-size_t hone__nbits_float_scratch(const hone__nbits_args *g, int threads);
-void hone__nbits_float(const hone__nbits_args *g, void *scratch, hone__pool *pool);
+void hone__nbits_float(const hone__nbits_args *g, hone__pool *pool);
 
 #endif
