@@ -29,6 +29,49 @@ hone_status hone__attention_mask_make(const hone__attention *a, const hone__tens
     return HONE_OK;
 }
 
+size_t hone__attention_mask_bytes(const hone__attention *a, const hone__tensor *m)
+{
+    size_t lengths = a->batch * a->keys;
+    return (m->count > lengths ? m->count : lengths) / 64 * 64 + 64;
+}
+
+hone_status hone__attention_mask_ints(hone__attention *a, const hone__tensor *m, uint8_t *to, hone__tensor *t)
+{
+    size_t keys = a->keys;
+    *t = (hone__tensor){.dtype = HONE_BOOL, .data = to};
+    a->mask = (hone__attention_mask){.t = t, .keys = keys};
+    bool ends = m->rank == 1 && (m->count == a->batch || m->count == 3 * a->batch + 2);
+    if (ends || (m->rank == 1 && m->count == 2 * a->batch)) {
+        for (size_t b = 0; b < a->batch; b++)
+            for (size_t k = 0; k < keys; k++) {
+                int64_t end = hone__tensor_i64(m, b), start = ends ? 0 : hone__tensor_i64(m, a->batch + b);
+                to[b * keys + k] = (int64_t)k >= start && (int64_t)k < end;
+            }
+        a->mask.step[0] = keys;
+        a->mask.step[3] = 1;
+        return HONE_OK;
+    }
+    bool own = m->rank == 2 && (size_t)m->dims[0] == a->batch;
+    if (m->rank == 2 && m->dims[1] == 1 && (m->dims[0] == 1 || own) && !(own && keys == 1)) {
+        a->mask.t = NULL; /* the same for every key: changes nothing */
+        return HONE_OK;
+    }
+    bool two = m->rank == 2 && (size_t)m->dims[0] == a->batch && (size_t)m->dims[1] == keys;
+    bool three = m->rank == 3 && (size_t)m->dims[0] == a->batch && (size_t)m->dims[1] == a->queries &&
+                 (size_t)m->dims[2] == keys;
+    bool four = m->rank == 4 && (size_t)m->dims[0] == a->batch && m->dims[1] == 1 && (size_t)m->dims[2] >= keys &&
+                m->dims[2] == m->dims[3];
+    if (!two && !three && !four)
+        return hone__fail(HONE_E_UNSUPPORTED, "a mask of rank %d and %zu values", m->rank, m->count);
+    size_t row = (size_t)m->dims[m->rank - 1], shift = four ? (keys - a->queries) * row : 0;
+    t->data = to + shift; /* the square mask's rows of the newest queries */
+    for (size_t i = 0; i < m->count; i++) to[i] = hone__tensor_i64(m, i) > 0;
+    a->mask.step[0] = two ? keys : three ? a->queries * keys : row * row;
+    a->mask.step[2] = two ? 0 : row;
+    a->mask.step[3] = 1;
+    return HONE_OK;
+}
+
 static hone__gemm_f32_args score_product(const hone__attention *a)
 {
     return (hone__gemm_f32_args){.m = a->queries,
@@ -64,6 +107,51 @@ size_t hone__attention_scratch(const hone__attention *a, int threads)
     return scores_bytes(a) + (x > y ? x : y);
 }
 
+size_t hone__attention_scratch_upto(const hone__attention *a, int threads)
+{
+    size_t most = hone__attention_scratch(a, threads);
+    hone__attention shorter = *a;
+    while (shorter.keys-- > 1) {
+        size_t bytes = hone__attention_scratch(&shorter, threads);
+        if (bytes > most) most = bytes;
+    }
+    return most;
+}
+
+hone__heads hone__heads_of(const float *data, bool packed, size_t heads, size_t rows, size_t size)
+{
+    return packed ? (hone__heads){data, rows * heads * size, size, heads * size}
+                  : (hone__heads){data, heads * rows * size, rows * size, size};
+}
+
+static float *copy_rows(const hone__heads *from, size_t b, size_t h, size_t rows, size_t size, float *to)
+{
+    for (size_t i = 0; i < rows; i++, to += size)
+        memcpy(to, from->data + b * from->b + h * from->h + i * from->r, size * sizeof *to);
+    return to;
+}
+
+void hone__heads_join(const hone__joined *j, float *to)
+{
+    for (size_t b = 0; b < j->batch; b++)
+        for (size_t h = 0; h < j->heads; h++) {
+            to = copy_rows(&j->past, b, h, j->before, j->size, to);
+            to = copy_rows(&j->now, b, h, j->rows, j->size, to);
+        }
+}
+
+void hone__rotate(const float *x, const float *cosine, const float *sine, float *y, size_t size, size_t half,
+                  bool interleaved)
+{
+    for (size_t i = 0; i < half; i++) {
+        size_t p = interleaved ? 2 * i : i, q = interleaved ? 2 * i + 1 : half + i;
+        float a = x[p], b = x[q];
+        y[p] = cosine[i] * a - sine[i] * b;
+        y[q] = sine[i] * a + cosine[i] * b;
+    }
+    memmove(y + 2 * half, x + 2 * half, (size - 2 * half) * sizeof *y);
+}
+
 typedef struct job {
     const hone__attention *a;
     size_t b, h;
@@ -90,14 +178,26 @@ static bool add_bias(const job *j, size_t i, float *row)
     bool any = false;
     for (size_t k = 0; k < a->keys; k++) {
         int64_t key = (int64_t)k;
-        double bias = mask_term(a, &a->mask, j->b, j->h, i, k) + mask_term(a, &a->bias, j->b, j->h, i, k);
-        if (key >= length) bias += a->masked;
+        double bias = mask_term(a, &a->bias, j->b, j->h, i, k), mask = mask_term(a, &a->mask, j->b, j->h, i, k);
+        if (key >= length) mask += a->masked;
         if ((a->causal && key > at) || (a->left >= 0 && key < at - a->left) || (a->right >= 0 && key > at + a->right))
-            bias = -INFINITY;
-        if (bias > -INFINITY || bias != bias) any = true;
-        row[k] += (float)bias;
+            mask = -INFINITY;
+        if (mask + bias > -INFINITY || mask != mask || bias != bias) any = true;
+        row[k] = row[k] + (float)bias + (float)mask; /* the order matters where the mask is large but finite */
     }
     return any;
+}
+
+static void softmax_beside(float *x, size_t n, float beside)
+{
+    float most = beside;
+    for (size_t i = 0; i < n; i++) most = x[i] > most ? x[i] : most;
+    double sum = exp((double)beside - most);
+    for (size_t i = 0; i < n; i++) {
+        x[i] = expf(x[i] - most);
+        sum += x[i];
+    }
+    for (size_t i = 0; i < n; i++) x[i] = (float)(x[i] / sum);
 }
 
 static void rows(void *ctx, size_t begin, size_t end, int thread)
@@ -113,7 +213,9 @@ static void rows(void *ctx, size_t begin, size_t end, int thread)
         if (out && a->scores_mode == 1) memcpy(out, row, bytes);
         bool any = add_bias(j, i, row);
         if (out && a->scores_mode == 2) memcpy(out, row, bytes);
-        if (any)
+        if (any && a->sink)
+            softmax_beside(row, a->keys, a->sink[j->h]);
+        else if (any)
             hone__softmax_f32(row, row, 1, a->keys, 1, 0, NULL);
         else
             memset(row, 0, bytes);

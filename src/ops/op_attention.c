@@ -109,12 +109,6 @@ typedef struct plan {
     size_t k_at, v_at, work_at; /* in scratch */
 } plan;
 
-static void set_heads(hone__heads *h, bool packed, size_t heads, size_t rows, size_t size)
-{
-    *h = packed ? (hone__heads){NULL, rows * heads * size, size, heads * size}
-                : (hone__heads){NULL, heads * rows * size, rows * size, size};
-}
-
 static hone_status prepare_attention(hone__prepare *p)
 {
     plan *q = hone__arena_zalloc(p->arena, sizeof *q);
@@ -152,11 +146,10 @@ static hone_status prepare_attention(hone__prepare *p)
     if (p->input_count > MASK && p->in[MASK]) HONE__TRY(hone__attention_mask_make(a, p->in[MASK], &a->mask));
     q->gather = s->past > 0 || (p->output_count > 1 && p->out[1]) || (p->output_count > 2 && p->out[2]);
     bool packed = s->packed && !q->gather;
-    set_heads(&a->q, s->packed, a->heads, a->queries, a->size);
-    set_heads(&a->k, packed, a->kv_heads, a->keys, a->size);
-    set_heads(&a->v, packed, a->kv_heads, a->keys, a->v_size);
-    hone__heads y;
-    set_heads(&y, s->packed, a->heads, a->queries, a->v_size);
+    a->q = hone__heads_of(NULL, s->packed, a->heads, a->queries, a->size);
+    a->k = hone__heads_of(NULL, packed, a->kv_heads, a->keys, a->size);
+    a->v = hone__heads_of(NULL, packed, a->kv_heads, a->keys, a->v_size);
+    hone__heads y = hone__heads_of(NULL, s->packed, a->heads, a->queries, a->v_size);
     a->y_b = y.b, a->y_h = y.h, a->y_r = y.r;
     size_t rows = a->batch * a->kv_heads * a->keys;
     q->v_at = q->gather ? rows * a->size * sizeof(float) / 64 * 64 + 64 : 0;
@@ -170,16 +163,14 @@ static hone_status prepare_attention(hone__prepare *p)
 static void join(const sizes *s, const hone__tensor *past, const hone__tensor *now, size_t size, float *to)
 {
     size_t heads = (size_t)s->kv_heads, rows = (size_t)s->keys, before = (size_t)s->past;
-    hone__heads from;
-    set_heads(&from, s->packed, heads, rows, size);
-    for (size_t b = 0; b < (size_t)s->batch; b++)
-        for (size_t h = 0; h < heads; h++) {
-            if (before)
-                memcpy(to, (const float *)past->data + (b * heads + h) * before * size, before * size * sizeof *to);
-            to += before * size;
-            for (size_t i = 0; i < rows; i++, to += size)
-                memcpy(to, (const float *)now->data + b * from.b + h * from.h + i * from.r, size * sizeof *to);
-        }
+    hone__joined j = {.past = hone__heads_of(past ? past->data : NULL, false, heads, before, size),
+                      .now = hone__heads_of(now->data, s->packed, heads, rows, size),
+                      .batch = (size_t)s->batch,
+                      .heads = heads,
+                      .before = before,
+                      .rows = rows,
+                      .size = size};
+    hone__heads_join(&j, to);
 }
 
 static hone_status run_attention(hone__run *r)
@@ -227,16 +218,6 @@ static hone_status infer_rotary(hone__infer *x)
     return HONE_OK;
 }
 
-static void rotate(const float *x, const float *c, const float *s, float *y, size_t half, bool interleaved)
-{
-    for (size_t i = 0; i < half; i++) {
-        size_t p = interleaved ? 2 * i : i, q = interleaved ? 2 * i + 1 : half + i;
-        float a = x[p], b = x[q];
-        y[p] = c[i] * a - s[i] * b;
-        y[q] = s[i] * a + c[i] * b;
-    }
-}
-
 static hone_status run_rotary(hone__run *r)
 {
     const hone__tensor *x = r->in[0], *c = r->in[1], *s = r->in[2], *at = r->input_count > 3 ? r->in[3] : NULL;
@@ -260,9 +241,8 @@ static hone_status run_rotary(hone__run *r)
             return hone__fail(HONE_E_ARGUMENT, "position %lld of %lld", (long long)k, (long long)c->dims[0]);
         const float *from = (const float *)x->data + i * size;
         float *to = (float *)hone__out_data(r, 0) + i * size;
-        rotate(from, (const float *)c->data + (size_t)k * half, (const float *)s->data + (size_t)k * half, to, half,
-               interleaved);
-        memmove(to + turned, from + turned, (size - turned) * sizeof *to);
+        hone__rotate(from, (const float *)c->data + (size_t)k * half, (const float *)s->data + (size_t)k * half, to,
+                     size, half, interleaved);
     }
     return HONE_OK;
 }

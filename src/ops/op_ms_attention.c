@@ -1,5 +1,6 @@
-/* op_ms_attention.c: Attention of com.microsoft: the projection of queries, keys and values, a mask of one of several
- * forms, and a cache of keys and values in one tensor (ONNX Runtime's contrib operators). */
+/* op_ms_attention.c: Attention and QAttention of com.microsoft: the projection of queries, keys and values (QAttention:
+ * a product of bytes), a mask of one of several forms, and a cache of keys and values in one tensor (ONNX Runtime's
+ * contrib operators). */
 #include <math.h>
 #include <string.h>
 
@@ -7,7 +8,20 @@
 #include "kernels/gemm/gemm.h"
 #include "widen.h"
 
-enum { X = 0, WEIGHTS, BIAS, MASK, PAST, ATTENTION_BIAS };
+enum { X = 0, WEIGHTS, BIAS };
+
+/* Where the two have what among their inputs; -1: not at all. */
+typedef struct places {
+    int mask, past, attention_bias;
+    int x_scale, w_scale, x_zero, w_zero;
+} places;
+
+static const places plain = {3, 4, 5, -1, -1, -1, -1}, quantised = {5, 8, -1, 3, 4, 6, 7};
+
+static const hone__tensor *input(const hone__tensor *const *in, int count, int i)
+{
+    return i >= 0 && i < count ? in[i] : NULL;
+}
 
 typedef struct sizes {
     int64_t batch, rows, in, hidden, v_hidden, heads, past;
@@ -15,7 +29,7 @@ typedef struct sizes {
 
 static bool given(const hone__infer *x, int i) { return hone__has_input(x, i); }
 
-static hone_status read_sizes(const hone__infer *x, sizes *s)
+static hone_status read_sizes(const hone__infer *x, const places *at, sizes *s)
 {
     const hone__shape *t = &x->in[X].shape, *w = &x->in[WEIGHTS].shape;
     size_t count;
@@ -36,61 +50,67 @@ static hone_status read_sizes(const hone__infer *x, sizes *s)
     if (!hone__dims_agree(s->in, w->dims[0])) return hone__fail(HONE_E_SHAPE, "input and weights do not fit");
     if (s->heads < 1 || (s->hidden >= 0 && (s->hidden % s->heads || s->v_hidden % s->heads)))
         return hone__fail(HONE_E_SHAPE, "%lld values in %lld heads", (long long)s->hidden, (long long)s->heads);
-    if (!given(x, PAST)) return HONE_OK;
-    const hone__shape *p = &x->in[PAST].shape;
-    HONE__TRY(hone__infer_rank(x, PAST, 5));
     if (hone__node_int(x->node, "past_present_share_buffer", 0))
         return hone__fail(HONE_E_UNSUPPORTED, "past_present_share_buffer");
+    if (s->hidden != s->v_hidden && (given(x, at->past) || (x->output_count > 1 && x->node->outputs[1])))
+        return hone__fail(HONE_E_UNSUPPORTED, "keys and values of different sizes in one cache");
+    if (!given(x, at->past)) return HONE_OK;
+    const hone__shape *p = &x->in[at->past].shape;
+    HONE__TRY(hone__infer_rank(x, at->past, 5));
     s->past = p->rank == 5 ? p->dims[3] : -1;
-    if (p->rank == 5 && (s->hidden != s->v_hidden || !hone__dims_agree(p->dims[0], 2) ||
-                         !hone__dims_agree(p->dims[1], s->batch) || !hone__dims_agree(p->dims[2], s->heads) ||
+    if (p->rank == 5 && (!hone__dims_agree(p->dims[0], 2) || !hone__dims_agree(p->dims[1], s->batch) ||
+                         !hone__dims_agree(p->dims[2], s->heads) ||
                          (s->hidden >= 0 && !hone__dims_agree(p->dims[4], s->hidden / s->heads))))
         return hone__fail(HONE_E_SHAPE, "past does not fit");
     return HONE_OK;
 }
 
-static hone_status infer_attention(hone__infer *x)
+static hone_status infer_sizes(hone__infer *x, const places *at, hone_dtype dtype)
 {
     sizes s;
+    if (hone__node_int(x->node, "do_rotary", 0)) return hone__fail(HONE_E_UNSUPPORTED, "do_rotary");
+    for (int i = 0; i < x->output_count && i < 2; i++) x->out[i].dtype = dtype;
+    if (x->in[X].shape.rank < 0 || x->in[WEIGHTS].shape.rank < 0) return HONE_OK;
+    HONE__TRY(read_sizes(x, at, &s));
+    hone__infer_set(x, 0, dtype, 3, (int64_t[]){s.batch, s.rows, s.v_hidden});
+    int64_t total = s.rows < 0 || s.past < 0 ? -1 : s.rows + s.past, size = s.hidden < 0 ? -1 : s.hidden / s.heads;
+    hone__infer_set(x, 1, dtype, 5, (int64_t[]){2, s.batch, s.heads, total, size});
+    return HONE_OK;
+}
+
+static hone_status infer_attention(hone__infer *x)
+{
     HONE__TRY(hone__infer_arity(x, 2, 7));
     HONE__TRY(hone__infer_float(x, X));
-    if (hone__node_int(x->node, "do_rotary", 0)) return hone__fail(HONE_E_UNSUPPORTED, "do_rotary");
-    for (int i = 0; i < x->output_count && i < 2; i++) x->out[i].dtype = x->in[X].dtype;
-    if (x->in[X].shape.rank < 0 || x->in[WEIGHTS].shape.rank < 0) return HONE_OK;
-    HONE__TRY(read_sizes(x, &s));
-    hone__infer_set(x, 0, x->in[X].dtype, 3, (int64_t[]){s.batch, s.rows, s.v_hidden});
-    int64_t total = s.rows < 0 || s.past < 0 ? -1 : s.rows + s.past, size = s.hidden < 0 ? -1 : s.hidden / s.heads;
-    hone__infer_set(x, 1, x->in[X].dtype, 5, (int64_t[]){2, s.batch, s.heads, total, size});
-    return HONE_OK;
+    return infer_sizes(x, &plain, x->in[X].dtype);
+}
+
+static hone_status infer_qattention(hone__infer *x)
+{
+    HONE__TRY(hone__infer_arity(x, 5, 9));
+    for (int i = X; i <= WEIGHTS; i++)
+        if (x->in[i].dtype && x->in[i].dtype != HONE_U8 && x->in[i].dtype != HONE_I8)
+            return hone__fail(HONE_E_SHAPE, "input %d is %s", i, hone_dtype_name(x->in[i].dtype));
+    HONE__TRY(hone__infer_float(x, quantised.x_scale));
+    return infer_sizes(x, &quantised, x->in[quantised.x_scale].dtype);
 }
 
 typedef struct plan {
     sizes s;
     hone__attention a;
     hone__gemm_f32_args g;
-    size_t qkv_at, joined_at, mask_at, work_at;
+    hone__gemm_i8_args bytes;
+    size_t qkv_at, joined_at, mask_at, columns_at, work_at;
 } plan;
 
 static size_t rounded(size_t bytes) { return bytes / 64 * 64 + 64; }
 
-static hone_status prepare_attention(hone__prepare *p)
+static void plan_attention(plan *q, const hone__node *n, bool joined)
 {
-    plan *q = hone__arena_zalloc(p->arena, sizeof *q);
-    hone__type types[8] = {{0}};
-    if (!q) return hone__out_of_memory(sizeof *q);
-    for (int i = 0; i < p->input_count; i++) {
-        if (!p->in[i]) continue;
-        types[i].dtype = p->in[i]->dtype;
-        types[i].shape.rank = p->in[i]->rank;
-        memcpy(types[i].shape.dims, p->in[i]->dims, sizeof p->in[i]->dims);
-    }
-    hone__infer x = {p->node, p->input_count, 0, types, NULL, NULL, 0};
-    HONE__TRY(read_sizes(&x, &q->s));
     const sizes *s = &q->s;
-    size_t width = (size_t)(2 * s->hidden + s->v_hidden), batch = (size_t)s->batch, rows = (size_t)s->rows,
-           heads = (size_t)s->heads;
+    size_t width = (size_t)(2 * s->hidden + s->v_hidden), rows = (size_t)s->rows, heads = (size_t)s->heads;
     hone__attention *a = &q->a;
-    *a = (hone__attention){.batch = batch,
+    *a = (hone__attention){.batch = (size_t)s->batch,
                            .heads = heads,
                            .kv_heads = heads,
                            .queries = rows,
@@ -100,132 +120,168 @@ static hone_status prepare_attention(hone__prepare *p)
                            .left = -1,
                            .right = -1,
                            .offset = s->past,
-                           .masked = hone__node_float(p->node, "mask_filter_value", -10000),
-                           .causal = hone__node_int(p->node, "unidirectional", 0) != 0};
-    a->scale = hone__node_float(p->node, "scale", 0);
+                           .masked = hone__node_float(n, "mask_filter_value", -10000),
+                           .causal = hone__node_int(n, "unidirectional", 0) != 0};
+    a->scale = hone__node_float(n, "scale", 0);
     if (a->scale == 0) a->scale = (float)(1 / sqrt((double)a->size));
     a->q = (hone__heads){NULL, rows * width, a->size, width};
-    bool joined = s->past > 0 || (p->output_count > 1 && p->out[1]);
-    if (joined) {
-        a->k = (hone__heads){NULL, heads * a->keys * a->size, a->keys * a->size, a->size};
-        a->v = (hone__heads){NULL, heads * a->keys * a->v_size, a->keys * a->v_size, a->v_size};
-    } else {
-        a->k = a->q;
-        a->v = (hone__heads){NULL, rows * width, a->v_size, width};
-    }
+    a->k = joined ? hone__heads_of(NULL, false, heads, a->keys, a->size) : a->q;
+    a->v = joined ? hone__heads_of(NULL, false, heads, a->keys, a->v_size)
+                  : (hone__heads){NULL, rows * width, a->v_size, width};
     a->y_b = rows * (size_t)s->v_hidden, a->y_h = a->v_size, a->y_r = (size_t)s->v_hidden;
-    q->g = (hone__gemm_f32_args){.m = batch * rows,
-                                 .n = width,
-                                 .k = (size_t)s->in,
-                                 .a_rs = (size_t)s->in,
-                                 .a_cs = 1,
-                                 .b_rs = width,
-                                 .b_cs = 1,
-                                 .c_rs = width,
-                                 .alpha = 1};
-    q->joined_at = rounded(batch * rows * width * sizeof(float));
-    q->mask_at = q->joined_at + (joined ? rounded(batch * heads * a->keys * (a->size + a->v_size) * sizeof(float)) : 0);
-    q->work_at =
-        q->mask_at + (p->input_count > MASK && p->in[MASK]
-                          ? rounded(p->in[MASK]->count > batch * a->keys ? p->in[MASK]->count : batch * a->keys)
-                          : 0);
-    size_t gemm = hone__gemm_f32_scratch(&q->g, p->threads), work = hone__attention_scratch(a, p->threads);
+}
+
+static void plan_product(plan *q, const hone__prepare *p, const places *at)
+{
+    size_t m = (size_t)(q->s.batch * q->s.rows), n = (size_t)(2 * q->s.hidden + q->s.v_hidden), k = (size_t)q->s.in;
+    q->g = (hone__gemm_f32_args){
+        .m = m, .n = n, .k = k, .a_rs = k, .a_cs = 1, .b_rs = n, .b_cs = 1, .c_rs = n, .alpha = 1};
+    if (at->w_scale < 0) return;
+    const hone__tensor *zero = input(p->in, p->input_count, at->w_zero);
+    q->bytes = (hone__gemm_i8_args){.m = m,
+                                    .n = n,
+                                    .k = k,
+                                    .a_signed = p->in[X]->dtype == HONE_I8,
+                                    .b_signed = p->in[WEIGHTS]->dtype == HONE_I8,
+                                    .a_rs = k,
+                                    .a_cs = 1,
+                                    .b_rs = n,
+                                    .b_cs = 1,
+                                    .c_rs = n,
+                                    .b_zp_per_col = zero && zero->count > 1,
+                                    .b_scale_per_col = p->in[at->w_scale]->count > 1};
+    q->bytes.c_f32 = (float *)(uintptr_t)64; /* the scratch query may look at which output is wanted */
+}
+
+static hone_status prepare(hone__prepare *p, const places *at)
+{
+    plan *q = hone__arena_zalloc(p->arena, sizeof *q);
+    hone__type types[9] = {{0}};
+    if (!q) return hone__out_of_memory(sizeof *q);
+    for (int i = 0; i < p->input_count; i++) {
+        if (!p->in[i]) continue;
+        types[i].dtype = p->in[i]->dtype;
+        types[i].shape.rank = p->in[i]->rank;
+        memcpy(types[i].shape.dims, p->in[i]->dims, sizeof p->in[i]->dims);
+    }
+    hone__infer x = {p->node, p->input_count, 0, types, NULL, NULL, 0};
+    HONE__TRY(read_sizes(&x, at, &q->s));
+    const hone__tensor *mask = input(p->in, p->input_count, at->mask);
+    bool joined = q->s.past > 0 || (p->output_count > 1 && p->out[1]);
+    plan_attention(q, p->node, joined);
+    plan_product(q, p, at);
+    const hone__attention *a = &q->a;
+    size_t keys = a->batch * a->heads * a->keys * (a->size + a->v_size), columns = at->w_scale < 0 ? 0 : q->g.n + 1;
+    q->joined_at = rounded(q->g.m * q->g.n * sizeof(float));
+    q->mask_at = q->joined_at + (joined ? rounded(keys * sizeof(float)) : 0);
+    q->columns_at = q->mask_at + (mask ? hone__attention_mask_bytes(a, mask) : 0);
+    q->work_at = q->columns_at + rounded(columns * sizeof(float)) + rounded(columns * sizeof(int32_t));
+    size_t gemm = at->w_scale < 0 ? hone__gemm_f32_scratch(&q->g, p->threads)
+                                  : hone__gemm_i8_scratch(&q->bytes, p->threads),
+           work = hone__attention_scratch(a, p->threads);
     p->scratch = q->work_at + (gemm > work ? gemm : work);
     p->state = q;
     return HONE_OK;
 }
+static hone_status prepare_attention(hone__prepare *p) { return prepare(p, &plain); }
+static hone_status prepare_qattention(hone__prepare *p) { return prepare(p, &quantised); }
 
 /* past's part `which` (0 keys, 1 values) and the new rows, as [batch, heads, past + rows, size]. */
-static void join(const plan *q, const hone__tensor *past, int which, const float *qkv, float *to)
+static void join(const plan *q, const hone__tensor *past, size_t which, const float *qkv, float *to)
 {
     const hone__attention *a = &q->a;
-    size_t before = (size_t)q->s.past, size = a->size, width = q->g.n, rows = a->queries;
-    for (size_t b = 0; b < a->batch; b++)
-        for (size_t h = 0; h < a->heads; h++) {
-            if (before)
-                memcpy(to, (const float *)past->data + (((size_t)which * a->batch + b) * a->heads + h) * before * size,
-                       before * size * sizeof *to);
-            to += before * size;
-            for (size_t i = 0; i < rows; i++, to += size)
-                memcpy(to, qkv + (b * rows + i) * width + (size_t)(1 + which) * (size_t)q->s.hidden + h * size,
-                       size * sizeof *to);
-        }
+    size_t before = (size_t)q->s.past, half = a->batch * a->heads * before * a->size;
+    hone__joined j = {
+        .now = a->q, .batch = a->batch, .heads = a->heads, .before = before, .rows = a->queries, .size = a->size};
+    j.now.data = qkv + (1 + which) * (size_t)q->s.hidden;
+    if (before) j.past = hone__heads_of((const float *)past->data + which * half, false, a->heads, before, a->size);
+    hone__heads_join(&j, to);
 }
 
-/* The mask as booleans: lengths [B] or ends and starts [2 B], or [B, T], [B, S, T], [B, 1, M, M]. */
-static hone_status make_mask(const hone__tensor *m, hone__attention *a, uint8_t *to, hone__tensor *t)
-{
-    size_t keys = a->keys;
-    *t = (hone__tensor){.dtype = HONE_BOOL, .data = to};
-    a->mask = (hone__attention_mask){.t = t, .keys = keys};
-    if (m->rank == 1 && (m->count == a->batch || m->count == 2 * a->batch)) {
-        for (size_t b = 0; b < a->batch; b++)
-            for (size_t k = 0; k < keys; k++) {
-                int64_t end = hone__tensor_i64(m, b),
-                        start = m->count > a->batch ? hone__tensor_i64(m, a->batch + b) : 0;
-                to[b * keys + k] = (int64_t)k >= start && (int64_t)k < end;
-            }
-        a->mask.step[0] = keys;
-        a->mask.step[3] = 1;
-        return HONE_OK;
-    }
-    bool two = m->rank == 2 && (size_t)m->dims[0] == a->batch && (size_t)m->dims[1] == keys;
-    bool three = m->rank == 3 && (size_t)m->dims[0] == a->batch && (size_t)m->dims[1] == a->queries &&
-                 (size_t)m->dims[2] == keys;
-    bool four = m->rank == 4 && (size_t)m->dims[0] == a->batch && m->dims[1] == 1 && (size_t)m->dims[2] >= keys &&
-                m->dims[2] == m->dims[3];
-    if (!two && !three && !four)
-        return hone__fail(HONE_E_UNSUPPORTED, "a mask of rank %d and %zu values", m->rank, m->count);
-    size_t row = (size_t)m->dims[m->rank - 1], shift = four ? (keys - a->queries) * row : 0;
-    t->data = to + shift; /* the square mask's rows of the newest queries */
-    for (size_t i = 0; i < m->count; i++) to[i] = hone__tensor_i64(m, i) > 0;
-    a->mask.step[0] = two ? keys : three ? a->queries * keys : row * row;
-    a->mask.step[2] = two ? 0 : row;
-    a->mask.step[3] = 1;
-    return HONE_OK;
-}
-
-static hone_status run_attention(hone__run *r)
+/* What follows the projection; scratch begins with it. */
+static hone_status attend(hone__run *r, const places *at)
 {
     const plan *q = r->state;
     hone__attention a = q->a;
     uint8_t *scratch = r->scratch;
     float *qkv = (float *)scratch, *joined = (float *)(scratch + q->joined_at);
-    hone__gemm_f32_args g = q->g;
-    hone__tensor mask;
-    if (!r->out[0]->count) return HONE_OK;
-    g.a = r->in[X]->data;
-    g.b = r->in[WEIGHTS]->data;
-    g.c = qkv;
-    if (r->input_count > BIAS && r->in[BIAS]) {
-        if (r->in[BIAS]->count != g.n)
-            return hone__fail(HONE_E_SHAPE, "the bias has %zu values, expected %zu", r->in[BIAS]->count, g.n);
-        g.ep.bias = r->in[BIAS]->data;
-    }
-    hone__gemm_f32(&g, scratch + q->work_at, r->pool);
-    a.q.data = qkv;
+    const hone__tensor *mask = input(r->in, r->input_count, at->mask), *past = input(r->in, r->input_count, at->past),
+                       *bias = input(r->in, r->input_count, at->attention_bias);
+    hone__tensor allowed;
     bool present = r->output_count > 1 && r->out[1];
+    a.q.data = qkv;
     if (q->s.past > 0 || present) {
-        size_t half = a.batch * a.heads * a.keys * a.size;
-        float *k = present ? hone__out_data(r, 1) : joined;
-        join(q, r->input_count > PAST ? r->in[PAST] : NULL, 0, qkv, k);
-        if (a.size == a.v_size)
-            join(q, r->input_count > PAST ? r->in[PAST] : NULL, 1, qkv, k + half);
-        else
-            return hone__fail(HONE_E_UNSUPPORTED, "a cache with keys and values of different sizes");
+        float *k = present ? hone__out_data(r, 1) : joined, *v = k + a.batch * a.heads * a.keys * a.size;
+        join(q, past, 0, qkv, k);
+        join(q, past, 1, qkv, v);
         a.k.data = k;
-        a.v.data = k + half;
+        a.v.data = v;
     } else {
         a.k.data = qkv + q->s.hidden;
         a.v.data = qkv + 2 * q->s.hidden;
     }
-    if (r->input_count > MASK && r->in[MASK]) HONE__TRY(make_mask(r->in[MASK], &a, scratch + q->mask_at, &mask));
-    if (r->input_count > ATTENTION_BIAS && r->in[ATTENTION_BIAS])
-        HONE__TRY(hone__attention_mask_make(&a, r->in[ATTENTION_BIAS], &a.bias));
+    if (mask) HONE__TRY(hone__attention_mask_ints(&a, mask, scratch + q->mask_at, &allowed));
+    if (bias) HONE__TRY(hone__attention_mask_make(&a, bias, &a.bias));
     a.y = hone__out_data(r, 0);
     hone__attention_run(&a, scratch + q->work_at, r->pool);
     return HONE_OK;
 }
-HONE__WIDENED_BUT(ms_attention, prepare_attention, run_attention, 1U << MASK)
+
+static hone_status check_count(const hone__tensor *t, size_t one, size_t many, const char *what)
+{
+    if (!t || t->count == one || t->count == many) return HONE_OK;
+    return hone__fail(HONE_E_SHAPE, "the %s has %zu values, expected %zu", what, t->count, many);
+}
+
+static hone_status run_attention(hone__run *r)
+{
+    const plan *q = r->state;
+    hone__gemm_f32_args g = q->g;
+    const hone__tensor *bias = input(r->in, r->input_count, BIAS);
+    if (!r->out[0]->count) return HONE_OK;
+    HONE__TRY(check_count(bias, g.n, g.n, "bias"));
+    g.a = r->in[X]->data;
+    g.b = r->in[WEIGHTS]->data;
+    g.c = r->scratch;
+    if (bias) g.ep.bias = bias->data;
+    hone__gemm_f32(&g, (uint8_t *)r->scratch + q->work_at, r->pool);
+    return attend(r, &plain);
+}
+
+static hone_status run_qattention(hone__run *r)
+{
+    const plan *q = r->state;
+    hone__gemm_i8_args g = q->bytes;
+    const hone__tensor *bias = r->in[BIAS], *xs = r->in[quantised.x_scale], *ws = r->in[quantised.w_scale],
+                       *xz = input(r->in, r->input_count, quantised.x_zero),
+                       *wz = input(r->in, r->input_count, quantised.w_zero);
+    uint8_t *scratch = r->scratch;
+    float *scales = (float *)(scratch + q->columns_at);
+    int32_t *zeros = (int32_t *)(scratch + q->columns_at + rounded((g.n + 1) * sizeof *scales)),
+            zero = xz && xz->count ? (int32_t)hone__tensor_i64(xz, 0) : 0;
+    if (!r->out[0]->count) return HONE_OK;
+    HONE__TRY(check_count(bias, g.n, g.n, "bias"));
+    HONE__TRY(check_count(xs, 1, 1, "input's scale"));
+    HONE__TRY(check_count(xz, 1, 1, "input's zero point"));
+    HONE__TRY(check_count(ws, 1, g.n, "weights' scale"));
+    HONE__TRY(check_count(wz, 1, g.n, "weights' zero point"));
+    for (size_t i = 0; i < ws->count; i++) scales[i] = (float)(hone__tensor_f64(ws, i) * hone__tensor_f64(xs, 0));
+    for (size_t i = 0; wz && i < wz->count; i++) zeros[i] = (int32_t)hone__tensor_i64(wz, i);
+    g.a = r->in[X]->data;
+    g.b = r->in[WEIGHTS]->data;
+    g.c_f32 = r->scratch;
+    g.a_zp = &zero;
+    g.b_zp = wz ? zeros : NULL;
+    g.b_scale = scales;
+    g.ep.bias = bias->data;
+    hone__gemm_i8(&g, scratch + q->work_at, r->pool);
+    return attend(r, &quantised);
+}
+
+HONE__WIDENED_BUT(ms_attention, prepare_attention, run_attention, 1U << 3)
 const hone__op hone__op_ms_attention = {"com.microsoft",           "Attention",           infer_attention,
                                         wide_prepare_ms_attention, wide_run_ms_attention, 0};
+HONE__WIDENED_BUT(ms_qattention, prepare_qattention, run_qattention,
+                  1U << X | 1U << WEIGHTS | 1U << 5 | 1U << 6 | 1U << 7)
+const hone__op hone__op_ms_qattention = {
+    "com.microsoft", "QAttention", infer_qattention, wide_prepare_ms_qattention, wide_run_ms_qattention, 0};
