@@ -136,6 +136,8 @@ def cases(K):
         add("rmsnorm_inside", lambda: L.RMSNormalization(axis=1), (6, 6))
         add("rmsnorm_axes", lambda: L.RMSNormalization(axis=[1, 2]), (5, 7))
         add("spectral", lambda: L.SpectralNormalization(L.Conv2D(3, 3)), (6, 6, 2))
+        add("spectral_dense", lambda: L.SpectralNormalization(L.Dense(3)), (6,))
+        add("spectral_frozen", lambda: L.SpectralNormalization(L.Dense(3), trainable=False), (6,))
 
     # shape
     add("flatten", lambda: L.Flatten(), (3, 4, 2))

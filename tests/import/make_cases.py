@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes tests/reference/keras: small models saved by Keras 3 and tf_keras, with inputs and Keras's own outputs.
 
-Usage: make_cases.py OUT        (needs tensorflow, keras 3 and tf_keras)
+Usage: make_cases.py OUT [NAME ...]        (needs tensorflow, keras 3 and tf_keras); all of them where none is named
 Per case NAME: NAME.keras or NAME.h5, and NAME.ref: little-endian records of
   u8 kind (0 input, 1 output), u8 name length, name, u8 ONNX type, u8 rank, i64 dims, data."""
 import os
@@ -23,7 +23,7 @@ zeropad2d crop3d upsample_bilinear upsample_bicubic concat_-1 dot_33 dot_22n ave
 bilstm_concat lstm_initial lstm_masked_False gru_masked_True stacked_cells td_conv convlstm2d_True embedding_float attention_concat
 additive mha_causal mha_embed gqa einsum_dense rescaling_list resizing_down_nearest resizing_lanczos3 normalization discretization
 category_multihot stft_log mel sequential_cnn residual_nested_shared squeeze_excite channels_mixed output_is_input op_item op_arith
-op_split op_mean op_nn""".replace("\n", " ")
+op_split op_mean op_nn spectral_frozen.h5""".replace("\n", " ")
 TF_KERAS = """dense act_hard_sigmoid conv2d_same_2 depthwise_dilated_same conv2dt_same_2_3 average2d_same_1 batchnorm_3 concat_2 lstm
 gru_elu bigru_sum lstm_masked_False mha embedding sequential_cnn residual_nested_shared tf_arith tf_item tf_concat tf_nn
 thresholded normalization""".replace("\n", " ")
@@ -60,13 +60,16 @@ def deflate(path):
             z.writestr(zipfile.ZipInfo(name), data, zipfile.ZIP_DEFLATED)
 
 
-def write(K, names, prefix, folder):
+def write(K, names, prefix, folder, only):
     table = dict(keras_cases.cases(K))
     table.update(keras_cases.op_cases(K))
     for i, name in enumerate(split(names)):
+        name, h5, _ = name.partition(".h5")
+        if only and name not in only:
+            continue
         model, inputs, outputs = keras_cases.build(K, name, table[name])
         safe = prefix + "".join(ch if ch.isalnum() or ch in "_-" else "_" for ch in name)
-        model.save(os.path.join(folder, safe + (".h5" if i % 3 == 0 or name.startswith("tf_") else ".keras")))
+        model.save(os.path.join(folder, safe + (".h5" if i % 3 == 0 or h5 or name.startswith("tf_") else ".keras")))
         if i % 3 == 1:  # archives may be packed, too
             deflate(os.path.join(folder, safe + ".keras"))
         with open(os.path.join(folder, safe + ".ref"), "wb") as f:
@@ -78,12 +81,12 @@ def write(K, names, prefix, folder):
 
 
 def main():
-    folder = sys.argv[1]
+    folder, only = sys.argv[1], sys.argv[2:]
     os.makedirs(folder, exist_ok=True)
     import keras
-    write(keras, KERAS3, "k3_", folder)
+    write(keras, KERAS3, "k3_", folder, only)
     import tf_keras
-    write(tf_keras, TF_KERAS, "k2_", folder)
+    write(tf_keras, TF_KERAS, "k2_", folder, only)
 
 
 if __name__ == "__main__":

@@ -250,7 +250,7 @@ def normalizing(K, r, shape, kind):
 
 def spectral(K, r, shape):
     inner = table(K)[r.pick(["dense", "conv"])](r, shape)
-    return None if inner is None or inner.activation is None else K.layers.SpectralNormalization(inner)
+    return None if inner is None or inner.activation is None else K.layers.SpectralNormalization(inner, trainable=r.coin(0.7))
 
 
 def size_prod(shape):

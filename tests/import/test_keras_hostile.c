@@ -181,6 +181,9 @@ static void flipped(void **state)
 #define LAYER(class, config, inbound) \
     MODEL("{\"class_name\":\"" class "\",\"name\":\"b\",\"config\":" config ",\"inbound_nodes\":" inbound "}")
 #define FROM_IN "[[[\"in\",0,0,{}]]]"
+#define ARGS_IN                                                                                               \
+    "[{\"args\":[{\"class_name\":\"__keras_tensor__\",\"config\":{\"keras_history\":[\"in\",0,0]}}]," \
+    "\"kwargs\":{}}]"
 
 static void bad_configurations(void **state)
 {
@@ -214,6 +217,8 @@ static void bad_configurations(void **state)
         {LAYER("Permute", "{\"dims\":[1,1,2]}", FROM_IN), {"'b'", "permutation", ""}},
         {LAYER("Concatenate", "{\"axis\":9}", FROM_IN), {"'b'", "axis 9", "rank 4"}},
         {LAYER("Hashing", "{\"num_bins\":3}", FROM_IN), {"'b'", "Hashing", "before the model"}},
+        {LAYER("Histogram", "{\"name\":\"b\"}", ARGS_IN), {"'b'", "operation 'Histogram'", "not supported"}},
+        {LAYER("Mine", "{\"name\":\"b\",\"trainable\":true}", ARGS_IN), {"'b'", "class 'Mine'", "never executed"}},
         {"{\"class_name\":\"Mine\",\"config\":{}}", {"Mine", "never executed", ""}},
         {"{\"class_name\":\"Sequential\",\"config\":[]}", {"no layers", "", ""}},
         {"[]", {"class_name", "", ""}},

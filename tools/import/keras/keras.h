@@ -188,6 +188,7 @@ void hone__kw_remember(kctx *c, klayer *l, const void *item, const char *tag, ho
 hone_status hone__kw_open(kctx *c);
 ksource hone__kw_source(kctx *c, const ksource *model, const char *class_name, const char *name, json_t *used_names);
 ksource hone__kw_sub(kctx *c, const klayer *l, const char *sub);
+void hone__kw_leave_out(kctx *c, ksource *s, const char *name); /* weights of this name leave the list of a .h5 */
 
 /* ---- keras_model.c, keras_nodes.c ---- */
 kmodel *hone__kmodel_new(kctx *c, const char *name, const json_t *entry, const ksource *source);

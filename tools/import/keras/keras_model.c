@@ -19,11 +19,12 @@ static bool is_op_entry(const json_t *entry, const char *class_name)
         strcmp(class_name, "TensorFlowOpLayer") == 0)
         return true;
     if (module) return strncmp(module, "keras.src.ops", 13) == 0 || strncmp(module, "keras.ops", 9) == 0;
-    if (!hone__kop_kind_find(class_name)) return false;
-    if (!hone__klayer_kind_find(class_name)) return true;
-    /* Without a module: only Keras 3 has operations of a layer's name, and its layers say whether they are trainable.
-     */
     const json_t *node = json_array_get(json_object_get(entry, "inbound_nodes"), 0);
+    if (is_model_class(class_name)) return false;
+    bool op = hone__kop_kind_find(class_name), layer = hone__klayer_kind_find(class_name);
+    if (op != layer) return op;
+    /* Without a module (.h5), under a name of both or of neither: only Keras 3 has operations, and its layers say
+     * whether they are trainable. */
     return json_object_get(node, "args") && !json_object_get(json_object_get(entry, "config"), "trainable");
 }
 

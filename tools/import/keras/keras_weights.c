@@ -148,6 +148,18 @@ ksource hone__kw_sub(kctx *c, const klayer *l, const char *sub)
     return s;
 }
 
+void hone__kw_leave_out(kctx *c, ksource *s, const char *name)
+{
+    size_t n = strlen(name), kept = 0;
+    const hone__h5_item **list = s->list ? hone__k_alloc(c, s->count * sizeof *list + 1) : NULL;
+    for (size_t i = 0; list && i < s->count; i++) {
+        const char *path = s->list[i] ? s->list[i]->path : "", *last = strrchr(path, '/');
+        last = last ? last + 1 : path;
+        if (strncmp(last, name, n) != 0 || (last[n] && last[n] != ':')) list[kept++] = s->list[i];
+    }
+    if (list) s->list = list, s->count = kept;
+}
+
 static const hone__h5_item *find_item(kctx *c, const klayer *l, const char *sub, int index)
 {
     if (c->weights_root && !l->source.cursor) return NULL;

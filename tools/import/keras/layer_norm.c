@@ -218,6 +218,9 @@ hone_status hone__klayer_unit_norm(kctx *c, klayer *l, kcall *call)
 hone_status hone__klayer_spectral(kctx *c, klayer *l, kcall *call)
 {
     klayer *inner = hone__klayer_child(c, l, "layer", "layer");
+    /* its own state lies among the weights of a frozen layer */
+    if (inner && l->source.owned && inner->source.list == l->source.list)
+        hone__kw_leave_out(c, &inner->source, "vector_u");
     return hone__k_return(c, call, hone__klayer_apply(c, inner, call->in[0]));
 }
 
