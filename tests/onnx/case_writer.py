@@ -8,6 +8,7 @@ import onnxruntime
 from onnx import helper, numpy_helper
 
 MICROSOFT = "com.microsoft"
+ML = "ai.onnx.ml"
 
 
 class Refused(Exception):
@@ -41,7 +42,7 @@ def element_type(array):
     return helper.np_dtype_to_tensor_dtype(array.dtype)
 
 
-def one_node(op, inputs, outputs=1, constant=(), domain="", default_opset=21, **attributes):
+def one_node(op, inputs, outputs=1, constant=(), domain="", default_opset=21, ml_opset=5, **attributes):
     """The model and what is fed. outputs: how many, or a list of 0 and 1 for absent and present ones. constant: which
     inputs are weights. inputs may hold None, arrays and TensorProtos (always weights)."""
     inputs = [v if v is None or isinstance(v, onnx.TensorProto) else np.asarray(v) for v in inputs]
@@ -60,7 +61,7 @@ def one_node(op, inputs, outputs=1, constant=(), domain="", default_opset=21, **
             feeds[f"i{k}"] = v
     values = [helper.make_tensor_value_info(k, element_type(v), v.shape) for k, v in feeds.items()]
     graph = helper.make_graph([node], op, values, [onnx.ValueInfoProto(name=r) for r in results if r], weights)
-    imports = [helper.make_opsetid("", default_opset), helper.make_opsetid(MICROSOFT, 1)]
+    imports = [helper.make_opsetid("", default_opset), helper.make_opsetid(MICROSOFT, 1), helper.make_opsetid(ML, ml_opset)]
     return helper.make_model(graph, opset_imports=imports, ir_version=10), feeds
 
 

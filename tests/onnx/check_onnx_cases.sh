@@ -3,11 +3,11 @@
 set -eu
 hone=${HONE:-build/hone}
 source=${SOURCE:-$(cd "$(dirname "$0")/../.." && pwd)}
-archive=$source/tests/reference/onnx/cases.tar.gz
-[ -f "$archive" ] || { echo "no $archive"; exit 77; }
+archives=$source/tests/reference/onnx
+[ -f "$archives/cases.tar.gz" ] || { echo "no $archives/cases.tar.gz"; exit 77; }
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-tar -xzf "$archive" -C "$folder"
+for archive in "$archives"/*.tar.gz; do tar -xzf "$archive" -C "$folder"; done
 tiers="scalar"
 case $(uname -m) in x86_64 | amd64) tiers="scalar avx2" ;; esac
 status=0

@@ -19,6 +19,7 @@ import onnxruntime
 
 import random_attention
 import random_floats
+import random_ml
 import random_quantised
 from case_writer import MICROSOFT, Refused, Writer
 
@@ -82,9 +83,9 @@ def apart(call):
 
 
 def generate(draw, cases, only):
-    for module in (random_floats, random_quantised, random_attention):
+    for module in (random_floats, random_quantised, random_attention, random_ml):
         for op, generator in module.GENERATORS.items():
-            if not fnmatch.fnmatch(op, only):
+            if not fnmatch.fnmatch(op, only) and module.__name__ != only:
                 continue
             for i in range(cases):
                 def case(generator=generator):
@@ -117,7 +118,7 @@ def main():
     parser.add_argument("--hone", default=os.environ.get("HONE", "build/hone"))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--cases", type=int, default=24, help="per operator")
-    parser.add_argument("--only", default="*", help="operators, as a shell pattern")
+    parser.add_argument("--only", default="*", help="operators, as a shell pattern, or a generator's file such as random_ml")
     parser.add_argument("--keep", help="folder for the cases")
     parser.add_argument("--pack", metavar="OUT", help="write OUT/operators/ and stop")
     parser.add_argument("--verbose", action="store_true", help="every difference, and what ONNX Runtime refuses")
