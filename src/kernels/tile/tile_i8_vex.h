@@ -1,7 +1,6 @@
 /* tile_i8_vex.h: int8 tiles of up to 6 rows x 16 lanes in 256-bit registers. The including file defines NAME(f), the
  * types of a prepared weight and of prepared lanes, and how they are made and multiplied (see tile_i8_avx2.c). */
-#include <string.h>
-
+#include "kernels/tile/tile_store_avx2.h"
 #include "kernels/tile/tile_tiers.h"
 
 enum { MAX_ROWS = 6 };
@@ -21,11 +20,6 @@ INLINE int32_t last_word(const uint8_t *p, size_t n)
     return (int32_t)w;
 }
 
-INLINE __m256i first_bits(size_t n)
-{
-    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n > 8 ? 8 : (int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
-}
-
 /* int32 sums with their row's and lanes' corrections */
 INLINE __m256i corrected(const hone__tile_i8_args *t, __m256i acc, int r, int v)
 {
@@ -41,83 +35,33 @@ INLINE __m256i corrected(const hone__tile_i8_args *t, __m256i acc, int r, int v)
     return acc;
 }
 
+/* Sums as floats with everything that depends on the lane or comes before it. */
 INLINE __m256 scaled(const hone__tile_i8_args *t, __m256i acc, int r, int v)
 {
     __m256 x = _mm256_cvtepi32_ps(acc);
     __m256i in = first_bits(t->lanes - 8 * (size_t)v);
     if (t->row_scale) x = _mm256_mul_ps(x, _mm256_set1_ps(t->row_scale[r]));
     if (t->lane_scale) x = _mm256_mul_ps(x, _mm256_maskload_ps(t->lane_scale + 8 * v, in));
-    if (t->row_bias) x = _mm256_add_ps(x, _mm256_set1_ps(t->row_bias[r]));
     if (t->lane_bias) x = _mm256_add_ps(x, _mm256_maskload_ps(t->lane_bias + 8 * v, in));
-    if (t->clip) /* the second operand is the result when either is NaN */
-        x = _mm256_min_ps(_mm256_set1_ps(t->hi), _mm256_max_ps(_mm256_set1_ps(t->lo), x));
     return x;
-}
-
-INLINE __m256i quantized(const hone__tile_i8_args *t, __m256 x)
-{
-    x = _mm256_mul_ps(x, _mm256_set1_ps(t->q_inv));
-    x = _mm256_and_ps(x, _mm256_cmp_ps(x, x, _CMP_ORD_Q));
-    x = _mm256_min_ps(_mm256_max_ps(x, _mm256_set1_ps(t->q_lo)), _mm256_set1_ps(t->q_hi));
-    return _mm256_add_epi32(_mm256_cvtps_epi32(x), _mm256_set1_epi32(t->q_zp));
-}
-
-/* The low bytes of eight dwords, at p. */
-INLINE void store_bytes(uint8_t *p, __m256i v)
-{
-    const __m256i order = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 4, 8, 12, -1,
-                                           -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
-    v = _mm256_shuffle_epi8(v, order);
-    _mm_storel_epi64((__m128i *)(void *)p,
-                     _mm_unpacklo_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));
-}
-
-/* One row of finished lanes goes to `out`, kept ones side by side. */
-INLINE void copy_kept(const hone__tile_i8_args *t, const void *lanes, void *out, size_t size)
-{
-    if (t->keep == ((uint64_t)1 << t->lanes) - 1) {
-        memcpy(out, lanes, t->lanes * size);
-        return;
-    }
-    const char *from = lanes;
-    char *to = out;
-    for (uint64_t left = t->keep; left;) { /* runs of kept lanes */
-        int first = __builtin_ctzll(left), run = __builtin_ctzll(~(left >> first));
-        memcpy(to, from + (size_t)first * size, (size_t)run * size);
-        to += (size_t)run * size;
-        left = left >> first >> run << run << first;
-    }
 }
 
 static __attribute__((noinline)) void store_all(const hone__tile_i8_args *t, int rows, int vectors, const __m256i *acc)
 {
-    for (int r = 0; r < rows; r++) {
-        union {
-            int32_t i32[16];
-            float f32[16];
-            uint8_t q[16];
-        } lanes;
-        size_t at = (size_t)r * t->out_rs;
-        if (t->residual) { /* indexed by kept lanes */
-            hone__tile_i8_finish(t, (size_t)r, (const uint32_t *)(acc + r * vectors));
-            continue;
-        }
+    kept k = kept_of(t->keep, t->lanes, vectors);
+    for (int r = 0; r < rows; r++)
         for (int v = 0; v < vectors; v++) {
             __m256i sum = corrected(t, acc[r * vectors + v], r, v);
-            if (t->out_i32)
-                _mm256_storeu_si256((__m256i *)(void *)(lanes.i32 + 8 * v), sum);
-            else if (t->out_f32)
-                _mm256_storeu_ps(lanes.f32 + 8 * v, scaled(t, sum, r, v));
-            else
-                store_bytes(lanes.q + 8 * v, quantized(t, scaled(t, sum, r, v)));
+            size_t write = k.whole[v] ? 8 : k.count[v];
+            if (t->out_i32) {
+                sum = _mm256_permutevar8x32_epi32(sum, k.closed[v]);
+                store_first_f32((float *)(void *)(t->out_i32 + (size_t)r * t->out_rs + k.at[v]),
+                                _mm256_castsi256_ps(sum), write);
+                continue;
+            }
+            __m256 x = _mm256_permutevar8x32_ps(scaled(t, sum, r, v), k.closed[v]);
+            store_sums_f32(t, x, (size_t)r, k.at[v], k.count[v], write);
         }
-        if (t->out_i32)
-            copy_kept(t, lanes.i32, t->out_i32 + at, 4);
-        else if (t->out_f32)
-            copy_kept(t, lanes.f32, t->out_f32 + at, 4);
-        else
-            copy_kept(t, lanes.q, t->out_q + at, 1);
-    }
 }
 
 #define STEP(R, V, U, W)                                                                                \

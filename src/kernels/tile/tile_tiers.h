@@ -19,6 +19,8 @@ void hone__tile_order_weights_scalar(const uint8_t *w, size_t channels, size_t t
 void hone__tile_sums_i8_scalar(const uint8_t *a, size_t a_rs, size_t rows, size_t k, int is_signed, int32_t *sums);
 
 void hone__tile_f32_avx2(const hone__tile_f32_args *t);
+void hone__tile_copy_rows_f32_avx2(const float *from, size_t from_rs, size_t step, size_t rows, size_t n, size_t left,
+                                   size_t width, float *to);
 void hone__tile_i8_avx2(const hone__tile_i8_args *t);
 void hone__tile_i8_image_avx2(const hone__tile_i8_args *t);
 void hone__tile_pack_i8_avx2(const hone__tile_pack_args *p);

@@ -1,0 +1,121 @@
+/* tile_store_avx2.h: kept lanes of 256-bit vectors side by side in memory, and from int32 sums to what
+ * hone__tile_i8_args asks for. Only for *_avx2.c and *_avxvnni.c files. */
+#ifndef HONE_KERNELS_TILE_STORE_AVX2_H
+#define HONE_KERNELS_TILE_STORE_AVX2_H
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "kernels/tile/tile.h"
+
+#ifndef INLINE
+#define INLINE static inline __attribute__((always_inline))
+#endif
+
+INLINE __m256i first_bits(size_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(n > 8 ? 8 : (int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
+/* Where a tile's kept lanes go in each row: those of vector v, closed up by the index `closed`, from element at[v] on.
+ * whole: all eight may be written, because what lies behind the kept ones is the next vector's. */
+typedef struct kept {
+    __m256i closed[2];
+    size_t at[2], count[2];
+    int whole[2], closes; /* closes: some lane is dropped */
+} kept;
+
+/* For VPERMD: the lanes of m closed up, run by run. */
+INLINE __m256i closing(unsigned m)
+{
+    const __m256i each = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
+    if (m == 0xff || m == 0) return each;
+    int gap = __builtin_ctz(m), before = 0;
+    __m256i at = _mm256_add_epi32(each, _mm256_set1_epi32(gap));
+    for (m >>= gap; m; m >>= gap) {
+        int run = __builtin_ctz(~m);
+        m >>= run;
+        before += run;
+        if (!m) break;
+        gap = __builtin_ctz(m);
+        __m256i behind = _mm256_cmpgt_epi32(each, _mm256_set1_epi32(before - 1));
+        at = _mm256_add_epi32(at, _mm256_and_si256(behind, _mm256_set1_epi32(gap)));
+    }
+    return at;
+}
+
+INLINE kept kept_of(uint64_t keep, size_t lanes, int vectors)
+{
+    kept k = {.closes = keep != ((uint64_t)1 << lanes) - 1};
+    size_t total = (size_t)__builtin_popcountll(keep), at = 0;
+    for (int v = 0; v < vectors; v++) {
+        unsigned m = (unsigned)(keep >> (8 * v) & 0xff);
+        k.closed[v] = closing(m);
+        k.at[v] = at;
+        k.count[v] = (size_t)__builtin_popcount(m);
+        k.whole[v] = at + 8 <= total;
+        at += k.count[v];
+    }
+    return k;
+}
+
+/* The first n <= 8: a masked store takes a dozen cycles on some processors. */
+INLINE void store_first_f32(float *p, __m256 v, size_t n)
+{
+    __m128 part = _mm256_castps256_ps128(v);
+    if (n == 8) {
+        _mm256_storeu_ps(p, v);
+        return;
+    }
+    if (n & 4) {
+        _mm_storeu_ps(p, part);
+        part = _mm256_extractf128_ps(v, 1);
+        p += 4;
+    }
+    if (n & 2) {
+        _mm_storel_pi((__m64 *)(void *)p, part);
+        part = _mm_movehl_ps(part, part);
+        p += 2;
+    }
+    if (n & 1) _mm_store_ss(p, part);
+}
+
+INLINE void store_first_bytes(uint8_t *p, uint64_t bytes, size_t n)
+{
+    if (n == 8) {
+        memcpy(p, &bytes, 8);
+        return;
+    }
+    if (n & 4) memcpy(p, &bytes, 4), bytes >>= 32, p += 4;
+    if (n & 2) memcpy(p, &bytes, 2), bytes >>= 16, p += 2;
+    if (n & 1) *p = (uint8_t)bytes;
+}
+
+/* 0x80000000 from NaN has a low byte of 0, so that NaN gives the zero point. */
+INLINE uint64_t quantized(const hone__tile_i8_args *t, __m256 x)
+{
+    const __m256i order = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 4, 8, 12, -1,
+                                           -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
+    x = _mm256_mul_ps(x, _mm256_set1_ps(t->q_inv)); /* the second operand is the result when either is NaN */
+    x = _mm256_min_ps(_mm256_set1_ps(t->q_hi), _mm256_max_ps(_mm256_set1_ps(t->q_lo), x));
+    __m256i v = _mm256_add_epi32(_mm256_cvtps_epi32(x), _mm256_set1_epi32(t->q_zp));
+    v = _mm256_shuffle_epi8(v, order);
+    return (uint64_t)_mm_cvtsi128_si64(_mm_unpacklo_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));
+}
+
+/* Sums of row r whose kept lanes come first go to element `at` of the row; n are kept, and `write` (>= n) may be
+ * written. What depends on a lane has been added before. */
+INLINE void store_sums_f32(const hone__tile_i8_args *t, __m256 x, size_t r, size_t at, size_t n, size_t write)
+{
+    if (t->row_bias) x = _mm256_add_ps(x, _mm256_set1_ps(t->row_bias[r]));
+    at += r * t->out_rs;
+    if (t->residual) x = _mm256_add_ps(x, _mm256_maskload_ps(t->residual + at, first_bits(n)));
+    if (t->clip) /* the second operand is the result when either is NaN */
+        x = _mm256_min_ps(_mm256_set1_ps(t->hi), _mm256_max_ps(_mm256_set1_ps(t->lo), x));
+    if (t->out_f32)
+        store_first_f32(t->out_f32 + at, x, t->residual ? n : write);
+    else
+        store_first_bytes(t->out_q + at, quantized(t, x), write);
+}
+
+#endif
