@@ -20,15 +20,17 @@ struct job {
     uint8_t *copy;
     int32_t *row_add, *row_mul; /* [out_c] */
     uint8_t *ones;              /* [k] */
+    uint8_t *ordered_ones;      /* by_image: [row_ordered] */
     char *panels;               /* per thread */
     size_t panel_bytes;         /* of one thread: panel, lane sums, fp32 rows */
     const hone__depthwise_table *planes;
     hone__depthwise_shape plane;
-    bool banded;
+    bool banded, by_image; /* by_image: ordered weights, and the tiles that take them */
     hone__conv_bands bands;
-    size_t k_ordered;  /* k with channels rounded up to four */
-    uint8_t *ordered;  /* banded: weights as [out_c, group_in / 4, taps, 4] */
-    size_t rows_bytes; /* banded: of the work space for strides */
+    size_t k_ordered;   /* k with channels rounded up to four */
+    size_t row_ordered; /* bytes of a row of ordered weights */
+    uint8_t *ordered;   /* weights as [out_c, group_in / 4, taps, 4]; in strips all of k counts as channels */
+    size_t rows_bytes;  /* banded: of the work space for strides */
 };
 
 static hone__conv_plan plan(const hone__conv_shape *s)
@@ -42,13 +44,17 @@ static hone__conv_plan plan(const hone__conv_shape *s)
 
 enum { MAX_ROWS = 16 };
 
-/* Fewer than three channels would mostly multiply the zeros that fill up a group of four. */
-static void choose_bands(struct job *j)
+/* Fewer than three channels would mostly multiply the zeros that fill up a group of four. Strips take ordered weights
+ * where that makes a tile cheaper, and there are enough tiles to make up for it. */
+static void choose_tiles(struct job *j)
 {
-    j->banded = !j->p.depthwise && hone__conv_bands_fit(&j->p) && j->p.group_in >= 3;
-    if (!j->banded) return;
-    j->bands = hone__conv_bands_make(&j->p);
-    j->k_ordered = (j->p.group_in + 3) / 4 * j->p.taps * 4;
+    enum { ENOUGH_LANES = 32 };
+    size_t bytes = hone__tile()->ordered_bytes;
+    j->banded = hone__conv_bands_fit(&j->p) && j->p.group_in >= 3;
+    j->by_image = j->banded || (bytes > 1 && j->p.lanes * j->p.batch >= ENOUGH_LANES);
+    if (j->banded) j->bands = hone__conv_bands_make(&j->p);
+    j->k_ordered = j->banded ? (j->p.group_in + 3) / 4 * j->p.taps * 4 : (j->p.k + 3) / 4 * 4;
+    j->row_ordered = j->k_ordered * bytes;
 }
 
 static size_t panel_size(const hone__conv_plan *p) { return align((p->k + 3) / 4 * p->strip * 4); }
@@ -70,14 +76,17 @@ static size_t lay_out(struct job *j, char *base, int threads)
         j->panels = place(base, &at, (size_t)threads * j->panel_bytes);
         return at;
     }
-    choose_bands(j);
+    choose_tiles(j);
     j->tap = place(base, &at, p->taps * sizeof(size_t));
     j->row_add = place(base, &at, p->out_c * sizeof(int32_t));
     j->row_mul = place(base, &at, p->out_c * sizeof(int32_t));
-    j->ones = place(base, &at, j->banded ? j->k_ordered : p->k);
+    j->ones = place(base, &at, p->k);
+    if (j->by_image) {
+        j->ordered = place(base, &at, p->out_c * j->row_ordered);
+        j->ordered_ones = place(base, &at, j->row_ordered);
+    }
     size_t lanes_bytes = align(HONE__TILE_MAX_LANES * 4) + MAX_ROWS * HONE__TILE_MAX_LANES * sizeof(float);
     if (j->banded) {
-        j->ordered = place(base, &at, p->out_c * j->k_ordered);
         j->rows_bytes = align(p->stride[2] > 1 ? p->group_in * p->ext[2] : 0);
         j->panel_bytes = align((p->group_in + 3) / 4 * j->bands.channel * 4) + j->rows_bytes + lanes_bytes;
     } else {
@@ -109,12 +118,17 @@ static void sum_rows(struct job *j, size_t begin, size_t end)
     }
 }
 
+static void order_row(const struct job *j, const uint8_t *w, uint8_t *to)
+{
+    bool banded = j->banded;
+    j->tile->order_weights(w, banded ? j->p.group_in : j->p.k, banded ? j->p.taps : 1, j->q.w_signed, to);
+}
+
 static void order_rows(const struct job *j, size_t begin, size_t end)
 {
     const hone__conv_plan *p = &j->p;
     if (end > p->out_c) end = p->out_c;
-    for (size_t r = begin; r < end; r++)
-        j->tile->order_weights(j->w + r * p->k, p->group_in, p->taps, j->ordered + r * j->k_ordered);
+    for (size_t r = begin; r < end; r++) order_row(j, j->w + r * p->k, j->ordered + r * j->row_ordered);
 }
 
 static void prepare(void *ctx, size_t begin, size_t end, int thread)
@@ -126,7 +140,7 @@ static void prepare(void *ctx, size_t begin, size_t end, int thread)
     for (size_t i = begin < copies ? copies : begin; i < end; i++) {
         size_t row = (i - copies) * SUM_ROWS;
         if (j->row_add) sum_rows(j, row, row + SUM_ROWS);
-        if (j->banded) order_rows(j, row, row + SUM_ROWS);
+        if (j->by_image) order_rows(j, row, row + SUM_ROWS);
     }
 }
 
@@ -171,7 +185,7 @@ static void run_rows(const struct job *j, const struct target *to, hone__tile_i8
     for (size_t r = 0; r < to->rows; r += t->rows) {
         size_t oc = to->group * p->group_out + to->first_row + r, at = j->y + oc * p->out_size + to->out;
         t->rows = hone__tile_rows(to->rows, r, mr);
-        t->a = j->banded ? j->ordered + oc * j->k_ordered : j->w + oc * p->k;
+        t->a = j->by_image ? j->ordered + oc * j->row_ordered : j->w + oc * p->k;
         t->row_add = j->row_add ? j->row_add + oc : NULL;
         t->row_mul = q->w_zp ? j->row_mul + oc : NULL;
         if (q->scale && q->scale_count > 1)
@@ -188,7 +202,7 @@ static void run_rows(const struct job *j, const struct target *to, hone__tile_i8
         else if (!via_rows)
             t->out_q = (uint8_t *)q->y_q + at;
         t->residual = q->y_f32 && q->ep.residual ? q->ep.residual + at : NULL;
-        if (j->banded)
+        if (j->by_image)
             j->tile->i8_image(t);
         else
             j->tile->i8(t);
@@ -205,11 +219,11 @@ static void run_rows(const struct job *j, const struct target *to, hone__tile_i8
 static void lane_sums(const struct job *j, hone__tile_i8_args ones, int32_t *sums)
 {
     ones.rows = 1;
-    ones.a = j->ones;
+    ones.a = j->by_image ? j->ordered_ones : j->ones;
     ones.out_i32 = sums;
     ones.keep = ones.lanes == 64 ? ~(uint64_t)0 : ((uint64_t)1 << ones.lanes) - 1;
     memset(sums, 0, HONE__TILE_MAX_LANES * 4);
-    if (j->banded)
+    if (j->by_image)
         j->tile->i8_image(&ones);
     else
         j->tile->i8(&ones);
@@ -217,6 +231,7 @@ static void lane_sums(const struct job *j, hone__tile_i8_args ones, int32_t *sum
 
 static void item(const struct job *j, size_t index, char *panel)
 {
+    static const size_t no_tap = 0;
     const hone__conv_plan *p = &j->p;
     hone__conv_item it = hone__conv_plan_item(p, index);
     if (!it.keep) return;
@@ -235,11 +250,15 @@ static void item(const struct job *j, size_t index, char *panel)
                                  .panel_rs = width * 4};
     j->tile->pack_i8(&pack);
     hone__tile_i8_args t = {.lanes = it.lanes,
-                            .k = p->k,
-                            .a_rs = p->k,
+                            .k = j->by_image ? j->k_ordered : p->k,
+                            .a_rs = j->by_image ? j->row_ordered : p->k,
                             .a_unsigned = !j->q.w_signed,
                             .panel = (uint8_t *)panel,
                             .width = width,
+                            .channels = j->k_ordered / 4,
+                            .taps = 1,
+                            .b_rs = width,
+                            .tap = &no_tap,
                             .lane_sum = sums,
                             .keep = it.keep,
                             .out_rs = p->out_size};
@@ -264,7 +283,7 @@ static void band_item(const struct job *j, size_t index, char *local)
     for (size_t lane = 0; lane < it.lanes; lane += strip) {
         hone__tile_i8_args t = {.lanes = it.lanes - lane < strip ? it.lanes - lane : strip,
                                 .k = j->k_ordered,
-                                .a_rs = j->k_ordered,
+                                .a_rs = j->row_ordered,
                                 .a_unsigned = !j->q.w_signed,
                                 .panel = (uint8_t *)local + lane * 4,
                                 .channels = groups,
@@ -341,12 +360,13 @@ void hone__conv_i8(const hone__conv_shape *s, const hone__conv_i8_args *args, vo
     j.flip = flip ? 0x80 : 0;
     j.x_zp = args->x_zp + (!flip ? 0 : args->x_signed ? 128 : -128);
     bool sums = j.x_zp != 0 || args->w_zp;
-    if (args->w_zp && !j.p.depthwise)
-        for (size_t i = 0; i < (j.banded ? j.k_ordered : j.p.k); i++)
-            j.ones[i] = !j.banded || i / 4 / j.p.taps * 4 + i % 4 < j.p.group_in; /* not the channels that fill up */
+    if (args->w_zp && !j.p.depthwise) {
+        memset(j.ones, 1, j.p.k);
+        if (j.by_image) order_row(&j, j.ones, j.ordered_ones);
+    }
     if (!sums) j.row_add = NULL;
     size_t copies = j.p.direct || j.banded ? 0 : j.p.in_c;
-    size_t blocks = sums || j.banded ? (j.p.out_c + SUM_ROWS - 1) / SUM_ROWS : 0;
+    size_t blocks = sums || j.by_image ? (j.p.out_c + SUM_ROWS - 1) / SUM_ROWS : 0;
     size_t per_item = j.p.channel >= 16384 ? 1 : 16384 / j.p.channel + 1;
     if (!copies) per_item = 65536 / (SUM_ROWS * j.p.k) + 1; /* only weights to read: far cheaper than a loop */
     for (size_t n = 0; n < j.p.batch; n++) {

@@ -127,8 +127,9 @@ void hone__tile_copy_rows_f32_scalar(const float *from, size_t from_rs, size_t s
     }
 }
 
-void hone__tile_order_weights_scalar(const uint8_t *w, size_t channels, size_t taps, uint8_t *to)
+void hone__tile_order_weights_scalar(const uint8_t *w, size_t channels, size_t taps, int is_signed, uint8_t *to)
 {
+    (void)is_signed;
     memset(to, 0, (channels + 3) / 4 * taps * 4);
     for (size_t c = 0; c < channels; c++)
         for (size_t t = 0; t < taps; t++) to[(c / 4 * taps + t) * 4 + c % 4] = w[c * taps + t];
@@ -169,6 +170,7 @@ static const hone__tile_table scalar = {
     .i8_image = hone__tile_i8_image_scalar,
     .second_u8 = hone__tile_second_u8_scalar,
     .copy_rows_f32 = hone__tile_copy_rows_f32_scalar,
+    .ordered_bytes = 1,
     .order_weights = hone__tile_order_weights_scalar,
     .pack_i8 = hone__tile_pack_i8_scalar,
     .sums_i8 = hone__tile_sums_i8_scalar,

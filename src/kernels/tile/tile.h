@@ -43,8 +43,8 @@ typedef struct hone__tile_i8_args {
     int a_unsigned;       /* then the panel is signed */
     const uint8_t *panel; /* [ceil(k / 4), width, 4], zero where k or the lane is beyond the end */
     size_t width;         /* lanes rounded up to hone__tile.step */
-    /* i8_image only: k = channels * taps * 4; group (c, t) of four lies at panel + 4 * (c * b_rs + tap[t] + lane),
-     * readable for `width` lanes */
+    /* i8_image only: a and a_rs as order_weights leaves them; k = channels * taps * 4; group (c, t) of four lies at
+     * panel + 4 * (c * b_rs + tap[t] + lane), readable for `width` lanes */
     size_t channels, taps, b_rs;
     const size_t *tap;
     const int32_t *row_add;  /* NULL = 0 */
@@ -101,8 +101,10 @@ typedef struct hone__tile_table {
      * the last row may be overwritten. */
     void (*copy_rows_f32)(const float *from, size_t from_rs, size_t step, size_t rows, size_t n, size_t left,
                           size_t width, float *to);
-    /* to[c / 4, t, c % 4] = w[c, t], zero for c >= channels */
-    void (*order_weights)(const uint8_t *w, size_t channels, size_t taps, uint8_t *to);
+    /* to[c / 4, t, c % 4] = w[c, t], zero for c >= channels: what i8_image takes as a. A tier may keep each weight in
+     * more than a byte, and order the four as it likes. */
+    size_t ordered_bytes;
+    void (*order_weights)(const uint8_t *w, size_t channels, size_t taps, int is_signed, uint8_t *to);
     /* sums[r] = sum of k bytes of row r */
     void (*sums_i8)(const uint8_t *a, size_t a_rs, size_t rows, size_t k, int is_signed, int32_t *sums);
 } hone__tile_table;

@@ -205,8 +205,9 @@ void hone__tile_second_u8_avx512vnni(const uint8_t *from, size_t from_rs, size_t
 }
 
 /* Four channels of up to 16 taps are a 4 x 16 byte transpose. */
-void hone__tile_order_weights_avx512vnni(const uint8_t *w, size_t channels, size_t taps, uint8_t *to)
+void hone__tile_order_weights_avx512vnni(const uint8_t *w, size_t channels, size_t taps, int is_signed, uint8_t *to)
 {
+    (void)is_signed;
     for (size_t c = 0; c < channels; c += 4)
         for (size_t t = 0; t < taps; t += 16) {
             size_t n = taps - t < 16 ? taps - t : 16;

@@ -1,5 +1,6 @@
 /* tile_i8_vex.h: int8 tiles of up to 6 rows x 16 lanes in 256-bit registers. The including file defines NAME(f), the
- * types of a prepared weight and of prepared lanes, and how they are made and multiplied (see tile_i8_avx2.c). */
+ * types of a prepared weight and of prepared lanes, how they are made and multiplied, and in how many bytes
+ * order_weights keeps each weight (see tile_i8_avx2.c). */
 #include "kernels/tile/tile_store_avx2.h"
 #include "kernels/tile/tile_tiers.h"
 
@@ -20,10 +21,9 @@ INLINE int32_t last_word(const uint8_t *p, size_t n)
     return (int32_t)w;
 }
 
-/* int32 sums with their row's and lanes' corrections */
+/* What depends on a row and a lane together. */
 INLINE __m256i corrected(const hone__tile_i8_args *t, __m256i acc, int r, int v)
 {
-    if (t->row_add) acc = _mm256_add_epi32(acc, _mm256_set1_epi32(t->row_add[r]));
     if (t->row_mul) {
         __m256i sums = _mm256_loadu_si256((const __m256i *)(const void *)(t->lane_sum + 8 * v));
         acc = _mm256_add_epi32(acc, _mm256_mullo_epi32(_mm256_set1_epi32(t->row_mul[r]), sums));
@@ -35,61 +35,84 @@ INLINE __m256i corrected(const hone__tile_i8_args *t, __m256i acc, int r, int v)
     return acc;
 }
 
-/* Sums as floats with everything that depends on the lane or comes before it. */
-INLINE __m256 scaled(const hone__tile_i8_args *t, __m256i acc, int r, int v)
+/* lane_terms: lane_scale, lane_bias, row_mul, row_sum or residual may be there. */
+INLINE void store_rows(const hone__tile_i8_args *t, int rows, int vectors, const __m256i *acc, enum output kind,
+                       int closes, int lane_terms)
 {
-    __m256 x = _mm256_cvtepi32_ps(acc);
-    __m256i in = first_bits(t->lanes - 8 * (size_t)v);
-    if (t->row_scale) x = _mm256_mul_ps(x, _mm256_set1_ps(t->row_scale[r]));
-    if (t->lane_scale) x = _mm256_mul_ps(x, _mm256_maskload_ps(t->lane_scale + 8 * v, in));
-    if (t->lane_bias) x = _mm256_add_ps(x, _mm256_maskload_ps(t->lane_bias + 8 * v, in));
-    return x;
+    kept k = kept_of(t->keep, t->lanes, vectors);
+    sink s = sink_of(t);
+    for (int r = 0; r < rows; r++) {
+        __m256 scale = _mm256_set1_ps(t->row_scale ? t->row_scale[r] : 1.0f);
+        __m256 bias = _mm256_set1_ps(t->row_bias ? t->row_bias[r] : -0.0f);
+        __m256i add = _mm256_set1_epi32(t->row_add ? t->row_add[r] : 0);
+        for (int v = 0; v < vectors; v++) {
+            __m256i sum = _mm256_add_epi32(acc[r * vectors + v], add);
+            size_t write = k.whole[v] ? 8 : k.count[v], at = (size_t)r * t->out_rs + k.at[v];
+            if (lane_terms) sum = corrected(t, sum, r, v);
+            if (kind == OUT_I32) {
+                if (closes) sum = _mm256_permutevar8x32_epi32(sum, k.closed[v]);
+                store_first_f32((float *)(void *)(t->out_i32 + at), _mm256_castsi256_ps(sum), write);
+                continue;
+            }
+            __m256 x = _mm256_mul_ps(_mm256_cvtepi32_ps(sum), scale);
+            __m256i in = first_bits(t->lanes - 8 * (size_t)v);
+            if (lane_terms && t->lane_scale) x = _mm256_mul_ps(x, _mm256_maskload_ps(t->lane_scale + 8 * v, in));
+            x = _mm256_add_ps(x, bias);
+            if (lane_terms && t->lane_bias) x = _mm256_add_ps(x, _mm256_maskload_ps(t->lane_bias + 8 * v, in));
+            if (closes) x = _mm256_permutevar8x32_ps(x, k.closed[v]);
+            store_scaled(t, &s, kind, lane_terms && t->residual, x, at, k.count[v], write);
+        }
+    }
+}
+
+INLINE void store_kind(const hone__tile_i8_args *t, int rows, int vectors, const __m256i *acc, enum output kind)
+{
+    int closes = t->keep != ((uint64_t)1 << t->lanes) - 1;
+    if (t->row_mul || t->row_sum || t->lane_scale || t->lane_bias || t->residual)
+        store_rows(t, rows, vectors, acc, kind, 1, 1);
+    else if (closes)
+        store_rows(t, rows, vectors, acc, kind, 1, 0);
+    else
+        store_rows(t, rows, vectors, acc, kind, 0, 0);
 }
 
 static __attribute__((noinline)) void store_all(const hone__tile_i8_args *t, int rows, int vectors, const __m256i *acc)
 {
-    kept k = kept_of(t->keep, t->lanes, vectors);
-    for (int r = 0; r < rows; r++)
-        for (int v = 0; v < vectors; v++) {
-            __m256i sum = corrected(t, acc[r * vectors + v], r, v);
-            size_t write = k.whole[v] ? 8 : k.count[v];
-            if (t->out_i32) {
-                sum = _mm256_permutevar8x32_epi32(sum, k.closed[v]);
-                store_first_f32((float *)(void *)(t->out_i32 + (size_t)r * t->out_rs + k.at[v]),
-                                _mm256_castsi256_ps(sum), write);
-                continue;
-            }
-            __m256 x = _mm256_permutevar8x32_ps(scaled(t, sum, r, v), k.closed[v]);
-            store_sums_f32(t, x, (size_t)r, k.at[v], k.count[v], write);
-        }
+    if (t->out_q)
+        store_kind(t, rows, vectors, acc, OUT_Q);
+    else if (t->out_f32)
+        store_kind(t, rows, vectors, acc, OUT_F32);
+    else
+        store_kind(t, rows, vectors, acc, OUT_I32);
 }
 
-#define STEP(R, V, U, W)                                                                                \
+/* WEIGHT: row r's, prepared */
+#define STEP(R, V, U, WEIGHT)                                                                           \
     {                                                                                                   \
         lanes_t x[V];                                                                                   \
         _Pragma("GCC unroll 2") for (int v = 0; v < V; v++) x[v] =                                      \
             make_lanes(_mm256_loadu_si256((const __m256i *)(const void *)(b + 32 * v)), U);             \
         _Pragma("GCC unroll 6") for (int r = 0; r < R; r++)                                             \
         {                                                                                               \
-            weight_t w = make_weight(_mm256_set1_epi32(W), U);                                          \
+            weight_t w = WEIGHT;                                                                        \
             _Pragma("GCC unroll 2") for (int v = 0; v < V; v++) acc[r][v] = dot(acc[r][v], w, x[v], U); \
         }                                                                                               \
     }
 
-#define TILE(R, V, U)                                                                                           \
-    static void tile_##R##x##V##_##U(const hone__tile_i8_args *t)                                               \
-    {                                                                                                           \
-        __m256i acc[R][V], copy[R * V];                                                                         \
-        _Pragma("GCC unroll 6") for (int r = 0; r < R; r++) _Pragma("GCC unroll 2") for (int v = 0; v < V; v++) \
-            acc[r][v] = _mm256_setzero_si256();                                                                 \
-        const uint8_t *a[R], *b = t->panel;                                                                     \
-        _Pragma("GCC unroll 6") for (int r = 0; r < R; r++) a[r] = t->a + (size_t)r * t->a_rs;                  \
-        size_t whole = t->k & ~(size_t)3, k = 0;                                                                \
-        for (; k < whole; k += 4, b += t->width * 4) STEP(R, V, U, word(a[r] + k))                              \
-        if (k < t->k) STEP(R, V, U, last_word(a[r] + k, t->k - k))                                              \
-        _Pragma("GCC unroll 6") for (int r = 0; r < R; r++) _Pragma("GCC unroll 2") for (int v = 0; v < V; v++) \
-            copy[r * V + v] = acc[r][v];                                                                        \
-        store_all(t, R, V, copy);                                                                               \
+#define TILE(R, V, U)                                                                                                 \
+    static void tile_##R##x##V##_##U(const hone__tile_i8_args *t)                                                     \
+    {                                                                                                                 \
+        __m256i acc[R][V], copy[R * V];                                                                               \
+        _Pragma("GCC unroll 6") for (int r = 0; r < R; r++) _Pragma("GCC unroll 2") for (int v = 0; v < V; v++)       \
+            acc[r][v] = _mm256_setzero_si256();                                                                       \
+        const uint8_t *a[R], *b = t->panel;                                                                           \
+        _Pragma("GCC unroll 6") for (int r = 0; r < R; r++) a[r] = t->a + (size_t)r * t->a_rs;                        \
+        size_t whole = t->k & ~(size_t)3, k = 0;                                                                      \
+        for (; k < whole; k += 4, b += t->width * 4) STEP(R, V, U, make_weight(_mm256_set1_epi32(word(a[r] + k)), U)) \
+        if (k < t->k) STEP(R, V, U, make_weight(_mm256_set1_epi32(last_word(a[r] + k, t->k - k)), U))                 \
+        _Pragma("GCC unroll 6") for (int r = 0; r < R; r++) _Pragma("GCC unroll 2") for (int v = 0; v < V; v++)       \
+            copy[r * V + v] = acc[r][v];                                                                              \
+        store_all(t, R, V, copy);                                                                                     \
     }
 
 /* The same over an image of groups of four. */
@@ -103,9 +126,9 @@ static __attribute__((noinline)) void store_all(const hone__tile_i8_args *t, int
         _Pragma("GCC unroll 6") for (int r = 0; r < R; r++) a[r] = t->a + (size_t)r * t->a_rs;                  \
         size_t k = 0;                                                                                           \
         for (size_t c = 0; c < t->channels; c++, base += t->b_rs * 4)                                           \
-            for (size_t tap = 0; tap < t->taps; tap++, k += 4) {                                                \
+            for (size_t tap = 0; tap < t->taps; tap++, k += 4 * ORDERED) {                                      \
                 const uint8_t *b = base + t->tap[tap] * 4;                                                      \
-                STEP(R, V, U, word(a[r] + k))                                                                   \
+                STEP(R, V, U, ordered_weight(a[r] + k))                                                         \
             }                                                                                                   \
         _Pragma("GCC unroll 6") for (int r = 0; r < R; r++) _Pragma("GCC unroll 2") for (int v = 0; v < V; v++) \
             copy[r * V + v] = acc[r][v];                                                                        \

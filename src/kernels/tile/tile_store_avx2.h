@@ -91,31 +91,52 @@ INLINE void store_first_bytes(uint8_t *p, uint64_t bytes, size_t n)
     if (n & 1) *p = (uint8_t)bytes;
 }
 
-/* 0x80000000 from NaN has a low byte of 0, so that NaN gives the zero point. */
-INLINE uint64_t quantized(const hone__tile_i8_args *t, __m256 x)
+enum output { OUT_I32, OUT_F32, OUT_Q };
+
+/* What the stores of a tile need, with what is absent made harmless: clip to infinities. Rounding is monotonic, so that
+ * with q_inv > 0 clipping to [lo, hi] and scaling is scaling and clipping to [lo q_inv, hi q_inv]. */
+typedef struct sink {
+    float lo, hi, q_lo, q_hi;
+    int clip_first; /* OUT_Q: lo and hi are not yet part of q_lo and q_hi */
+} sink;
+
+INLINE sink sink_of(const hone__tile_i8_args *t)
+{
+    float inf = __builtin_inff();
+    sink k = {t->clip ? t->lo : -inf, t->clip ? t->hi : inf, t->q_lo, t->q_hi, 0};
+    if (!t->clip || !t->out_q) return k;
+    k.clip_first = !(t->q_inv > 0 && k.lo < k.hi);
+    if (k.clip_first) return k;
+    float lo = k.lo * t->q_inv, hi = k.hi * t->q_inv;
+    k.q_lo = lo > t->q_hi ? t->q_hi : lo > t->q_lo ? lo : t->q_lo;
+    k.q_hi = hi < t->q_lo ? t->q_lo : hi < t->q_hi ? hi : t->q_hi;
+    return k;
+}
+
+/* NaN passes MAX and MIN as their second operand, converts to 0x80000000 and leaves the zero point in the low byte. */
+INLINE uint64_t quantized(const hone__tile_i8_args *t, const sink *k, __m256 x)
 {
     const __m256i order = _mm256_setr_epi8(0, 4, 8, 12, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, 0, 4, 8, 12, -1,
                                            -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1);
-    x = _mm256_mul_ps(x, _mm256_set1_ps(t->q_inv)); /* the second operand is the result when either is NaN */
-    x = _mm256_min_ps(_mm256_set1_ps(t->q_hi), _mm256_max_ps(_mm256_set1_ps(t->q_lo), x));
+    x = _mm256_mul_ps(x, _mm256_set1_ps(t->q_inv));
+    x = _mm256_min_ps(_mm256_set1_ps(k->q_hi), _mm256_max_ps(_mm256_set1_ps(k->q_lo), x));
     __m256i v = _mm256_add_epi32(_mm256_cvtps_epi32(x), _mm256_set1_epi32(t->q_zp));
     v = _mm256_shuffle_epi8(v, order);
     return (uint64_t)_mm_cvtsi128_si64(_mm_unpacklo_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1)));
 }
 
-/* Sums of row r whose kept lanes come first go to element `at` of the row; n are kept, and `write` (>= n) may be
- * written. What depends on a lane has been added before. */
-INLINE void store_sums_f32(const hone__tile_i8_args *t, __m256 x, size_t r, size_t at, size_t n, size_t write)
+/* Scaled sums whose kept lanes come first go to element `at`; n are kept, and `write` (>= n) may be written. residual:
+ * is one there? */
+INLINE void store_scaled(const hone__tile_i8_args *t, const sink *k, enum output kind, int residual, __m256 x,
+                         size_t at, size_t n, size_t write)
 {
-    if (t->row_bias) x = _mm256_add_ps(x, _mm256_set1_ps(t->row_bias[r]));
-    at += r * t->out_rs;
-    if (t->residual) x = _mm256_add_ps(x, _mm256_maskload_ps(t->residual + at, first_bits(n)));
-    if (t->clip) /* the second operand is the result when either is NaN */
-        x = _mm256_min_ps(_mm256_set1_ps(t->hi), _mm256_max_ps(_mm256_set1_ps(t->lo), x));
-    if (t->out_f32)
-        store_first_f32(t->out_f32 + at, x, t->residual ? n : write);
+    if (residual) x = _mm256_add_ps(x, _mm256_maskload_ps(t->residual + at, first_bits(n)));
+    if (kind == OUT_F32 || k->clip_first) /* the second operand is the result when either is NaN */
+        x = _mm256_min_ps(_mm256_set1_ps(k->hi), _mm256_max_ps(_mm256_set1_ps(k->lo), x));
+    if (kind == OUT_F32)
+        store_first_f32(t->out_f32 + at, x, residual ? n : write);
     else
-        store_first_bytes(t->out_q + at, quantized(t, x), write);
+        store_first_bytes(t->out_q + at, quantized(t, k, x), write);
 }
 
 #endif

@@ -15,7 +15,7 @@ void hone__tile_i8_image_scalar(const hone__tile_i8_args *t);
 void hone__tile_second_u8_scalar(const uint8_t *from, size_t from_rs, size_t rows, size_t n, uint8_t *to, size_t to_rs);
 void hone__tile_copy_rows_f32_scalar(const float *from, size_t from_rs, size_t step, size_t rows, size_t n, size_t left,
                                      size_t width, float *to);
-void hone__tile_order_weights_scalar(const uint8_t *w, size_t channels, size_t taps, uint8_t *to);
+void hone__tile_order_weights_scalar(const uint8_t *w, size_t channels, size_t taps, int is_signed, uint8_t *to);
 void hone__tile_sums_i8_scalar(const uint8_t *a, size_t a_rs, size_t rows, size_t k, int is_signed, int32_t *sums);
 
 void hone__tile_f32_avx2(const hone__tile_f32_args *t);
@@ -24,9 +24,12 @@ void hone__tile_copy_rows_f32_avx2(const float *from, size_t from_rs, size_t ste
 void hone__tile_i8_avx2(const hone__tile_i8_args *t);
 void hone__tile_i8_image_avx2(const hone__tile_i8_args *t);
 void hone__tile_pack_i8_avx2(const hone__tile_pack_args *p);
+void hone__tile_order_weights_avx2(const uint8_t *w, size_t channels, size_t taps, int is_signed, uint8_t *to);
+void hone__tile_second_u8_avx2(const uint8_t *from, size_t from_rs, size_t rows, size_t n, uint8_t *to, size_t to_rs);
 void hone__tile_sums_i8_avx2(const uint8_t *a, size_t a_rs, size_t rows, size_t k, int is_signed, int32_t *sums);
 
 void hone__tile_i8_avxvnni(const hone__tile_i8_args *t);
+void hone__tile_order_weights_avxvnni(const uint8_t *w, size_t channels, size_t taps, int is_signed, uint8_t *to);
 void hone__tile_i8_image_avxvnni(const hone__tile_i8_args *t);
 
 void hone__tile_f32_avx512vnni(const hone__tile_f32_args *t);
@@ -38,7 +41,7 @@ void hone__tile_second_u8_avx512vnni(const uint8_t *from, size_t from_rs, size_t
                                      size_t to_rs);
 void hone__tile_copy_rows_f32_avx512vnni(const float *from, size_t from_rs, size_t step, size_t rows, size_t n,
                                          size_t left, size_t width, float *to);
-void hone__tile_order_weights_avx512vnni(const uint8_t *w, size_t channels, size_t taps, uint8_t *to);
+void hone__tile_order_weights_avx512vnni(const uint8_t *w, size_t channels, size_t taps, int is_signed, uint8_t *to);
 void hone__tile_sums_i8_avx512vnni(const uint8_t *a, size_t a_rs, size_t rows, size_t k, int is_signed, int32_t *sums);
 
 #endif
