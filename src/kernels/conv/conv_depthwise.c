@@ -95,7 +95,7 @@ int hone__depthwise_fits(const hone__depthwise_table *t, const hone__conv_plan *
     }
     return p->group_in == 1 && p->group_out <= 4 && p->stride[2] <= t->max_stride && p->in[0] == 1 && p->out[0] == 1 &&
            p->kernel[0] == 1 && p->pad[0] == 0 && p->kernel[2] <= HONE__DEPTHWISE_MAX_WIDTH &&
-           p->taps <= HONE__DEPTHWISE_MAX_TAPS;
+           p->taps <= HONE__DEPTHWISE_MAX_TAPS && (!t->holds || t->holds(out));
 }
 
 size_t hone__depthwise_grain(const hone__conv_plan *p)

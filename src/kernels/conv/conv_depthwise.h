@@ -1,5 +1,4 @@
-/* conv_depthwise.h: one input plane to one output plane with one 2-D kernel, no copy of the input: taps that fall
- * outside are masked. */
+/* conv_depthwise.h: one input plane to one output plane with one 2-D kernel, without scratch. */
 #ifndef HONE_KERNELS_CONV_DEPTHWISE_H
 #define HONE_KERNELS_CONV_DEPTHWISE_H
 
@@ -28,7 +27,8 @@ typedef struct hone__depthwise_shape {
 } hone__depthwise_shape;
 
 typedef struct hone__depthwise_table {
-    size_t max_stride; /* along the width; 0: this tier has no such kernels */
+    size_t max_stride;                            /* along the width; 0: this tier has no such kernels */
+    int (*holds)(const hone__depthwise_shape *s); /* whether the shape suits them; NULL: any does */
     /* y = conv(x, w) + bias + residual, clipped when clip */
     void (*f32)(const hone__depthwise_shape *s, const float *x, const float *w, float bias, const float *residual,
                 int clip, float lo, float hi, float *y);
@@ -49,6 +49,11 @@ size_t hone__depthwise_grain(const struct hone__conv_plan *p);
 /* After hone__depthwise_fits: what is worth computing once for all planes. */
 void hone__depthwise_prepare(hone__depthwise_shape *s);
 
+int hone__depthwise_holds_avx2(const hone__depthwise_shape *s);
+void hone__depthwise_f32_avx2(const hone__depthwise_shape *s, const float *x, const float *w, float bias,
+                              const float *residual, int clip, float lo, float hi, float *y);
+void hone__depthwise_i8_avx2(const hone__depthwise_shape *s, const void *x, int x_signed, int32_t x_zp, const void *w,
+                             int w_signed, int32_t w_zp, const hone__tile_i8_args *t);
 void hone__depthwise_f32_avx512vnni(const hone__depthwise_shape *s, const float *x, const float *w, float bias,
                                     const float *residual, int clip, float lo, float hi, float *y);
 void hone__depthwise_i8_avx512vnni(const hone__depthwise_shape *s, const void *x, int x_signed, int32_t x_zp,

@@ -40,29 +40,6 @@ INLINE weight_t ordered_weight(const uint8_t *p)
 
 #include "kernels/tile/tile_i8_vex.h"
 
-/* The first n of 16 bytes, zeros behind them; reads nothing else. */
-INLINE __m128i load_first(const uint8_t *p, size_t n)
-{
-    uint64_t lo = 0, hi = 0;
-    if (n >= 16) return _mm_loadu_si128((const __m128i *)(const void *)p);
-    if (n >= 8) {
-        memcpy(&lo, p, 8);
-        if (n > 8) {
-            memcpy(&hi, p + n - 8, 8);
-            hi >>= 8 * (16 - n);
-        }
-        return _mm_set_epi64x((long long)hi, (long long)lo);
-    }
-    if (n >= 4) {
-        uint32_t a, b;
-        memcpy(&a, p, 4);
-        memcpy(&b, p + n - 4, 4);
-        return _mm_cvtsi64_si128((long long)(a | (uint64_t)b << (8 * (n - 4))));
-    }
-    for (size_t i = 0; i < n; i++) lo |= (uint64_t)p[i] << (8 * i);
-    return _mm_cvtsi64_si128((long long)lo);
-}
-
 /* Four rows of 16 bytes to 16 groups of four, in four vectors. */
 INLINE void interleave(const __m128i *row, __m128i *to)
 {
@@ -162,23 +139,17 @@ void hone__tile_order_weights_avxvnni(const uint8_t *w, size_t channels, size_t 
 
 void hone__tile_second_u8_avx2(const uint8_t *from, size_t from_rs, size_t rows, size_t n, uint8_t *to, size_t to_rs)
 {
-    const __m128i low = _mm_set1_epi16(0xff);
-    for (size_t r = 0; r < rows; r++) {
-        const uint8_t *row = from + r * from_rs;
-        size_t i = 0;
-        for (; i + 16 < n; i += 16) { /* the last of 32 bytes may not exist where n ends */
-            __m128i a = _mm_loadu_si128((const __m128i *)(const void *)(row + 2 * i));
-            __m128i b = _mm_loadu_si128((const __m128i *)(const void *)(row + 2 * i + 16));
-            a = _mm_packus_epi16(_mm_and_si128(a, low), _mm_and_si128(b, low));
-            _mm_storeu_si128((__m128i *)(void *)(to + r * to_rs + i), a);
+    for (size_t r = 0; r < rows; r++)
+        for (size_t i = 0; i < n; i += 16) {
+            __m128i v = load_second(from + r * from_rs + 2 * i, n - i);
+            uint8_t *out = to + r * to_rs + i;
+            if (n - i >= 16) {
+                _mm_storeu_si128((__m128i *)(void *)out, v);
+                continue;
+            }
+            store_first_bytes(out, (uint64_t)_mm_cvtsi128_si64(v), n - i < 8 ? n - i : 8);
+            if (n - i > 8) store_first_bytes(out + 8, (uint64_t)_mm_extract_epi64(v, 1), n - i - 8);
         }
-        size_t left = 2 * (n - i) - 1; /* 1 to 31 */
-        __m128i a = load_first(row + 2 * i, left), b = left > 16 ? load_first(row + 2 * i + 16, left - 16) : low;
-        a = _mm_packus_epi16(_mm_and_si128(a, low), _mm_and_si128(b, low));
-        uint8_t *end = to + r * to_rs + i;
-        store_first_bytes(end, (uint64_t)_mm_cvtsi128_si64(a), n - i < 8 ? n - i : 8);
-        if (n - i > 8) store_first_bytes(end + 8, (uint64_t)_mm_extract_epi64(a, 1), n - i - 8);
-    }
 }
 
 void hone__tile_sums_i8_avx2(const uint8_t *a, size_t a_rs, size_t rows, size_t k, int is_signed, int32_t *sums)

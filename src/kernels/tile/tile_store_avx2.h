@@ -1,4 +1,4 @@
-/* tile_store_avx2.h: kept lanes of 256-bit vectors side by side in memory, and from int32 sums to what
+/* tile_store_avx2.h: parts of vectors from and to memory, kept lanes side by side, and from int32 sums to what
  * hone__tile_i8_args asks for. Only for *_avx2.c and *_avxvnni.c files. */
 #ifndef HONE_KERNELS_TILE_STORE_AVX2_H
 #define HONE_KERNELS_TILE_STORE_AVX2_H
@@ -89,6 +89,38 @@ INLINE void store_first_bytes(uint8_t *p, uint64_t bytes, size_t n)
     if (n & 4) memcpy(p, &bytes, 4), bytes >>= 32, p += 4;
     if (n & 2) memcpy(p, &bytes, 2), bytes >>= 16, p += 2;
     if (n & 1) *p = (uint8_t)bytes;
+}
+
+/* The first n of 16 bytes, zeros behind them; reads nothing else. */
+INLINE __m128i load_first(const uint8_t *p, size_t n)
+{
+    uint64_t lo = 0, hi = 0;
+    if (n >= 16) return _mm_loadu_si128((const __m128i *)(const void *)p);
+    if (n >= 8) {
+        memcpy(&lo, p, 8);
+        if (n > 8) {
+            memcpy(&hi, p + n - 8, 8);
+            hi >>= 8 * (16 - n);
+        }
+        return _mm_set_epi64x((long long)hi, (long long)lo);
+    }
+    if (n >= 4) {
+        uint32_t a, b;
+        memcpy(&a, p, 4);
+        memcpy(&b, p + n - 4, 4);
+        return _mm_cvtsi64_si128((long long)(a | (uint64_t)b << (8 * (n - 4))));
+    }
+    for (size_t i = 0; i < n; i++) lo |= (uint64_t)p[i] << (8 * i);
+    return _mm_cvtsi64_si128((long long)lo);
+}
+
+/* The first n of 16 bytes that lie two apart, of which 2 n - 1 are read; what lies behind them is undefined. */
+INLINE __m128i load_second(const uint8_t *p, size_t n)
+{
+    const __m128i low = _mm_set1_epi16(0xff);
+    size_t left = n > 16 ? 32 : 2 * n - 1;
+    __m128i a = load_first(p, left), b = left > 16 ? load_first(p + 16, left - 16) : low;
+    return _mm_packus_epi16(_mm_and_si128(a, low), _mm_and_si128(b, low));
 }
 
 enum output { OUT_I32, OUT_F32, OUT_Q };
