@@ -80,6 +80,22 @@ static hone_status check(const hone__infer *x, int input, int rank, const int64_
     return HONE_OK;
 }
 
+/* Scales and zero points: one per direction, or one per direction and column. */
+static hone_status check_bytes(const hone__infer *x, int64_t directions, int64_t columns)
+{
+    for (int i = 1; i <= 11; i++) {
+        hone_dtype d = x->in[i].dtype;
+        bool bytes = i < 3 || i == 9 || i == 11;
+        if ((i > 2 && i < 8) || !d) continue;
+        if (bytes ? d != HONE_U8 && d != HONE_I8 : d != HONE_F32)
+            return hone__fail(HONE_E_SHAPE, "input %d is %s", i, hone_dtype_name(d));
+        if (i < 3) continue;
+        HONE__TRY(check(x, i, x->in[i].shape.rank == 1 ? 1 : 2, (int64_t[]){directions, columns}));
+    }
+    HONE__TRY(hone__infer_equal_types(x, 1, 9));
+    return hone__infer_equal_types(x, 2, 11);
+}
+
 static hone_status check_inputs(const hone__infer *x, const hone__recurrent *s, int64_t in, int64_t batch,
                                 int64_t hidden)
 {
@@ -87,23 +103,28 @@ static hone_status check_inputs(const hone__infer *x, const hone__recurrent *s, 
     HONE__TRY(hone__dim_mul((int64_t)s->gates, hidden, &rows));
     HONE__TRY(hone__dim_mul(2, rows, &twice));
     HONE__TRY(hone__dim_mul(3, hidden, &three));
-    HONE__TRY(check(x, 1, 3, (int64_t[]){d, rows, in}));
-    HONE__TRY(check(x, 2, 3, (int64_t[]){d, rows, hidden}));
+    HONE__TRY(check(x, 1, 3, s->bytes ? (int64_t[]){d, in, rows} : (int64_t[]){d, rows, in}));
+    HONE__TRY(check(x, 2, 3, s->bytes ? (int64_t[]){d, hidden, rows} : (int64_t[]){d, rows, hidden}));
     HONE__TRY(check(x, 3, 2, (int64_t[]){d, twice}));
     HONE__TRY(check(x, 4, 1, (int64_t[]){batch}));
     for (int i = 5; i <= 6; i++)
         HONE__TRY(check(x, i, 3, s->batch_first ? (int64_t[]){batch, d, hidden} : (int64_t[]){d, batch, hidden}));
-    for (int i = 1; i < x->input_count; i++)
+    for (int i = s->bytes ? 3 : 1; i < x->input_count && i < 8; i++)
         if (i != 4 && hone__has_input(x, i)) HONE__TRY(hone__infer_equal_types(x, 0, i));
+    if (s->bytes) HONE__TRY(check_bytes(x, d, rows));
     return check(x, 7, 2, (int64_t[]){d, three});
 }
 
-hone_status hone__recurrent_infer(hone__infer *x, hone__cell cell)
+hone_status hone__recurrent_infer(hone__infer *x, hone__cell cell, bool bytes)
 {
     hone__recurrent s;
-    HONE__TRY(hone__infer_arity(x, 3, cell == HONE__CELL_LSTM ? 8 : 6));
+    HONE__TRY(hone__infer_arity(x, 3, bytes ? 12 : cell == HONE__CELL_LSTM ? 8 : 6));
+    for (int i = 8; bytes && i < 12; i++)
+        if (!hone__has_input(x, i)) return hone__fail(HONE_E_SHAPE, "input %d is missing", i);
     HONE__TRY(hone__infer_float(x, 0));
     HONE__TRY(read_node(x->node, cell, &s));
+    s.bytes = bytes;
+    if (bytes && s.batch_first) return hone__fail(HONE_E_UNSUPPORTED, "layout 1");
     const hone__shape *xs = &x->in[0].shape, *rs = &x->in[2].shape;
     for (int i = 0; i < x->output_count; i++) x->out[i].dtype = x->in[0].dtype;
     if (x->output_count > 3 - (cell != HONE__CELL_LSTM))
@@ -111,7 +132,8 @@ hone_status hone__recurrent_infer(hone__infer *x, hone__cell cell)
     if (xs->rank < 0) return HONE_OK;
     HONE__TRY(hone__infer_rank(x, 0, 3));
     HONE__TRY(hone__infer_rank(x, 2, 3));
-    int64_t hidden = rs->rank == 3 ? rs->dims[2] : -1, declared = hone__node_int(x->node, "hidden_size", hidden);
+    int64_t hidden = rs->rank == 3 ? rs->dims[bytes ? 1 : 2] : -1,
+            declared = hone__node_int(x->node, "hidden_size", hidden);
     if (!hone__dims_agree(hidden, declared) || (rs->rank == 3 && hidden == 0))
         return hone__fail(HONE_E_SHAPE, "hidden_size is %lld, the weights have %lld", (long long)declared,
                           (long long)hidden);
@@ -129,12 +151,13 @@ hone_status hone__recurrent_infer(hone__infer *x, hone__cell cell)
 }
 
 hone_status hone__recurrent_read(const hone__node *n, const hone__tensor *x, const hone__tensor *recurrence,
-                                 hone__cell cell, hone__recurrent *out)
+                                 hone__cell cell, bool bytes, hone__recurrent *out)
 {
     HONE__TRY(read_node(n, cell, out));
+    out->bytes = bytes;
     out->steps = (size_t)x->dims[out->batch_first];
     out->batch = (size_t)x->dims[!out->batch_first];
     out->in = (size_t)x->dims[2];
-    out->hidden = (size_t)recurrence->dims[2];
+    out->hidden = (size_t)recurrence->dims[bytes ? 1 : 2];
     return HONE_OK;
 }

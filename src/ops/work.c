@@ -70,6 +70,7 @@ static const struct {
     {"hone", "StaticConv", convolution, 3, true, "conv int8"},
     {"hone", "DynamicConv", convolution, 1, true, "conv int8"},
     {"", "LSTM", recurrent, 1, false, "gemm f32, rnn"},
+    {"com.microsoft", "DynamicQuantizeLSTM", recurrent, 1, true, "gemm int8, rnn"},
     {"", "GRU", recurrent, 1, false, "gemm f32, rnn"},
     {"", "RNN", recurrent, 1, false, "gemm f32, rnn"},
 };

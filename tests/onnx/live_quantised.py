@@ -93,6 +93,7 @@ def with_outputs(path, out):
 def session_of(path):
     o = onnxruntime.SessionOptions()
     o.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    o.add_session_config_entry("session.x64quantprecision", "1")
     o.intra_op_num_threads = 1
     return onnxruntime.InferenceSession(path, o, providers=["CPUExecutionProvider"])
 
