@@ -46,5 +46,6 @@ hone_status hone__onnx_upgrade(hone__graph *graph, int64_t version);
 /* One node of an opset below 7 to opset 7. */
 struct hone__builder;
 hone_status hone__onnx_upgrade_early(struct hone__builder *b, hone__node *n, int64_t version);
+hone_status hone__onnx_upgrade_scan(struct hone__builder *b, hone__node *n);
 
 #endif

@@ -171,20 +171,13 @@ static hone_status group_norm(hone__builder *b, hone__node *n)
     return HONE_OK;
 }
 
-/* Scan of opset 8 went over batches and had sequence lengths. */
-static hone_status scan(hone__builder *b, hone__node *n)
-{
-    (void)b, (void)n;
-    return hone__fail(HONE_E_UNSUPPORTED, "the form of opset 8; opset 9 and newer are known");
-}
-
 /* A node written for an opset below `before` needs `how`. */
 static const struct {
     const char *op;
     int64_t before;
     lift how;
 } rows[] = {
-    {"Scan", 9, scan},
+    {"Scan", 9, hone__onnx_upgrade_scan},
     {"Squeeze", 13, axes_to_1},
     {"Unsqueeze", 13, axes_to_1},
     {"ReduceSum", 13, axes_to_1},

@@ -20,6 +20,7 @@ import onnxruntime
 import random_attention
 import random_floats
 import random_ml
+import random_old
 import random_quantised
 from case_writer import MICROSOFT, Refused, Writer
 
@@ -83,7 +84,7 @@ def apart(call):
 
 
 def generate(draw, cases, only):
-    for module in (random_floats, random_quantised, random_attention, random_ml):
+    for module in (random_floats, random_quantised, random_attention, random_ml, random_old):
         for op, generator in module.GENERATORS.items():
             if not fnmatch.fnmatch(op, only) and module.__name__ != only:
                 continue
