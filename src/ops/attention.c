@@ -124,10 +124,14 @@ hone__heads hone__heads_of(const float *data, bool packed, size_t heads, size_t 
                   : (hone__heads){data, heads * rows * size, rows * size, size};
 }
 
-static float *copy_rows(const hone__heads *from, size_t b, size_t h, size_t rows, size_t size, float *to)
+static float *copy_rows(const hone__heads *from, size_t b, size_t h, size_t rows, size_t size, const float *bias,
+                        float *to)
 {
-    for (size_t i = 0; i < rows; i++, to += size)
-        memcpy(to, from->data + b * from->b + h * from->h + i * from->r, size * sizeof *to);
+    for (size_t i = 0; i < rows; i++, to += size) {
+        const float *x = from->data + b * from->b + h * from->h + i * from->r;
+        memcpy(to, x, size * sizeof *to);
+        for (size_t k = 0; bias && k < size; k++) to[k] += bias[h * size + k];
+    }
     return to;
 }
 
@@ -135,8 +139,8 @@ void hone__heads_join(const hone__joined *j, float *to)
 {
     for (size_t b = 0; b < j->batch; b++)
         for (size_t h = 0; h < j->heads; h++) {
-            to = copy_rows(&j->past, b, h, j->before, j->size, to);
-            to = copy_rows(&j->now, b, h, j->rows, j->size, to);
+            to = copy_rows(&j->past, b, h, j->before, j->size, NULL, to);
+            to = copy_rows(&j->now, b, h, j->rows, j->size, j->bias, to);
         }
 }
 
@@ -181,7 +185,7 @@ static bool add_bias(const job *j, size_t i, float *row)
         double bias = mask_term(a, &a->bias, j->b, j->h, i, k), mask = mask_term(a, &a->mask, j->b, j->h, i, k);
         if (key >= length) mask += a->masked;
         if ((a->causal && key > at) || (a->left >= 0 && key < at - a->left) || (a->right >= 0 && key > at + a->right))
-            mask = -INFINITY;
+            mask = a->beyond < 0 ? a->beyond : -INFINITY;
         if (mask + bias > -INFINITY || mask != mask || bias != bias) any = true;
         row[k] = row[k] + (float)bias + (float)mask; /* the order matters where the mask is large but finite */
     }

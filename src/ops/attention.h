@@ -31,6 +31,7 @@ typedef struct hone__attention {
     const hone__tensor *lengths; /* valid keys per batch, or NULL; with `own_offset` the offset is length - queries */
     bool own_offset;
     double masked; /* bias of what masks and lengths exclude: -infinity, or a large negative number */
+    double beyond; /* likewise of what causality and windows exclude; 0: -infinity */
     hone__attention_mask mask, bias;
     const float *sink; /* [heads]: a score without a value that every softmax of a head includes; or NULL */
     float *scores_out; /* [batch, heads, queries, keys] or NULL */
@@ -50,10 +51,11 @@ void hone__attention_run(const hone__attention *a, void *scratch, hone__pool *po
 
 /* [batch, heads, rows, size], or packed: [batch, rows, heads * size] */
 hone__heads hone__heads_of(const float *data, bool packed, size_t heads, size_t rows, size_t size);
-/* `before` rows of past and `rows` of now per head, as [batch, heads, before + rows, size]. */
+/* `before` rows of past and `rows` of now, plus the bias, per head: [batch, heads, before + rows, size]. */
 typedef struct hone__joined {
     hone__heads past, now;
     size_t batch, heads, before, rows, size;
+    const float *bias; /* [heads, size] or NULL */
 } hone__joined;
 void hone__heads_join(const hone__joined *j, float *to);
 /* Turns the first 2 * half values of one head by angles with these cosines and sines; the rest is copied. */

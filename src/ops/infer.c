@@ -120,3 +120,14 @@ hone_status hone__dim_mul(int64_t a, int64_t b, int64_t *out)
     if (!hone__mul_i64(a, b, out)) return hone__fail(HONE_E_LIMIT, "a dimension is over 2^63");
     return HONE_OK;
 }
+
+void hone__types_of(const hone__tensor *const *in, int count, hone__type *types)
+{
+    for (int i = 0; i < count; i++) {
+        types[i] = (hone__type){.shape.rank = -1};
+        if (!in[i]) continue;
+        types[i].dtype = in[i]->dtype;
+        types[i].shape.rank = in[i]->rank;
+        memcpy(types[i].shape.dims, in[i]->dims, sizeof in[i]->dims);
+    }
+}

@@ -45,6 +45,8 @@ static inline double hone__tensor_f64(const hone__tensor *t, size_t i)
 {
     return hone__element_f64(t->dtype, t->data, i);
 }
+/* Types and shapes of what prepare sees, for the functions of infer; rank -1 where an input is absent. */
+void hone__types_of(const hone__tensor *const *in, int count, hone__type *types);
 static inline void *hone__out_data(const hone__run *r, int i) { return (void *)(uintptr_t)r->out[i]->data; }
 
 #endif

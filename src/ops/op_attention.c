@@ -112,15 +112,9 @@ typedef struct plan {
 static hone_status prepare_attention(hone__prepare *p)
 {
     plan *q = hone__arena_zalloc(p->arena, sizeof *q);
-    hone__type types[7] = {{0}};
+    hone__type types[7];
     if (!q) return hone__out_of_memory(sizeof *q);
-    for (int i = 0; i < p->input_count; i++) {
-        types[i].shape.rank = -1;
-        if (!p->in[i]) continue;
-        types[i].dtype = p->in[i]->dtype;
-        types[i].shape.rank = p->in[i]->rank;
-        memcpy(types[i].shape.dims, p->in[i]->dims, sizeof p->in[i]->dims);
-    }
+    hone__types_of(p->in, p->input_count, types);
     hone__infer x = {p->node, p->input_count, 0, types, NULL, NULL, 0};
     HONE__TRY(read_sizes(&x, &q->s));
     HONE__TRY(read_past(&x, &q->s));

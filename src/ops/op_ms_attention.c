@@ -156,14 +156,9 @@ static void plan_product(plan *q, const hone__prepare *p, const places *at)
 static hone_status prepare(hone__prepare *p, const places *at)
 {
     plan *q = hone__arena_zalloc(p->arena, sizeof *q);
-    hone__type types[9] = {{0}};
+    hone__type types[9];
     if (!q) return hone__out_of_memory(sizeof *q);
-    for (int i = 0; i < p->input_count; i++) {
-        if (!p->in[i]) continue;
-        types[i].dtype = p->in[i]->dtype;
-        types[i].shape.rank = p->in[i]->rank;
-        memcpy(types[i].shape.dims, p->in[i]->dims, sizeof p->in[i]->dims);
-    }
+    hone__types_of(p->in, p->input_count, types);
     hone__infer x = {p->node, p->input_count, 0, types, NULL, NULL, 0};
     HONE__TRY(read_sizes(&x, at, &q->s));
     const hone__tensor *mask = input(p->in, p->input_count, at->mask);

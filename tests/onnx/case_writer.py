@@ -42,8 +42,9 @@ def element_type(array):
     return helper.np_dtype_to_tensor_dtype(array.dtype)
 
 
-def one_node(op, inputs, outputs=1, constant=(), domain="", default_opset=21, ml_opset=5, **attributes):
-    """The model and what is fed. outputs: how many, or a list of 0 and 1 for absent and present ones. constant: which
+def one_node(op, inputs, outputs=1, constant=(), domain="", default_opset=21, ml_opset=5, declared=None, **attributes):
+    """The model and what is fed. outputs: how many, or a list of 0 and 1 for absent and present ones. declared: types of
+    outputs that ONNX Runtime does not infer, by position. constant: which
     inputs are weights. inputs may hold None, arrays and TensorProtos (always weights)."""
     inputs = [v if v is None or isinstance(v, onnx.TensorProto) else np.asarray(v) for v in inputs]
     wanted = [1] * outputs if isinstance(outputs, int) else outputs
@@ -60,7 +61,9 @@ def one_node(op, inputs, outputs=1, constant=(), domain="", default_opset=21, ml
         elif v is not None:
             feeds[f"i{k}"] = v
     values = [helper.make_tensor_value_info(k, element_type(v), v.shape) for k, v in feeds.items()]
-    graph = helper.make_graph([node], op, values, [onnx.ValueInfoProto(name=r) for r in results if r], weights)
+    declared = declared or {}
+    made = [helper.make_tensor_value_info(r, declared[k], None) if k in declared else onnx.ValueInfoProto(name=r) for k, r in enumerate(results) if r]
+    graph = helper.make_graph([node], op, values, made, weights)
     imports = [helper.make_opsetid("", default_opset), helper.make_opsetid(MICROSOFT, 1), helper.make_opsetid(ML, ml_opset)]
     return helper.make_model(graph, opset_imports=imports, ir_version=10), feeds
 

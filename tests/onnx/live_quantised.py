@@ -93,7 +93,6 @@ def with_outputs(path, out):
 def session_of(path):
     o = onnxruntime.SessionOptions()
     o.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    o.add_session_config_entry("session.x64quantprecision", "1")
     o.intra_op_num_threads = 1
     return onnxruntime.InferenceSession(path, o, providers=["CPUExecutionProvider"])
 
@@ -170,6 +169,25 @@ def saturates(single, inputs, got):
     return exact.shape == got.shape and np.abs(exact.astype(np.int64) - got.astype(np.int64)).max(initial=0) <= step
 
 
+def unsigned(single):
+    """The same node with its signed weights shifted to unsigned bytes, whose sums ONNX Runtime does not saturate."""
+    model = onnx.ModelProto.FromString(single.SerializeToString())
+    node = model.graph.node[0]
+    shifted = {node.input[i] for i in ((1, 7) if node.op_type == "QAttention" else (1, 2, 9, 11))}
+    for t in model.graph.initializer:
+        if t.name in shifted and t.data_type == onnx.TensorProto.INT8:
+            t.CopyFrom(onnx.numpy_helper.from_array((onnx.numpy_helper.to_array(t).astype(np.int16) + 128).astype(np.uint8), t.name))
+    return model
+
+
+def differs(single, inputs, got):
+    """What is wrong with the results of one node."""
+    found = [d for g, e in zip(got, session_of(single.SerializeToString()).run(None, inputs)) if (d := difference(g, e)) and not saturates(single, inputs, g)]
+    if found and single.graph.node[0].op_type in ("QAttention", "DynamicQuantizeLSTM"):
+        found = [d for g, e in zip(got, session_of(unsigned(single).SerializeToString()).run(None, inputs)) if (d := difference(g, e))]
+    return found
+
+
 def nodes_differ(hone, path, feeds, folder):
     """Every top-level node of the model alone, on what ONNX Runtime computed before it."""
     model = onnx.load(path)
@@ -187,9 +205,7 @@ def nodes_differ(hone, path, feeds, folder):
         outs = [o for o in node.output if o]
         try:
             got = in_hone(hone, f"{folder}/node.onnx", inputs, outs, folder)
-            expected = session_of(f"{folder}/node.onnx").run(None, inputs)
-            problems += [f"{node.op_type} '{node.name}': {d}" for g, e in zip(got, expected)
-                         if (d := difference(g, e)) and not saturates(single, inputs, g)]
+            problems += [f"{node.op_type} '{node.name}': {d}" for d in differs(single, inputs, got)]
         except Exception as e:
             problems.append(f"{node.op_type} '{node.name}': {str(e)[:200]}")
     return problems

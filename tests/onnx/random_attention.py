@@ -1,5 +1,8 @@
 """Random cases of com.microsoft's attentions, rotary embeddings, and mixtures of experts."""
 import numpy as np
+from onnx import TensorProto
+
+from case_writer import MICROSOFT, answers_of, one_node
 
 F32 = np.float32
 
@@ -46,33 +49,46 @@ def multi_head(d):
     a = {"num_heads": heads}
     past = d.pick(None, None, 0, 3)
     total = t + (past or 0)
-    form = d.pick("rows", "rows", "rows", "heads", "packed kv", "packed qkv")
-    if form in ("packed kv", "packed qkv"):
-        v_size, past, total = size, None, t
-    if form == "packed qkv":
-        t = total = s
+    form = d.pick("rows", "rows", "rows", "heads")  # packed ones: not on ONNX Runtime's CPU provider
     if form == "heads":
         past, total = None, t
         v_size = size
-    query = d.floats(batch, s, heads, 3, size) if form == "packed qkv" else d.floats(batch, s, heads * size)
-    key = {"rows": (batch, t, heads * size), "heads": (batch, heads, t, size), "packed kv": (batch, t, heads, 2, size)}.get(form)
-    value = {"rows": (batch, t, heads * v_size), "heads": (batch, heads, t, v_size)}.get(form)
+    if past is not None:
+        v_size = size
+    query = d.floats(batch, s, heads * size)
+    key = {"rows": (batch, t, heads * size), "heads": (batch, heads, t, size)}[form]
+    value = {"rows": (batch, t, heads * v_size), "heads": (batch, heads, t, v_size)}[form]
     bias = d.floats(2 * heads * size + heads * v_size) if d.maybe(0.4) else None
     masks = [None, None, d.ints(0, 2, (batch, total)), d.ints(0, 2, (batch, s, total)), lengths(d, batch, total)]
     masks.append(np.concatenate([lengths(d, batch, t), np.arange(batch + 1) * s, np.arange(batch + 1) * t]).astype(np.int32))
     mask = d.pick(*masks)
     extra = d.floats(d.pick(1, batch), d.pick(1, heads), s, total) if d.maybe(0.4) else None
-    if d.maybe(0.3):
+    if d.maybe(0.3) and t <= s:  # of more keys than queries ONNX Runtime 1.31 shows the last query all
         a["unidirectional"] = 1
     if d.maybe(0.2):
         a["scale"] = 0.4
     if d.maybe(0.2):
         a["mask_filter_value"] = -3000.0
-    inputs = [query, None if key is None else d.floats(*key), None if value is None else d.floats(*value), bias, mask, extra]
+    inputs = [query, d.floats(*key), d.floats(*value), bias, mask, extra]
     if past is not None:
         inputs += [d.floats(batch, heads, past, size), d.floats(batch, heads, past, v_size)]
-    outputs = d.pick([1, 1, 1], [1, 1, 1, 1], [1, 0, 0, 1]) if past is not None or d.maybe() else [1]
-    d.add("MultiHeadAttention", inputs, outputs, constant=[3] if d.maybe() else [], **a)
+    # Without present_key ONNX Runtime 1.31 forgets past_key.
+    outputs = d.pick([1, 1, 1], [1, 1, 1, 1]) if past is not None else d.pick([1], [1, 1, 1], [1, 1, 1, 1], [1, 0, 0, 1])
+    d.add("MultiHeadAttention", inputs, outputs, constant=[3] if d.maybe() else [], declared={3: TensorProto.FLOAT}, **a)
+
+
+def packed_multi_head(d):
+    """Keys and values, or all three, in one input: ONNX Runtime's answer is that of the same values apart."""
+    batch, heads, size, s = sizes(d)
+    triple = d.maybe()
+    t = s if triple else d.size(1, 7)
+    q, k, v = d.floats(batch, s, heads, size), d.floats(batch, t, heads, size), d.floats(batch, t, heads, size)
+    bias, mask = d.floats(3 * heads * size) if d.maybe() else None, d.ints(0, 2, (batch, t)) if d.maybe() else None
+    query, outputs = q.reshape(batch, s, -1), d.pick(1, 3)
+    apart = one_node("MultiHeadAttention", [query, k.reshape(batch, t, -1), v.reshape(batch, t, -1), bias, mask], outputs, domain=MICROSOFT, num_heads=heads)
+    inputs = [np.stack([q, k, v], 3), None] if triple else [query, np.stack([k, v], 3)]
+    d.write("MultiHeadAttention", *one_node("MultiHeadAttention", [*inputs, None, bias, mask], outputs, domain=MICROSOFT, num_heads=heads), answers_of(*apart),
+            name=d.name)
 
 
 def decoder_multi_head(d):
@@ -102,7 +118,7 @@ def decoder_multi_head(d):
     shared = beams > 1 or d.maybe(0.2)
     inputs += [np.array([beams], np.int32), d.ints(0, beams, (batch, beams, room))] if shared else [None, None]
     inputs.append(d.floats(3 * width) if d.maybe(0.4) else None)
-    d.add("DecoderMaskedMultiHeadAttention", inputs, [1, 1, 1, 1] if a.get("output_qk") else [1, 1, 1], **a)
+    d.add("DecoderMaskedMultiHeadAttention", inputs, [1, 1, 1, 1] if a.get("output_qk") else [1, 1, 1], declared={3: TensorProto.FLOAT}, **a)
 
 
 def angles(d, most, half):
@@ -245,7 +261,7 @@ def quantised_experts(d):
 
 
 GENERATORS = {
-    "Attention": attention, "MultiHeadAttention": multi_head, "DecoderMaskedMultiHeadAttention": decoder_multi_head,
+    "Attention": attention, "MultiHeadAttention": multi_head, "MultiHeadAttention of packed inputs": packed_multi_head, "DecoderMaskedMultiHeadAttention": decoder_multi_head,
     "GroupQueryAttention": group_query, "GroupQueryAttention in bits": group_query_int, "RotaryEmbedding": rotary, "SparseAttention": sparse_attention,
     "MoE": experts, "QMoE": quantised_experts,
 }
