@@ -2,7 +2,7 @@
 import numpy as np
 from onnx import TensorProto
 
-from case_writer import MICROSOFT, answers_of, one_node
+from case_writer import MICROSOFT, answers_of, element_type, one_node
 
 F32 = np.float32
 
@@ -127,7 +127,7 @@ def angles(d, most, half):
 
 
 def group_query(d):
-    batch, groups, size, s = d.size(1, 3), d.size(1, 3), d.pick(8, 16), d.size(1, 6)
+    batch, groups, size, s = d.size(1, 3), d.size(1, 3), d.pick(16, 32), d.size(1, 6)
     per, a = d.size(1, 3), {}
     heads, dtype = per * groups, d.pick(F32, F32, F32, np.float16)
     a.update(num_heads=heads, kv_num_heads=groups)
@@ -149,19 +149,20 @@ def group_query(d):
     inputs += [counts - 1, np.int32(total) if d.maybe() else np.array([total], np.int32)]
     if d.maybe():
         a.update(do_rotary=1, rotary_interleaved=d.size(0, 1))
-        inputs += angles(d, max(total, room) + d.size(0, 3), size // d.pick(2, 2, 4))
-        inputs += [d.ints(0, total, (batch, s), np.int64) if d.maybe(0.3) else None]
+        most = max(total, room) + d.size(0, 3)
+        inputs += angles(d, most, size // d.pick(2, 2, size // 8))
+        # Of a first prompt ONNX Runtime 1.31 counts on from the very first position: only such positions are drawn there.
+        at = d.size(0, most - s) + np.tile(np.arange(s), (batch, 1)) if first else d.ints(0, most - s + 1, (batch, s))
+        inputs += [at.astype(np.int64) if d.maybe(0.3) else None]
     else:
         inputs += [None, None, None]
     inputs += [d.floats(d.pick(1, batch), d.pick(1, heads), s, total) if d.maybe(0.3) else None]
     inputs += [d.floats(heads) if d.maybe(0.2) else None]
-    if d.maybe(0.2):
-        inputs += [None, None, d.floats(size), d.floats(size)]
-        if d.maybe():
-            a["qk_norm_epsilon"] = 1e-3
     for name, value in (("local_window_size", d.size(1, 5)), ("softcap", 5.0), ("smooth_softmax", 1), ("scale", 0.4)):
         if d.maybe(0.25):
             a[name] = value
+    if first and counts.min() < s:
+        a.pop("local_window_size", None)  # what queries behind a sequence's end see through a window means nothing
     if a.get("smooth_softmax") and inputs[11] is not None:
         a.pop("smooth_softmax")
     if d.maybe(0.15):
@@ -170,7 +171,26 @@ def group_query(d):
     if d.maybe(0.3):
         a["qk_output"] = d.size(1, 2)
         outputs.append(1)
-    d.add("GroupQueryAttention", [v.astype(dtype) if v is not None and v.dtype == F32 else v for v in inputs], outputs, constant=d.some(7, 8), **a)
+    inputs = [v.astype(dtype) if v is not None and v.dtype == F32 else v for v in inputs]
+    d.add("GroupQueryAttention", inputs, outputs, constant=d.some(7, 8), declared={3: element_type(inputs[0])}, **a)
+
+
+def group_query_norms(d):
+    """Queries and keys normalised per head, which ONNX Runtime's CPU provider refuses: its answer for normalised ones."""
+    batch, groups, per, size, s = d.size(1, 3), d.size(1, 3), d.size(1, 3), 16, d.size(1, 6)
+    heads, eps = groups * per, d.pick(1e-6, 1e-3)
+    q, k, v = d.floats(batch, s, heads, size), d.floats(batch, s, groups, size), d.floats(batch, s, groups * size)
+    weights, more = [d.floats(size), d.floats(size)], [None, None, np.full(batch, s - 1, np.int32), np.int32(s)]
+    a = {"num_heads": heads, "kv_num_heads": groups, "domain": MICROSOFT}
+
+    def rows(x):
+        return x.reshape(batch, s, -1)
+
+    def normed(x, w):
+        return rows((x / np.sqrt((x.astype(np.float64) ** 2).mean(-1, keepdims=True) + eps) * w).astype(F32))
+    answers = answers_of(*one_node("GroupQueryAttention", [normed(q, weights[0]), normed(k, weights[1]), v, *more], 3, **a))
+    model = one_node("GroupQueryAttention", [rows(q), rows(k), v, *more, *[None] * 7, *weights], 3, constant=(14, 15), qk_norm_epsilon=eps, **a)
+    d.write("GroupQueryAttention", *model, answers, name=d.name)
 
 
 def group_query_int(d):
@@ -262,6 +282,6 @@ def quantised_experts(d):
 
 GENERATORS = {
     "Attention": attention, "MultiHeadAttention": multi_head, "MultiHeadAttention of packed inputs": packed_multi_head, "DecoderMaskedMultiHeadAttention": decoder_multi_head,
-    "GroupQueryAttention": group_query, "GroupQueryAttention in bits": group_query_int, "RotaryEmbedding": rotary, "SparseAttention": sparse_attention,
+    "GroupQueryAttention": group_query, "GroupQueryAttention with norms": group_query_norms, "GroupQueryAttention in bits": group_query_int, "RotaryEmbedding": rotary, "SparseAttention": sparse_attention,
     "MoE": experts, "QMoE": quantised_experts,
 }

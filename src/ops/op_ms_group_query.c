@@ -1,0 +1,315 @@
+/* op_ms_group_query.c: com.microsoft's GroupQueryAttention: every sequence has its own length, keys and values are
+ * appended to a buffer that may be longer than what it holds, several heads share one of keys. */
+#include <float.h>
+#include <math.h>
+#include <string.h>
+
+#include "attention.h"
+#include "kernels/norm/norm.h"
+#include "widen.h"
+
+enum { Q = 0, K, V, PAST_K, PAST_V, LENGTHS, TOTAL, COS, SIN, POSITIONS, BIAS, SINK, K_SCALE, V_SCALE, Q_NORM, K_NORM };
+
+typedef struct sizes {
+    bool packed; /* keys and values behind the query's heads */
+    int64_t batch, rows, heads, groups, size, room;
+} sizes;
+
+static const hone__tensor *input(const hone__tensor *const *in, int count, int i) { return i < count ? in[i] : NULL; }
+
+static hone_status read_sizes(const hone__infer *x, sizes *s)
+{
+    const hone__shape *q = &x->in[Q].shape;
+    *s = (sizes){.heads = hone__node_int(x->node, "num_heads", 0),
+                 .groups = hone__node_int(x->node, "kv_num_heads", 0),
+                 .packed = !hone__has_input(x, K)};
+    if (s->heads < 1 || s->groups < 1 || s->heads > INT32_MAX || s->heads % s->groups)
+        return hone__fail(HONE_E_SHAPE, "%lld heads in groups of %lld", (long long)s->heads, (long long)s->groups);
+    if (hone__has_input(x, V) == s->packed) return hone__fail(HONE_E_SHAPE, "key and value go together");
+    if (hone__has_input(x, PAST_V) != hone__has_input(x, PAST_K))
+        return hone__fail(HONE_E_SHAPE, "past_key and past_value go together");
+    HONE__TRY(hone__infer_rank(x, Q, 3));
+    int64_t parts = s->packed ? s->heads + 2 * s->groups : s->heads, width = q->dims[2];
+    if (width >= 0 && width % parts)
+        return hone__fail(HONE_E_SHAPE, "%lld values in %lld heads", (long long)width, (long long)parts);
+    s->batch = q->dims[0], s->rows = q->dims[1], s->size = width < 0 ? -1 : width / parts;
+    for (int i = K; i <= V && !s->packed; i++) {
+        const hone__shape *k = &x->in[i].shape;
+        if (k->rank < 0) continue;
+        HONE__TRY(hone__infer_rank(x, i, 3));
+        if (!hone__dims_agree(k->dims[0], s->batch) || !hone__dims_agree(k->dims[1], s->rows) ||
+            (s->size >= 0 && !hone__dims_agree(k->dims[2], s->groups * s->size)))
+            return hone__fail(HONE_E_SHAPE, "input %d does not fit the query", i);
+    }
+    for (int i = PAST_K; i <= PAST_V && hone__has_input(x, i); i++) {
+        const hone__shape *k = &x->in[i].shape;
+        s->room = -1;
+        if (k->rank < 0) return HONE_OK;
+        HONE__TRY(hone__infer_rank(x, i, 4));
+        if (!hone__dims_agree(k->dims[0], s->batch) || !hone__dims_agree(k->dims[1], s->groups) ||
+            !hone__dims_agree(k->dims[3], s->size) ||
+            !hone__dims_agree(k->dims[2], x->in[PAST_K].shape.rank == 4 ? x->in[PAST_K].shape.dims[2] : -1))
+            return hone__fail(HONE_E_SHAPE, "input %d does not fit", i);
+        s->room = k->dims[2];
+    }
+    return HONE_OK;
+}
+
+static hone_status infer_group(hone__infer *x)
+{
+    static const char *const words[] = {"k_quant_type", "v_quant_type"};
+    sizes s;
+    int64_t total;
+    int count;
+    HONE__TRY(hone__infer_arity(x, 1, 16));
+    HONE__TRY(hone__infer_float(x, Q));
+    if (!hone__has_input(x, LENGTHS) || !hone__has_input(x, TOTAL))
+        return hone__fail(HONE_E_SHAPE, "seqlens_k or total_sequence_length is missing");
+    for (int i = 0; i < 2; i++)
+        if (strcmp(hone__node_string(x->node, words[i], "NONE"), "NONE"))
+            return hone__fail(HONE_E_UNSUPPORTED, "%s '%.20s'", words[i], hone__node_string(x->node, words[i], ""));
+    if (hone__node_int(x->node, "qk_output", 0) < 0 || hone__node_int(x->node, "qk_output", 0) > 2)
+        return hone__fail(HONE_E_UNSUPPORTED, "qk_output %lld", (long long)hone__node_int(x->node, "qk_output", 0));
+    for (int i = 0; i < x->output_count && i < 4; i++) x->out[i].dtype = x->in[Q].dtype;
+    if (x->in[Q].shape.rank < 0) return HONE_OK;
+    HONE__TRY(read_sizes(x, &s));
+    HONE__TRY(hone__infer_ints(x, TOTAL, &total, 1, &count));
+    if (count == 1 && (total < 0 || total > INT32_MAX))
+        return hone__fail(HONE_E_ARGUMENT, "total_sequence_length is %lld", (long long)total);
+    int64_t room = count != 1 || s.room < 0 ? -1 : total > s.room ? total : s.room;
+    hone_dtype d = x->in[Q].dtype;
+    hone__infer_set(x, 0, d, 3, (int64_t[]){s.batch, s.rows, s.size < 0 ? -1 : s.heads * s.size});
+    for (int i = 1; i <= 2; i++) hone__infer_set(x, i, d, 4, (int64_t[]){s.batch, s.groups, room, s.size});
+    hone__infer_set(x, 3, d, 4, (int64_t[]){s.batch, s.heads, s.rows, count == 1 ? total : -1});
+    return HONE_OK;
+}
+
+typedef struct plan {
+    sizes s;
+    hone__attention a; /* of one sequence; keys: the buffer's rows */
+    size_t half;       /* pairs of values that are turned; 0: none */
+    bool interleaved;
+    size_t q_at, k_at, v_at, scores_at, sink_at, work_at;
+} plan;
+
+static size_t floats(size_t count) { return count * sizeof(float) / 64 * 64 + 64; }
+
+static void plan_attention(plan *q, const hone__node *n, size_t room)
+{
+    const sizes *s = &q->s;
+    size_t size = (size_t)s->size, heads = (size_t)s->heads, groups = (size_t)s->groups;
+    int64_t window = hone__node_int(n, "local_window_size", -1);
+    q->a = (hone__attention){.batch = 1,
+                             .heads = heads,
+                             .kv_heads = groups,
+                             .queries = (size_t)s->rows,
+                             .keys = room,
+                             .size = size,
+                             .v_size = size,
+                             .left = window > 0 ? window - 1 : -1,
+                             .right = -1,
+                             .causal = hone__node_int(n, "causal", 1) != 0,
+                             .masked = -INFINITY,
+                             .softcap = hone__node_float(n, "softcap", 0),
+                             .scores_mode = hone__node_int(n, "qk_output", 0) == 1 ? 2 : 3};
+    q->a.scale = hone__node_float(n, "scale", 0);
+    if (q->a.scale == 0) q->a.scale = (float)(1 / sqrt((double)size));
+    q->a.q = hone__heads_of(NULL, true, heads, q->a.queries, size);
+    q->a.k = q->a.v = hone__heads_of(NULL, false, groups, room, size);
+    q->a.y_b = q->a.q.b, q->a.y_h = q->a.q.h, q->a.y_r = q->a.q.r;
+}
+
+static hone_status prepare_group(hone__prepare *p)
+{
+    plan *q = hone__arena_zalloc(p->arena, sizeof *q);
+    hone__type types[16];
+    if (!q) return hone__out_of_memory(sizeof *q);
+    hone__types_of(p->in, p->input_count, types);
+    hone__infer x = {p->node, p->input_count, 0, types, NULL, NULL, 0};
+    HONE__TRY(read_sizes(&x, &q->s));
+    const hone__tensor *cosine = input(p->in, p->input_count, COS), *sine = input(p->in, p->input_count, SIN);
+    const sizes *s = &q->s;
+    size_t room = p->output_count > 1 && p->out[1]   ? (size_t)p->out[1]->dims[2]
+                  : p->output_count > 2 && p->out[2] ? (size_t)p->out[2]->dims[2]
+                                                     : 0;
+    if (!room && p->out[0]->count)
+        return hone__fail(HONE_E_UNSUPPORTED, "present_key and present_value are not both wanted");
+    plan_attention(q, p->node, room);
+    if (hone__node_int(p->node, "do_rotary", 0)) {
+        if (!cosine || !sine || cosine->rank != 2 || sine->rank != 2 || sine->dims[1] != cosine->dims[1] ||
+            sine->dims[0] != cosine->dims[0] || 2 * cosine->dims[1] > s->size)
+            return hone__fail(HONE_E_SHAPE, "cos_cache or sin_cache does not fit");
+        q->half = (size_t)cosine->dims[1];
+        q->interleaved = hone__node_int(p->node, "rotary_interleaved", 0) != 0;
+    }
+    const hone__attention *a = &q->a;
+    size_t rows = (size_t)s->groups * room * a->size;
+    q->k_at = floats(a->heads * a->queries * a->size);
+    q->v_at = q->k_at + floats(rows);
+    q->scores_at = q->v_at + floats(rows);
+    q->sink_at = q->scores_at + (p->output_count > 3 && p->out[3] ? floats(a->heads * a->queries * room) : 0);
+    q->work_at = q->sink_at + floats(a->heads);
+    p->scratch = q->work_at + hone__attention_scratch_upto(a, p->threads);
+    p->state = q;
+    return HONE_OK;
+}
+
+/* One sequence of a run. */
+typedef struct job {
+    const plan *q;
+    const hone__run *r;
+    size_t b, past, total; /* keys before the new ones, keys with them */
+    size_t room;
+} job;
+
+/* The new rows of queries (0), keys or values of sequence b. */
+static hone__heads fresh(const job *j, int which)
+{
+    const sizes *s = &j->q->s;
+    size_t size = (size_t)s->size, heads = (size_t)s->heads, groups = (size_t)s->groups, rows = (size_t)s->rows;
+    size_t width = s->packed ? (heads + 2 * groups) * size : (which ? groups : heads) * size;
+    const float *data = j->r->in[s->packed ? Q : which]->data;
+    if (s->packed && which) data += (heads + (which == V ? groups : 0)) * size;
+    return (hone__heads){data + j->b * rows * width, 0, size, width};
+}
+
+static hone_status position_of(const job *j, size_t row, size_t *at)
+{
+    const hone__tensor *given = input(j->r->in, j->r->input_count, POSITIONS);
+    int64_t rows = j->q->s.rows,
+            k = given ? hone__tensor_i64(given, j->b * (size_t)rows + row) : (int64_t)(j->past + row);
+    if (k < 0 || k >= j->r->in[COS]->dims[0])
+        return hone__fail(HONE_E_ARGUMENT, "position %lld of %lld", (long long)k, (long long)j->r->in[COS]->dims[0]);
+    *at = (size_t)k;
+    return HONE_OK;
+}
+
+/* Rows of queries or keys, normalised and turned, to `to` with these strides. */
+static hone_status turn(const job *j, int which, float *to, size_t head_step, size_t row_step)
+{
+    const plan *q = j->q;
+    const hone__tensor *norm = which == V ? NULL : input(j->r->in, j->r->input_count, which == Q ? Q_NORM : K_NORM);
+    size_t size = q->a.size, heads = which ? q->a.kv_heads : q->a.heads, at = 0;
+    float eps = hone__node_float(j->r->node, "qk_norm_epsilon", 1e-6f);
+    hone__heads from = fresh(j, which);
+    if (norm && norm->count != size)
+        return hone__fail(HONE_E_SHAPE, "a norm of %zu weights for heads of %zu", norm->count, size);
+    for (size_t i = 0; i < (size_t)q->s.rows; i++) {
+        if (q->half && which != V) HONE__TRY(position_of(j, i, &at));
+        for (size_t h = 0; h < heads; h++) {
+            float *y = to + h * head_step + i * row_step;
+            memcpy(y, from.data + h * from.h + i * from.r, size * sizeof *y);
+            if (norm) hone__rms_norm_f32(y, y, 1, size, eps, norm->data, NULL, NULL);
+            if (!q->half || which == V) continue;
+            const float *c = j->r->in[COS]->data, *s = j->r->in[SIN]->data;
+            hone__rotate(y, c + at * q->half, s + at * q->half, y, size, q->half, q->interleaved);
+        }
+    }
+    return HONE_OK;
+}
+
+/* Keys or values of one sequence: what the past holds, the new rows, zeros. */
+static hone_status append(const job *j, int which, float *to)
+{
+    const hone__tensor *past = input(j->r->in, j->r->input_count, which == K ? PAST_K : PAST_V);
+    size_t size = j->q->a.size, groups = j->q->a.kv_heads, before = (size_t)j->q->s.room;
+    size_t end = j->past + (size_t)j->q->s.rows;
+    for (size_t g = 0; g < groups; g++) {
+        float *rows = to + g * j->room * size;
+        if (j->past)
+            memcpy(rows, (const float *)past->data + (j->b * groups + g) * before * size, j->past * size * sizeof *to);
+        memset(rows + end * size, 0, (j->room - end) * size * sizeof *to);
+    }
+    return turn(j, which, to + j->past * size, j->room * size, size);
+}
+
+static hone_status check_inputs(const hone__run *r, const plan *q, int64_t total)
+{
+    const hone__tensor *lengths = r->in[LENGTHS], *positions = input(r->in, r->input_count, POSITIONS),
+                       *sink = input(r->in, r->input_count, SINK);
+    int64_t rows = q->s.rows;
+    if (lengths->count != (size_t)q->s.batch)
+        return hone__fail(HONE_E_SHAPE, "seqlens_k has %zu values for %lld sequences", lengths->count,
+                          (long long)q->s.batch);
+    if (positions && q->half && positions->count != (size_t)(q->s.batch * rows))
+        return hone__fail(HONE_E_SHAPE, "position_ids has %zu values", positions->count);
+    if (sink && sink->count != q->a.heads) return hone__fail(HONE_E_SHAPE, "head_sink has %zu values", sink->count);
+    if (total < rows) return hone__fail(HONE_E_ARGUMENT, "total_sequence_length is %lld", (long long)total);
+    for (size_t b = 0; b < lengths->count; b++) {
+        int64_t n = hone__tensor_i64(lengths, b) + 1;
+        if (n < 1 || n > total || (total > rows && (n < rows || n - rows > q->s.room)))
+            return hone__fail(HONE_E_ARGUMENT, "seqlens_k[%zu] is %lld, total_sequence_length %lld", b,
+                              (long long)n - 1, (long long)total);
+    }
+    return HONE_OK;
+}
+
+/* Scores or probabilities as an output: 0 where a query does not look. */
+static void take_scores(const job *j, const hone__attention *a, const float *scores, float *to, size_t total)
+{
+    for (size_t i = 0; i < a->heads * a->queries; i++, to += total) {
+        size_t at = j->past + i % a->queries;
+        memset(to, 0, total * sizeof *to);
+        for (size_t k = 0; k < a->keys; k++)
+            if ((!a->causal || k <= at) && (a->left < 0 || k + (size_t)a->left >= at)) to[k] = scores[i * a->keys + k];
+    }
+}
+
+static hone_status run_sequence(const job *j, hone__attention a, int64_t total)
+{
+    const plan *q = j->q;
+    const hone__run *r = j->r;
+    uint8_t *scratch = r->scratch;
+    size_t cache = a.kv_heads * j->room * a.size, b = j->b;
+    float *query = (float *)(scratch + q->q_at), *scores = (float *)(scratch + q->scores_at);
+    float *k =
+        r->output_count > 1 && r->out[1] ? (float *)hone__out_data(r, 1) + b * cache : (float *)(scratch + q->k_at);
+    float *v =
+        r->output_count > 2 && r->out[2] ? (float *)hone__out_data(r, 2) + b * cache : (float *)(scratch + q->v_at);
+    float *qk = r->output_count > 3 && r->out[3] ? hone__out_data(r, 3) : NULL;
+    HONE__TRY(turn(j, Q, query, a.size, a.q.r));
+    HONE__TRY(append(j, K, k));
+    HONE__TRY(append(j, V, v));
+    a.q.data = query, a.k.data = k, a.v.data = v;
+    a.keys = j->total;
+    a.offset = (int64_t)j->past;
+    a.y = (float *)hone__out_data(r, 0) + b * a.y_b;
+    a.scores_out = qk ? scores : NULL;
+    hone__tensor bias;
+    if (a.bias.t) { /* this sequence's part */
+        bias = *a.bias.t;
+        bias.data = (const float *)bias.data + b * a.bias.step[0];
+        a.bias.t = &bias;
+    }
+    hone__attention_run(&a, scratch + q->work_at, r->pool);
+    if (qk) take_scores(j, &a, scores, qk + b * a.heads * a.queries * (size_t)total, (size_t)total);
+    return HONE_OK;
+}
+
+static hone_status run_group(hone__run *r)
+{
+    const plan *q = r->state;
+    hone__attention a = q->a;
+    const hone__tensor *bias = input(r->in, r->input_count, BIAS), *sink = input(r->in, r->input_count, SINK);
+    int64_t total = hone__tensor_i64(r->in[TOTAL], 0), rows = q->s.rows;
+    if (!r->out[0]->count) return HONE_OK;
+    HONE__TRY(check_inputs(r, q, total));
+    if (bias) {
+        hone__attention all = a;
+        all.batch = (size_t)q->s.batch, all.keys = (size_t)total;
+        HONE__TRY(hone__attention_mask_make(&all, bias, &a.bias));
+    }
+    float *zeros = (float *)((uint8_t *)r->scratch + q->sink_at);
+    memset(zeros, 0, a.heads * sizeof *zeros);
+    a.sink = sink ? sink->data : hone__node_int(r->node, "smooth_softmax", 0) ? zeros : NULL;
+    job j = {.q = q, .r = r, .room = q->a.keys};
+    for (; j.b < (size_t)q->s.batch; j.b++) {
+        j.total = (size_t)hone__tensor_i64(r->in[LENGTHS], j.b) + 1;
+        j.past = total == rows ? 0 : j.total - (size_t)rows;
+        HONE__TRY(run_sequence(&j, a, total));
+    }
+    return HONE_OK;
+}
+HONE__WIDENED_BUT(group, prepare_group, run_group, 1U << LENGTHS | 1U << TOTAL | 1U << POSITIONS)
+const hone__op hone__op_ms_group_query_attention = {"com.microsoft",    "GroupQueryAttention", infer_group,
+                                                    wide_prepare_group, wide_run_group,        0};
