@@ -54,7 +54,7 @@ static void set_quads(hone__depthwise_shape *s, ptrdiff_t pixels)
 enum { NARROW = 8, FLAT_WIDTH = 24 };
 
 /* Wide rows gain nothing from being one line: their vectors are full anyway. */
-void hone__depthwise_prepare(hone__depthwise_shape *s)
+int hone__depthwise_prepare_flat(hone__depthwise_shape *s)
 {
     uint16_t above[HONE__DEPTHWISE_MAX_WIDTH][HONE__DEPTHWISE_FLAT];
     uint16_t beside[HONE__DEPTHWISE_MAX_WIDTH][HONE__DEPTHWISE_FLAT];
@@ -67,7 +67,7 @@ void hone__depthwise_prepare(hone__depthwise_shape *s)
         width > (s->rows3 ? NARROW : FLAT_WIDTH) ||
         vectors > (s->rows3 ? HONE__DEPTHWISE_NARROW : HONE__DEPTHWISE_FLAT) || kh > HONE__DEPTHWISE_MAX_WIDTH ||
         kh * kw > HONE__DEPTHWISE_FLAT_TAPS)
-        return;
+        return 1;
     for (size_t k = 0; k < kh; k++) memset(above[k], 0, vectors * sizeof **above);
     for (size_t k = 0; k < kw; k++) memset(beside[k], 0, vectors * sizeof **beside);
     s->flat = vectors;
@@ -85,6 +85,7 @@ void hone__depthwise_prepare(hone__depthwise_shape *s)
         for (size_t v = 0; v < vectors; v++) s->exist[t][v] = above[t / kw][v] & beside[t % kw][v];
     }
     if (s->rows3) set_quads(s, (ptrdiff_t)pixels);
+    return 1;
 }
 
 int hone__depthwise_fits(const hone__depthwise_table *t, const hone__conv_plan *p, hone__depthwise_shape *out)
@@ -95,7 +96,7 @@ int hone__depthwise_fits(const hone__depthwise_table *t, const hone__conv_plan *
     }
     return p->group_in == 1 && p->group_out <= 4 && p->stride[2] <= t->max_stride && p->in[0] == 1 && p->out[0] == 1 &&
            p->kernel[0] == 1 && p->pad[0] == 0 && p->kernel[2] <= HONE__DEPTHWISE_MAX_WIDTH &&
-           p->taps <= HONE__DEPTHWISE_MAX_TAPS && (!t->holds || t->holds(out));
+           p->taps <= HONE__DEPTHWISE_MAX_TAPS && t->prepare(out);
 }
 
 size_t hone__depthwise_grain(const hone__conv_plan *p)

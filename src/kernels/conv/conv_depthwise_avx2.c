@@ -6,41 +6,33 @@
 
 enum { BAND = 16384 /* bytes of the copy */, SPILL = 16 /* elements that vectors read behind the last row */ };
 
-/* The copy: local rows of `phases` images side by side, each `width` elements, a multiple of 16. */
-typedef struct band {
-    size_t width, pitch;
-    size_t outs;                                /* output rows that a full band gives */
-    size_t reach[HONE__DEPTHWISE_MAX_TAPS + 1]; /* where tap t of output pixel 0 lies */
-} band;
-
 static size_t rows_of(const hone__depthwise_shape *s, size_t outs)
 {
     return (outs - 1) * s->stride[0] + (s->kernel[0] - 1) * s->dilation[0] + 1;
 }
 
-static void set_size(band *b, const hone__depthwise_shape *s, size_t size)
+/* Output rows that a copy of elements of `size` bytes serves. */
+static size_t outs_of(const hone__depthwise_shape *s, size_t size)
 {
+    size_t rows = (BAND / size - SPILL) / s->band.pitch, least = rows_of(s, 1);
+    return rows < least ? 0 : (rows - least) / s->stride[0] + 1;
+}
+
+int hone__depthwise_prepare_avx2(hone__depthwise_shape *s)
+{
+    hone__depthwise_band *b = &s->band;
+    size_t *reach = b->reach;
     b->width = (s->out[1] + (s->kernel[1] - 1) * s->dilation[1] / s->stride[1] + 15) & ~(size_t)15;
     b->pitch = s->stride[1] * b->width;
-    size_t rows = (BAND / size - SPILL) / b->pitch, least = rows_of(s, 1);
-    b->outs = rows < least ? 0 : (rows - least) / s->stride[0] + 1;
-}
-
-int hone__depthwise_holds_avx2(const hone__depthwise_shape *s)
-{
-    band b;
-    set_size(&b, s, sizeof(float));
-    return b.outs > 0;
-}
-
-static void set_reach(band *b, const hone__depthwise_shape *s)
-{
-    size_t *to = b->reach;
+    b->outs_f32 = outs_of(s, sizeof(float));
+    b->outs_i8 = outs_of(s, 1);
     for (size_t kh = 0; kh < s->kernel[0]; kh++)
         for (size_t kw = 0; kw < s->kernel[1]; kw++) {
             size_t column = kw * s->dilation[1];
-            *to++ = kh * s->dilation[0] * b->pitch + column % s->stride[1] * b->width + column / s->stride[1];
+            *reach++ = kh * s->dilation[0] * b->pitch + column % s->stride[1] * b->width + column / s->stride[1];
         }
+    *reach = 0; /* of a tap with weight 0 that makes a pair of the last one */
+    return b->outs_f32 > 0;
 }
 
 /* Which of the eight columns from `at` on lie in [0, n). */
@@ -54,7 +46,7 @@ INLINE __m256i inside(ptrdiff_t at, size_t n)
 INLINE __m256 closed(__m256 pairs) { return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(pairs), 0xd8)); }
 
 /* Columns that do not exist load as zeros. */
-INLINE void copy_row_f32(const hone__depthwise_shape *s, const band *b, const float *row, float *to)
+INLINE void copy_row_f32(const hone__depthwise_shape *s, const hone__depthwise_band *b, const float *row, float *to)
 {
     ptrdiff_t pad = (ptrdiff_t)s->pad[1];
     for (size_t i = 0; i < b->width; i += 8) {
@@ -71,8 +63,8 @@ INLINE void copy_row_f32(const hone__depthwise_shape *s, const band *b, const fl
 }
 
 /* Local row r is row first + r - pad of the input. */
-static void copy_band_f32(const hone__depthwise_shape *s, const band *b, const float *x, size_t first, size_t rows,
-                          float *to)
+static void copy_band_f32(const hone__depthwise_shape *s, const hone__depthwise_band *b, const float *x, size_t first,
+                          size_t rows, float *to)
 {
     for (size_t r = 0; r < rows; r++, to += b->pitch) {
         size_t y = first + r - s->pad[0];
@@ -89,8 +81,8 @@ typedef struct finish_f32 {
     float *y, *end; /* the plane and its end */
 } finish_f32;
 
-INLINE void row_f32(const hone__depthwise_shape *s, const band *b, const finish_f32 *f, const float *copy, size_t at,
-                    size_t taps)
+INLINE void row_f32(const hone__depthwise_shape *s, const hone__depthwise_band *b, const finish_f32 *f,
+                    const float *copy, size_t at, size_t taps)
 {
     for (size_t i = 0; i < s->out[1]; i += 8) {
         __m256 even = f->bias, odd = _mm256_setzero_ps(); /* two short chains */
@@ -116,7 +108,7 @@ void hone__depthwise_f32_avx2(const hone__depthwise_shape *s, const float *x, co
 {
     float inf = __builtin_inff(), copy[BAND / sizeof(float)];
     size_t taps = s->kernel[0] * s->kernel[1];
-    band b;
+    const hone__depthwise_band *b = &s->band;
     finish_f32 f = {w,
                     residual,
                     _mm256_set1_ps(bias),
@@ -124,25 +116,23 @@ void hone__depthwise_f32_avx2(const hone__depthwise_shape *s, const float *x, co
                     _mm256_set1_ps(clip ? hi : inf),
                     y,
                     y + s->out[0] * s->out[1]};
-    set_size(&b, s, sizeof(float));
-    set_reach(&b, s);
-    for (size_t first = 0; first < s->out[0]; first += b.outs) {
-        size_t outs = s->out[0] - first < b.outs ? s->out[0] - first : b.outs;
-        copy_band_f32(s, &b, x, first * s->stride[0], rows_of(s, outs), copy);
+    for (size_t first = 0; first < s->out[0]; first += b->outs_f32) {
+        size_t outs = s->out[0] - first < b->outs_f32 ? s->out[0] - first : b->outs_f32;
+        copy_band_f32(s, b, x, first * s->stride[0], rows_of(s, outs), copy);
         for (size_t o = 0; o < outs; o++) {
-            const float *from = copy + o * s->stride[0] * b.pitch;
+            const float *from = copy + o * s->stride[0] * b->pitch;
             if (taps == 9)
-                row_f32(s, &b, &f, from, (first + o) * s->out[1], 9);
+                row_f32(s, b, &f, from, (first + o) * s->out[1], 9);
             else
-                row_f32(s, &b, &f, from, (first + o) * s->out[1], taps);
+                row_f32(s, b, &f, from, (first + o) * s->out[1], taps);
         }
     }
 }
 
 /* Columns of one row that residue `phase` of the stride takes, between bytes `zero` where there are none. What a vector
  * writes behind the local row is written later, or is the spill. */
-INLINE void copy_row_i8(const hone__depthwise_shape *s, const band *b, const uint8_t *row, __m128i flip, __m128i zero,
-                        size_t phase, uint8_t *to)
+INLINE void copy_row_i8(const hone__depthwise_shape *s, const hone__depthwise_band *b, const uint8_t *row, __m128i flip,
+                        __m128i zero, size_t phase, uint8_t *to)
 {
     const __m128i each = _mm_setr_epi8(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     size_t step = s->stride[1], pad = s->pad[1];
@@ -161,8 +151,8 @@ INLINE void copy_row_i8(const hone__depthwise_shape *s, const band *b, const uin
 }
 
 /* zero: the byte that stands for 0 */
-static void copy_band_i8(const hone__depthwise_shape *s, const band *b, const uint8_t *x, size_t first, size_t rows,
-                         __m128i flip, __m128i zero, uint8_t *to)
+static void copy_band_i8(const hone__depthwise_shape *s, const hone__depthwise_band *b, const uint8_t *x, size_t first,
+                         size_t rows, __m128i flip, __m128i zero, uint8_t *to)
 {
     for (size_t r = 0; r < rows; r++) {
         size_t y = first + r - s->pad[0];
@@ -185,7 +175,7 @@ typedef struct finish_i8 {
     size_t end; /* elements of the plane */
 } finish_i8;
 
-INLINE void row_i8(const hone__depthwise_shape *s, const band *b, const finish_i8 *f, enum output kind,
+INLINE void row_i8(const hone__depthwise_shape *s, const hone__depthwise_band *b, const finish_i8 *f, enum output kind,
                    const uint8_t *copy, size_t at, size_t pairs)
 {
     const hone__tile_i8_args *t = f->t;
@@ -208,12 +198,12 @@ INLINE void row_i8(const hone__depthwise_shape *s, const band *b, const finish_i
     }
 }
 
-INLINE void plane_i8(const hone__depthwise_shape *s, band *b, const finish_i8 *f, const uint8_t *x, uint8_t flip,
-                     uint8_t zero, enum output kind, uint8_t *copy)
+INLINE void plane_i8(const hone__depthwise_shape *s, const hone__depthwise_band *b, const finish_i8 *f,
+                     const uint8_t *x, uint8_t flip, uint8_t zero, enum output kind, uint8_t *copy)
 {
     size_t pairs = (s->kernel[0] * s->kernel[1] + 1) / 2;
-    for (size_t first = 0; first < s->out[0]; first += b->outs) {
-        size_t outs = s->out[0] - first < b->outs ? s->out[0] - first : b->outs;
+    for (size_t first = 0; first < s->out[0]; first += b->outs_i8) {
+        size_t outs = s->out[0] - first < b->outs_i8 ? s->out[0] - first : b->outs_i8;
         copy_band_i8(s, b, x, first * s->stride[0], rows_of(s, outs), _mm_set1_epi8((char)flip),
                      _mm_set1_epi8((char)zero), copy);
         for (size_t o = 0; o < outs; o++) {
@@ -245,21 +235,18 @@ void hone__depthwise_i8_avx2(const hone__depthwise_shape *s, const void *x, int 
     uint8_t copy[BAND], flip = x_signed ? 0x80 : 0;
     size_t taps = s->kernel[0] * s->kernel[1];
     int32_t zero = x_zp + (x_signed ? 128 : 0);
-    band b;
+    const hone__depthwise_band *b = &s->band;
     finish_i8 f; /* not initialized whole: it is large */
     f.t = t;
-    f.k = sink_of(t);
+    set_sink(t, &f.k);
     f.scale = _mm256_set1_ps(t->row_scale ? t->row_scale[0] : 1.0f);
     f.bias = _mm256_set1_ps(t->row_bias ? t->row_bias[0] : -0.0f);
     f.end = s->out[0] * s->out[1];
     set_weights(&f, w, w_signed, w_zp, taps, zero);
-    set_size(&b, s, 1);
-    set_reach(&b, s);
-    if (taps % 2) b.reach[taps] = 0; /* times a weight of 0 */
     if (t->out_q)
-        plane_i8(s, &b, &f, x, flip, (uint8_t)zero, OUT_Q, copy);
+        plane_i8(s, b, &f, x, flip, (uint8_t)zero, OUT_Q, copy);
     else if (t->out_f32)
-        plane_i8(s, &b, &f, x, flip, (uint8_t)zero, OUT_F32, copy);
+        plane_i8(s, b, &f, x, flip, (uint8_t)zero, OUT_F32, copy);
     else
-        plane_i8(s, &b, &f, x, flip, (uint8_t)zero, OUT_I32, copy);
+        plane_i8(s, b, &f, x, flip, (uint8_t)zero, OUT_I32, copy);
 }

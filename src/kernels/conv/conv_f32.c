@@ -24,12 +24,12 @@ struct job {
     size_t local_bytes;
 };
 
-static hone__conv_plan plan(const hone__conv_shape *s)
+/* plane: filled when p.depthwise */
+static hone__conv_plan plan(const hone__conv_shape *s, hone__depthwise_shape *plane)
 {
     const hone__tile_table *t = hone__tile();
-    hone__depthwise_shape plane;
     hone__conv_plan p = hone__conv_plan_make(s, t->f32_step, t->f32_nr, t->f32_mr);
-    p.depthwise = hone__depthwise_fits(hone__depthwise_table_of(hone__cpu_tier()), &p, &plane);
+    p.depthwise = hone__depthwise_fits(hone__depthwise_table_of(hone__cpu_tier()), &p, plane);
     return p;
 }
 
@@ -40,7 +40,8 @@ static size_t local_bytes(const hone__conv_plan *p, const hone__conv_bands *b)
 
 size_t hone__conv_f32_scratch(const hone__conv_shape *s, int threads)
 {
-    hone__conv_plan p = plan(s);
+    hone__depthwise_shape plane;
+    hone__conv_plan p = plan(s, &plane);
     if (p.depthwise) return 0;
     size_t taps = align(p.taps * sizeof(size_t));
     if (hone__conv_bands_fit(&p)) {
@@ -165,20 +166,19 @@ static void depthwise_planes(void *ctx, size_t begin, size_t end, int thread)
 void hone__conv_f32(const hone__conv_shape *s, const float *x, const float *w, const hone__epilogue *ep, float *y,
                     void *scratch, hone__pool *pool)
 {
-    struct job j = {.tile = hone__tile(), .p = plan(s), .w = w, .y = y, .tap = scratch};
+    struct job j = {.tile = hone__tile(), .w = w, .y = y, .tap = scratch};
+    j.p = plan(s, &j.plane);
     if (ep) j.ep = *ep;
     /* depthwise planes need no scratch, and get none */
     if (scratch) j.copy = (float *)((char *)scratch + align(j.p.taps * sizeof(size_t)));
     j.planes = hone__depthwise_table_of(hone__cpu_tier());
     bool banded = !j.p.depthwise && hone__conv_bands_fit(&j.p);
-    if (j.p.depthwise) {
-        hone__depthwise_fits(j.planes, &j.p, &j.plane), hone__depthwise_prepare(&j.plane);
-    } else if (banded) {
+    if (banded) {
         j.bands = hone__conv_bands_make(&j.p);
         j.local = (char *)j.copy;
         j.local_bytes = local_bytes(&j.p, &j.bands);
         hone__conv_bands_taps(&j.bands, j.tap);
-    } else {
+    } else if (!j.p.depthwise) {
         hone__conv_plan_taps(&j.p, j.tap);
     }
     size_t per_item = j.p.channel >= 8192 ? 1 : 8192 / j.p.channel + 1;

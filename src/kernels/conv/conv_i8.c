@@ -33,12 +33,12 @@ struct job {
     size_t rows_bytes;  /* banded: of the work space for strides */
 };
 
-static hone__conv_plan plan(const hone__conv_shape *s)
+/* plane: filled when p.depthwise */
+static hone__conv_plan plan(const hone__conv_shape *s, hone__depthwise_shape *plane)
 {
     const hone__tile_table *t = hone__tile();
-    hone__depthwise_shape plane;
     hone__conv_plan p = hone__conv_plan_make(s, t->i8_step, t->i8_nr, t->i8_mr);
-    p.depthwise = hone__depthwise_fits(hone__depthwise_table_of(hone__cpu_tier()), &p, &plane);
+    p.depthwise = hone__depthwise_fits(hone__depthwise_table_of(hone__cpu_tier()), &p, plane);
     return p;
 }
 
@@ -99,7 +99,8 @@ static size_t lay_out(struct job *j, char *base, int threads)
 
 size_t hone__conv_i8_scratch(const hone__conv_shape *s, int threads)
 {
-    struct job j = {.p = plan(s)};
+    struct job j = {0};
+    j.p = plan(s, &j.plane);
     return lay_out(&j, NULL, threads);
 }
 
@@ -346,14 +347,13 @@ static void depthwise_planes(void *ctx, size_t begin, size_t end, int thread)
 
 void hone__conv_i8(const hone__conv_shape *s, const hone__conv_i8_args *args, void *scratch, hone__pool *pool)
 {
-    struct job j = {.tile = hone__tile(), .p = plan(s), .q = *args, .w = args->w, .fill = (uint8_t)args->x_zp};
+    struct job j = {.tile = hone__tile(), .q = *args, .w = args->w, .fill = (uint8_t)args->x_zp};
+    j.p = plan(s, &j.plane);
     lay_out(&j, scratch, hone__pool_threads(pool));
     j.planes = hone__depthwise_table_of(hone__cpu_tier());
-    if (j.p.depthwise)
-        hone__depthwise_fits(j.planes, &j.p, &j.plane), hone__depthwise_prepare(&j.plane);
-    else if (j.banded)
+    if (j.banded)
         hone__conv_bands_taps(&j.bands, j.tap);
-    else
+    else if (!j.p.depthwise)
         hone__conv_plan_taps(&j.p, j.tap);
     /* The packed bytes must have the other signedness than the weights. */
     bool flip = (args->x_signed != 0) == (args->w_signed != 0);

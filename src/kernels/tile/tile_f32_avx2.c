@@ -9,7 +9,8 @@ INLINE void store_plain(const hone__tile_f32_args *t, int rows, int vectors, con
 {
     float inf = __builtin_inff();
     __m256 lo = _mm256_set1_ps(t->clip ? t->lo : -inf), hi = _mm256_set1_ps(t->clip ? t->hi : inf);
-    kept k = kept_of(t->keep, t->lanes, vectors);
+    kept k;
+    set_kept(t->keep, vectors, &k);
     for (int r = 0; r < rows; r++) {
         float *out = t->out + (size_t)r * t->out_rs;
         __m256 bias = _mm256_set1_ps(t->row_bias ? t->row_bias[r] : -0.0f);
@@ -41,7 +42,8 @@ INLINE void store_whole(const hone__tile_f32_args *t, int rows, int vectors, con
 /* Whatever has been asked for; what is added may be the output itself, so that nothing is written behind kept lanes. */
 INLINE void store_full(const hone__tile_f32_args *t, int rows, int vectors, const __m256 *acc)
 {
-    kept k = kept_of(t->keep, t->lanes, vectors);
+    kept k;
+    set_kept(t->keep, vectors, &k);
     for (int r = 0; r < rows; r++)
         for (int v = 0; v < vectors; v++) {
             size_t at = (size_t)r * t->out_rs + k.at[v];

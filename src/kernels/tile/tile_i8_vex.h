@@ -39,8 +39,10 @@ INLINE __m256i corrected(const hone__tile_i8_args *t, __m256i acc, int r, int v)
 INLINE void store_rows(const hone__tile_i8_args *t, int rows, int vectors, const __m256i *acc, enum output kind,
                        int closes, int lane_terms)
 {
-    kept k = kept_of(t->keep, t->lanes, vectors);
-    sink s = sink_of(t);
+    kept k;
+    sink s;
+    set_kept(t->keep, vectors, &k);
+    set_sink(t, &s);
     for (int r = 0; r < rows; r++) {
         __m256 scale = _mm256_set1_ps(t->row_scale ? t->row_scale[r] : 1.0f);
         __m256 bias = _mm256_set1_ps(t->row_bias ? t->row_bias[r] : -0.0f);

@@ -22,7 +22,7 @@ INLINE __m256i first_bits(size_t n)
 typedef struct kept {
     __m256i closed[2];
     size_t at[2], count[2];
-    int whole[2], closes; /* closes: some lane is dropped */
+    int whole[2];
 } kept;
 
 /* For VPERMD: the lanes of m closed up, run by run. */
@@ -44,19 +44,17 @@ INLINE __m256i closing(unsigned m)
     return at;
 }
 
-INLINE kept kept_of(uint64_t keep, size_t lanes, int vectors)
+INLINE void set_kept(uint64_t keep, int vectors, kept *k) /* by pointer: structures come back in slow string copies */
 {
-    kept k = {.closes = keep != ((uint64_t)1 << lanes) - 1};
     size_t total = (size_t)__builtin_popcountll(keep), at = 0;
     for (int v = 0; v < vectors; v++) {
         unsigned m = (unsigned)(keep >> (8 * v) & 0xff);
-        k.closed[v] = closing(m);
-        k.at[v] = at;
-        k.count[v] = (size_t)__builtin_popcount(m);
-        k.whole[v] = at + 8 <= total;
-        at += k.count[v];
+        k->closed[v] = closing(m);
+        k->at[v] = at;
+        k->count[v] = (size_t)__builtin_popcount(m);
+        k->whole[v] = at + 8 <= total;
+        at += k->count[v];
     }
-    return k;
 }
 
 /* The first n <= 8: a masked store takes a dozen cycles on some processors. */
@@ -132,17 +130,16 @@ typedef struct sink {
     int clip_first; /* OUT_Q: lo and hi are not yet part of q_lo and q_hi */
 } sink;
 
-INLINE sink sink_of(const hone__tile_i8_args *t)
+INLINE void set_sink(const hone__tile_i8_args *t, sink *k)
 {
     float inf = __builtin_inff();
-    sink k = {t->clip ? t->lo : -inf, t->clip ? t->hi : inf, t->q_lo, t->q_hi, 0};
-    if (!t->clip || !t->out_q) return k;
-    k.clip_first = !(t->q_inv > 0 && k.lo < k.hi);
-    if (k.clip_first) return k;
-    float lo = k.lo * t->q_inv, hi = k.hi * t->q_inv;
-    k.q_lo = lo > t->q_hi ? t->q_hi : lo > t->q_lo ? lo : t->q_lo;
-    k.q_hi = hi < t->q_lo ? t->q_lo : hi < t->q_hi ? hi : t->q_hi;
-    return k;
+    k->lo = t->clip ? t->lo : -inf, k->hi = t->clip ? t->hi : inf;
+    k->q_lo = t->q_lo, k->q_hi = t->q_hi;
+    k->clip_first = t->clip && t->out_q && !(t->q_inv > 0 && k->lo < k->hi);
+    if (!t->clip || !t->out_q || k->clip_first) return;
+    float lo = k->lo * t->q_inv, hi = k->hi * t->q_inv;
+    k->q_lo = lo > t->q_hi ? t->q_hi : lo > t->q_lo ? lo : t->q_lo;
+    k->q_hi = hi < t->q_lo ? t->q_lo : hi < t->q_hi ? hi : t->q_hi;
 }
 
 /* NaN passes MAX and MIN as their second operand, converts to 0x80000000 and leaves the zero point in the low byte. */
