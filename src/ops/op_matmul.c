@@ -1,5 +1,5 @@
 /* op_matmul.c: MatMul (with broadcast batches), Gemm, and their fused form of domain hone: Linear (x, w, bias?,
- * residual?; attribute trans_b: w is [N, K]). */
+ * residual?; attribute trans_b: w is [N, K]; w may be in half precision). */
 #include <string.h>
 
 #include "broadcast.h"
@@ -240,7 +240,7 @@ static hone_status run_gemm(hone__run *r)
 }
 const hone__op hone__op_gemm = {"", "Gemm", infer_gemm, prepare_gemm, run_gemm, 0};
 
-/* hone:Linear. x: [..., K], w: [K, N] or [N, K] */
+/* hone:Linear. x: [..., K] float32, w: [K, N] or [N, K] float32, float16 or bfloat16 */
 static hone_status infer_linear(hone__infer *x)
 {
     HONE__TRY(hone__infer_arity(x, 2, 4));
@@ -270,6 +270,8 @@ static hone_status prepare_linear(hone__prepare *p)
                                .a_cs = 1,
                                .b_rs = tb ? 1 : n,
                                .b_cs = tb ? k : 1,
+                               .b16 = w->dtype == HONE_F32 ? NULL : w->data,
+                               .b_bf16 = w->dtype == HONE_BF16,
                                .c_rs = n,
                                .alpha = 1,
                                .ep = hone__epilogue_read(p->node)};
@@ -283,7 +285,10 @@ static hone_status run_linear(hone__run *r)
     hone__gemm_f32_args g = *(const hone__gemm_f32_args *)r->state;
     if (!r->out[0]->count) return HONE_OK;
     g.a = r->in[0]->data;
-    g.b = r->in[1]->data;
+    if (r->in[1]->dtype == HONE_F32)
+        g.b = r->in[1]->data;
+    else
+        g.b16 = r->in[1]->data;
     g.c = hone__out_data(r, 0);
     g.ep.bias = r->input_count > 2 && r->in[2] ? r->in[2]->data : NULL;
     g.ep.residual = r->input_count > 3 && r->in[3] ? r->in[3]->data : NULL;

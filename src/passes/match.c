@@ -55,3 +55,10 @@ bool hone__act_of(const hone__node *n, hone__epilogue *e)
     if (hone__input(n, 1) && !hone__scalar_constant(n->inputs[1], &e->a)) return false;
     return !hone__input(n, 2) || hone__scalar_constant(n->inputs[2], &e->b);
 }
+
+const hone__tensor *hone__half_weights(const hone__node *n)
+{
+    const hone__tensor *t = hone__node_is(n, "Cast") ? hone__constant_input(n, 0) : NULL;
+    if (!t || (t->dtype != HONE_F16 && t->dtype != HONE_BF16) || hone__node_int(n, "to", 0) != HONE_F32) return NULL;
+    return t;
+}

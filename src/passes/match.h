@@ -56,6 +56,9 @@ static inline bool hone__per_channel(const hone__tensor *t, int rank, int64_t ch
 /* True where n is an activation that an epilogue can do; *e says which. */
 bool hone__act_of(const hone__node *n, hone__epilogue *e);
 
+/* Where n is a Cast of constant float16 or bfloat16 numbers to float32: those; NULL otherwise. */
+const hone__tensor *hone__half_weights(const hone__node *n);
+
 /* A new float32 constant of the given shape; *data to fill. NULL: out of memory. */
 hone__value *hone__new_f32(hone__graph *g, const char *name, int rank, const int64_t *dims, float **data);
 

@@ -1,5 +1,6 @@
-/* pass_linear.c: MatMul with a constant matrix becomes hone:Linear; over DequantizeLinear (one scale per row of [N, K]
- * int8 weights) and Transpose it becomes hone:DequantLinear, which reads the int8 bytes in place. */
+/* pass_linear.c: MatMul and Gemm with a constant matrix become hone:Linear, which reads half precision in place; over
+ * DequantizeLinear (one scale per row of [N, K] int8 weights) and Transpose it becomes hone:DequantLinear, which reads
+ * the int8 bytes in place. */
 #include "match.h"
 #include "passes.h"
 
@@ -19,13 +20,30 @@ static bool swaps_two(const hone__node *t)
     return !perm || (count == 2 && perm[0] == 1 && perm[1] == 0);
 }
 
+/* The stored matrix behind w, which may be cast from half precision, and transposed; NULL where it is none. */
+static hone__value *stored(hone__value *w, bool *transposed)
+{
+    hone__node *t = w->producer;
+    *transposed = t && hone__node_is(t, "Transpose") && swaps_two(t);
+    if (*transposed) w = t->inputs[0];
+    if (w->producer && hone__half_weights(w->producer)) w = w->producer->inputs[0];
+    bool known = w->constant && w->constant->rank == 2;
+    return known &&
+                   (w->constant->dtype == HONE_F32 || w->constant->dtype == HONE_F16 || w->constant->dtype == HONE_BF16)
+               ? w
+               : NULL;
+}
+
 static hone_status fuse(hone__node *mm, int *changed)
 {
     hone__value *x = mm->inputs[0], *w = mm->inputs[1];
     hone__node *n = NULL, *t = w->producer;
     if (!x || !w || x->constant || x->dtype != HONE_F32 || x->shape.rank < 1) return HONE_OK;
-    if (w->constant && w->constant->rank == 2 && w->constant->dtype == HONE_F32) {
-        n = hone__node_new(mm->graph, mm, "hone", "Linear", mm->name, (hone__value *[]){x, w}, 2, 1);
+    bool transposed;
+    hone__value *matrix = stored(w, &transposed);
+    if (matrix) {
+        n = hone__node_new(mm->graph, mm, "hone", "Linear", mm->name, (hone__value *[]){x, matrix}, 2, 1);
+        if (n && transposed) HONE__TRY(hone__node_set_int(n, "trans_b", 1));
     } else if (t && hone__node_is(t, "Transpose") && swaps_two(t) && is_row_quantized(t->inputs[0]->producer)) {
         hone__node *dq = t->inputs[0]->producer;
         n = hone__node_new(mm->graph, mm, "hone", "DequantLinear", mm->name,
@@ -37,9 +55,35 @@ static hone_status fuse(hone__node *mm, int *changed)
     return hone__value_replace_uses(mm->outputs[0], n->outputs[0]);
 }
 
+/* Gemm with a constant B, and nothing for C but a bias per column. */
+static hone_status fuse_gemm(hone__node *n, int *changed)
+{
+    hone__value *x = n->inputs[0], *c = hone__input(n, 2);
+    const hone__tensor *bias = c ? c->constant : NULL;
+    bool transposed;
+    hone__value *matrix = n->inputs[1] ? stored(n->inputs[1], &transposed) : NULL;
+    if (!matrix || !x || x->dtype != HONE_F32 || x->shape.rank != 2 || hone__node_int(n, "transA", 0) ||
+        hone__node_float(n, "alpha", 1) != 1 || (c && hone__node_float(n, "beta", 1) != 1))
+        return HONE_OK;
+    transposed ^= hone__node_int(n, "transB", 0) != 0;
+    int64_t columns = matrix->constant->dims[!transposed];
+    if (c && (!bias || bias->dtype != HONE_F32 || bias->rank > 2 || !bias->rank || (int64_t)bias->count != columns ||
+              bias->dims[bias->rank - 1] != columns))
+        return HONE_OK;
+    hone__node *l =
+        hone__node_new(n->graph, n, "hone", "Linear", n->name, (hone__value *[]){x, matrix, c}, c ? 3 : 2, 1);
+    if (!l) return HONE_E_MEMORY;
+    if (transposed) HONE__TRY(hone__node_set_int(l, "trans_b", 1));
+    ++*changed;
+    return hone__value_replace_uses(n->outputs[0], l->outputs[0]);
+}
+
 hone_status hone__pass_linear(hone__model *m, int *changed)
 {
     for (hone__node *n = m->graph->first; n; n = n->next)
-        if (hone__node_is(n, "MatMul")) HONE__TRY(fuse(n, changed));
+        if (hone__node_is(n, "MatMul"))
+            HONE__TRY(fuse(n, changed));
+        else if (hone__node_is(n, "Gemm"))
+            HONE__TRY(fuse_gemm(n, changed));
     return HONE_OK;
 }

@@ -1,6 +1,7 @@
 /* test_gemm.c: matrix products of every tier against sums in double and int64. */
 #include "kernel_test.h"
 
+#include "kernels/convert/convert.h"
 #include "kernels/gemm/gemm.h"
 
 /* Strides of an m x n matrix stored in one of three ways; elements needed. */
@@ -69,6 +70,45 @@ static void f32_case(int i)
                 fail_msg("(%zu, %zu) of %zu %zu %zu: %.9g, expected %.9g", x, y, g.m, g.n, g.k, got, want);
         }
     guarded_free(&a), guarded_free(&b), guarded_free(&c), guarded_free(&c2), guarded_free(&bias), guarded_free(&r);
+}
+
+/* Half precision gives the bits of the same numbers in fp32. */
+static void half_case(int i)
+{
+    hone__gemm_f32_args g = {.alpha = 1};
+    sizes(&g.m, &g.n, &g.k);
+    size_t na = layout(0, g.m, g.k, &g.a_rs, &g.a_cs), nb = layout(i % 3, g.k, g.n, &g.b_rs, &g.b_cs);
+    size_t nc = g.m * (g.c_rs = g.n);
+    guarded a = guarded_new(na * 4), b = guarded_new(nb * 4), half = guarded_new(nb * 2);
+    guarded c = guarded_new(nc * 4), c2 = guarded_new(nc * 4);
+    fill_f32(a.data, na, -1, 1);
+    fill_f32(b.data, nb, -1, 1);
+    g.b_bf16 = i & 1;
+    if (g.b_bf16) {
+        hone__f32_to_bf16(b.data, half.data, nb);
+        hone__bf16_to_f32(half.data, b.data, nb);
+    } else {
+        hone__f32_to_f16(b.data, half.data, nb);
+        hone__f16_to_f32(half.data, b.data, nb);
+    }
+    g.a = a.data;
+    for (int pass = 0; pass < 3; pass++) { /* fp32; half on one thread; half on two */
+        g.b = pass ? NULL : b.data;
+        g.b16 = pass ? half.data : NULL;
+        g.c = pass ? c2.data : c.data;
+        size_t size = hone__gemm_f32_scratch(&g, 2);
+        void *scratch = scratch_new(size);
+        hone__gemm_f32(&g, scratch, pass == 2 ? two_threads : NULL);
+        scratch_free(scratch, size);
+        if (pass) assert_memory_equal(c.data, c2.data, nc * 4);
+    }
+    guarded_free(&a), guarded_free(&b), guarded_free(&half), guarded_free(&c), guarded_free(&c2);
+}
+
+static void half_random(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 120; i++) half_case(i);
 }
 
 static void f32_random(void **state)
@@ -172,6 +212,7 @@ static int tests(void)
 {
     const struct CMUnitTest list[] = {
         cmocka_unit_test(f32_random),
+        cmocka_unit_test(half_random),
         cmocka_unit_test(i8_random),
         cmocka_unit_test(i8_wraps),
     };

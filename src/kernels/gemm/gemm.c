@@ -52,7 +52,7 @@ static struct job plan(const hone__gemm_f32_args *g)
     }
     j.pack_a = g->a_cs != 1 && g->k > 1;
     j.way = g->m <= DOT_ROWS && g->b_rs == 1 && g->b_cs != 1 ? DOT : STRIPS;
-    j.pack_b = !(g->b_cs == 1 && g->m <= IN_PLACE_ROWS);
+    j.pack_b = g->b16 || !(g->b_cs == 1 && g->m <= IN_PLACE_ROWS);
     j.step = j.tile->f32_step;
     j.strips = ceil_div(g->n, j.tile->f32_nr);
     j.strip = ceil_div(ceil_div(g->n, j.step), j.strips ? j.strips : 1) * j.step;
@@ -112,7 +112,33 @@ static void copy_a(void *ctx, size_t begin, size_t end, int thread)
     }
 }
 
-/* to[i][strip] = b[k0 + i][first + lane], zero beyond n */
+/* pack_strip from half precision. */
+static void pack_strip_16(const struct job *j, size_t k0, size_t depth, size_t first, size_t lanes, float *to)
+{
+    enum { BLOCK = 64 };
+    const hone__gemm_f32_args *g = j->g;
+    const uint16_t *b = g->b16 + k0 * g->b_rs + first * g->b_cs;
+    float wide[HONE__TILE_MAX_LANES * BLOCK];
+    if (g->b_cs == 1) {
+        for (size_t i = 0; i < depth; i++) j->parts->widen_16(b + i * g->b_rs, g->b_bf16, lanes, to + i * j->strip);
+        return;
+    }
+    for (size_t at = 0; at < depth; at += BLOCK) {
+        size_t n = smaller(BLOCK, depth - at);
+        for (size_t l = 0; l < lanes; l++) {
+            const uint16_t *from = b + at * g->b_rs + l * g->b_cs;
+            if (g->b_rs == 1)
+                j->parts->widen_16(from, g->b_bf16, n, wide + l * BLOCK);
+            else
+                for (size_t i = 0; i < n; i++)
+                    j->parts->widen_16(from + i * g->b_rs, g->b_bf16, 1, wide + l * BLOCK + i);
+        }
+        j->parts->transpose_32((const uint32_t *)(const void *)wide, BLOCK, lanes, n,
+                               (uint32_t *)(void *)(to + at * j->strip), j->strip);
+    }
+}
+
+/* to[i][strip] = b[k0 + i][first + lane] */
 static void pack_strip(const struct job *j, size_t k0, size_t depth, size_t first, size_t lanes, float *to)
 {
     const hone__gemm_f32_args *g = j->g;
@@ -203,12 +229,12 @@ static void strip_items(void *ctx, size_t begin, size_t end, int thread)
         s.lanes = smaller(j->strip, g->n - s.first);
         for (size_t k0 = 0; k0 == 0 || k0 < g->k; k0 += DEPTH) {
             s.k0 = k0;
-            s.depth = j->pack_b ? smaller(DEPTH, g->k - k0) : g->k;
+            s.depth = smaller(DEPTH, g->k - k0);
             s.begins = k0 == 0;
             s.ends = k0 + s.depth >= g->k;
-            s.b = j->pack_b ? panel : g->b + s.first;
+            s.b = j->pack_b ? panel : g->b + k0 * g->b_rs + s.first;
             s.b_rs = j->pack_b ? j->strip : g->b_rs;
-            if (j->pack_b) pack_strip(j, k0, s.depth, s.first, s.lanes, panel);
+            if (j->pack_b) (g->b16 ? pack_strip_16 : pack_strip)(j, k0, s.depth, s.first, s.lanes, panel);
             run_strip(j, &s, from, to);
             if (s.ends) break;
         }
@@ -228,7 +254,11 @@ static void dot_items(void *ctx, size_t begin, size_t end, int thread)
             float v[DOT_BLOCK], *c = g->c + i * g->c_rs + first;
             const float *residual = g->ep.residual ? g->ep.residual + i * g->c_rs + first : NULL;
             size_t channel = g->bias_per_row ? i : first;
-            j->parts->dot_f32(j->a + i * j->a_rs, g->b + first * g->b_cs, g->b_cs, g->k, rows, v);
+            const float *a = j->a + i * j->a_rs;
+            if (g->b16)
+                j->parts->dot_16(a, g->b16 + first * g->b_cs, g->b_bf16, g->b_cs, g->k, rows, v);
+            else
+                j->parts->dot_f32(a, g->b + first * g->b_cs, g->b_cs, g->k, rows, v);
             for (size_t r = 0; r < rows; r++) v[r] *= g->alpha;
             hone__epilogue_row(&g->ep, g->ep.bias ? g->ep.bias + channel : NULL,
                                g->ep.slope ? g->ep.slope + channel : NULL, !g->bias_per_row, residual, v, rows);
@@ -246,7 +276,11 @@ static void row_pieces(void *ctx, size_t begin, size_t end, int thread)
         size_t from = p * j->piece, depth = smaller(j->piece, g->k - from);
         float *y = j->partial + p * j->line;
         memset(y, 0, g->n * sizeof(float));
-        j->parts->axpy_f32(g->a + from * g->a_cs, g->a_cs, g->b + from * g->b_rs, g->b_rs, depth, g->n, y);
+        const float *a = g->a + from * g->a_cs;
+        if (g->b16)
+            j->parts->axpy_16(a, g->a_cs, g->b16 + from * g->b_rs, g->b_bf16, g->b_rs, depth, g->n, y);
+        else
+            j->parts->axpy_f32(a, g->a_cs, g->b + from * g->b_rs, g->b_rs, depth, g->n, y);
     }
 }
 

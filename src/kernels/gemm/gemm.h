@@ -17,6 +17,8 @@ typedef struct hone__gemm_f32 {
     const float *a;
     size_t a_rs, a_cs;
     const float *b;
+    const uint16_t *b16; /* float16 or, with b_bf16, bfloat16 in place of b; NULL: b. Bits as from b widened. */
+    int b_bf16;
     size_t b_rs, b_cs; /* row-major [k, n]: b_rs = n, b_cs = 1. [n, k] rows: b_rs = 1, b_cs = k */
     float *c;
     size_t c_rs;

@@ -11,7 +11,32 @@ INLINE __m256i tail8(size_t n)
     return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
-INLINE void axpy_rows(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t n, float *y, int rows)
+enum kind { F32, F16, BF16 };
+
+INLINE __m256 widen(__m128i v, enum kind kind)
+{
+    if (kind == F16) return _mm256_cvtph_ps(v);
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(v), 16));
+}
+
+/* Eight elements from `at` on. */
+INLINE __m256 load(const void *p, size_t at, enum kind kind)
+{
+    if (kind == F32) return _mm256_loadu_ps((const float *)p + at);
+    return widen(_mm_loadu_si128((const __m128i *)(const void *)((const uint16_t *)p + at)), kind);
+}
+
+/* n < 8 of them, zeros behind. */
+INLINE __m256 load_tail(const void *p, size_t at, size_t n, enum kind kind)
+{
+    uint16_t part[8] = {0};
+    if (kind == F32) return _mm256_maskload_ps((const float *)p + at, tail8(n));
+    memcpy(part, (const uint16_t *)p + at, n * sizeof *part);
+    return widen(_mm_loadu_si128((const __m128i *)(const void *)part), kind);
+}
+
+INLINE void axpy_rows(const float *a, size_t a_cs, const void *b, size_t at, size_t b_rs, size_t n, float *y, int rows,
+                      enum kind kind)
 {
     __m256 w[8];
 #pragma GCC unroll 8
@@ -20,23 +45,38 @@ INLINE void axpy_rows(const float *a, size_t a_cs, const float *b, size_t b_rs, 
     for (; j + 8 <= n; j += 8) {
         __m256 v = _mm256_loadu_ps(y + j);
 #pragma GCC unroll 8
-        for (int r = 0; r < rows; r++) v = _mm256_fmadd_ps(w[r], _mm256_loadu_ps(b + (size_t)r * b_rs + j), v);
+        for (int r = 0; r < rows; r++) v = _mm256_fmadd_ps(w[r], load(b, at + (size_t)r * b_rs + j, kind), v);
         _mm256_storeu_ps(y + j, v);
     }
     if (j < n) {
         __m256i m = tail8(n - j);
         __m256 v = _mm256_maskload_ps(y + j, m);
 #pragma GCC unroll 8
-        for (int r = 0; r < rows; r++) v = _mm256_fmadd_ps(w[r], _mm256_maskload_ps(b + (size_t)r * b_rs + j, m), v);
+        for (int r = 0; r < rows; r++)
+            v = _mm256_fmadd_ps(w[r], load_tail(b, at + (size_t)r * b_rs + j, n - j, kind), v);
         _mm256_maskstore_ps(y + j, m, v);
     }
 }
 
-void hone__axpy_f32_avx2(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, float *y)
+INLINE void axpy(const float *a, size_t a_cs, const void *b, size_t b_rs, size_t k, size_t n, float *y, enum kind kind)
 {
     size_t i = 0;
-    for (; i + 8 <= k; i += 8) axpy_rows(a + i * a_cs, a_cs, b + i * b_rs, b_rs, n, y, 8);
-    for (; i < k; i++) axpy_rows(a + i * a_cs, a_cs, b + i * b_rs, b_rs, n, y, 1);
+    for (; i + 8 <= k; i += 8) axpy_rows(a + i * a_cs, a_cs, b, i * b_rs, b_rs, n, y, 8, kind);
+    for (; i < k; i++) axpy_rows(a + i * a_cs, a_cs, b, i * b_rs, b_rs, n, y, 1, kind);
+}
+
+void hone__axpy_f32_avx2(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, float *y)
+{
+    axpy(a, a_cs, b, b_rs, k, n, y, F32);
+}
+
+void hone__axpy_16_avx2(const float *a, size_t a_cs, const uint16_t *b, int bf16, size_t b_rs, size_t k, size_t n,
+                        float *y)
+{
+    if (bf16)
+        axpy(a, a_cs, b, b_rs, k, n, y, BF16);
+    else
+        axpy(a, a_cs, b, b_rs, k, n, y, F16);
 }
 
 INLINE float sum8(__m256 v)
@@ -46,22 +86,44 @@ INLINE float sum8(__m256 v)
     return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
 }
 
-void hone__dot_f32_avx2(const float *a, const float *b, size_t b_rs, size_t k, size_t rows, float *out)
+INLINE void dot(const float *a, const void *b, size_t b_rs, size_t k, size_t rows, float *out, enum kind kind)
 {
     for (size_t r = 0; r < rows; r++) {
-        const float *p = b + r * b_rs;
+        size_t at = r * b_rs, i = 0;
         __m256 acc[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
-        size_t i = 0;
         for (; i + 32 <= k; i += 32)
 #pragma GCC unroll 4
             for (size_t v = 0; v < 4; v++)
-                acc[v] = _mm256_fmadd_ps(_mm256_loadu_ps(a + i + 8 * v), _mm256_loadu_ps(p + i + 8 * v), acc[v]);
-        for (; i < k; i += 8) {
-            __m256i m = tail8(k - i < 8 ? k - i : 8);
-            acc[0] = _mm256_fmadd_ps(_mm256_maskload_ps(a + i, m), _mm256_maskload_ps(p + i, m), acc[0]);
-        }
+                acc[v] = _mm256_fmadd_ps(_mm256_loadu_ps(a + i + 8 * v), load(b, at + i + 8 * v, kind), acc[v]);
+        for (; i + 8 <= k; i += 8) acc[0] = _mm256_fmadd_ps(_mm256_loadu_ps(a + i), load(b, at + i, kind), acc[0]);
+        if (i < k)
+            acc[0] =
+                _mm256_fmadd_ps(_mm256_maskload_ps(a + i, tail8(k - i)), load_tail(b, at + i, k - i, kind), acc[0]);
         out[r] = sum8(_mm256_add_ps(_mm256_add_ps(acc[0], acc[1]), _mm256_add_ps(acc[2], acc[3])));
     }
+}
+
+void hone__dot_f32_avx2(const float *a, const float *b, size_t b_rs, size_t k, size_t rows, float *out)
+{
+    dot(a, b, b_rs, k, rows, out, F32);
+}
+
+void hone__dot_16_avx2(const float *a, const uint16_t *b, int bf16, size_t b_rs, size_t k, size_t rows, float *out)
+{
+    if (bf16)
+        dot(a, b, b_rs, k, rows, out, BF16);
+    else
+        dot(a, b, b_rs, k, rows, out, F16);
+}
+
+void hone__widen_16_avx2(const uint16_t *x, int bf16, size_t n, float *y)
+{
+    size_t i = 0;
+    if (bf16)
+        for (; i + 8 <= n; i += 8) _mm256_storeu_ps(y + i, load(x, i, BF16));
+    else
+        for (; i + 8 <= n; i += 8) _mm256_storeu_ps(y + i, load(x, i, F16));
+    hone__widen_16_scalar(x + i, bf16, n - i, y + i);
 }
 
 static void transpose_8x8(const uint32_t *src, size_t src_rs, uint32_t *dst, size_t dst_rs)

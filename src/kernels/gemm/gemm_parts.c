@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "kernels/convert/convert.h"
 #include "kernels/dispatch.h"
 
 void hone__axpy_f32_scalar(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, float *y)
@@ -16,6 +17,32 @@ void hone__dot_f32_scalar(const float *a, const float *b, size_t b_rs, size_t k,
     for (size_t r = 0; r < rows; r++) {
         float sum = 0;
         for (size_t i = 0; i < k; i++) sum += a[i] * b[r * b_rs + i];
+        out[r] = sum;
+    }
+}
+
+void hone__widen_16_scalar(const uint16_t *x, int bf16, size_t n, float *y)
+{
+    if (bf16)
+        hone__bf16_to_f32(x, y, n);
+    else
+        hone__f16_to_f32(x, y, n);
+}
+
+static float widen(uint16_t v, int bf16) { return bf16 ? hone__bf16_to_f32_one(v) : hone__f16_to_f32_one(v); }
+
+void hone__axpy_16_scalar(const float *a, size_t a_cs, const uint16_t *b, int bf16, size_t b_rs, size_t k, size_t n,
+                          float *y)
+{
+    for (size_t i = 0; i < k; i++)
+        for (size_t j = 0; j < n; j++) y[j] += a[i * a_cs] * widen(b[i * b_rs + j], bf16);
+}
+
+void hone__dot_16_scalar(const float *a, const uint16_t *b, int bf16, size_t b_rs, size_t k, size_t rows, float *out)
+{
+    for (size_t r = 0; r < rows; r++) {
+        float sum = 0;
+        for (size_t i = 0; i < k; i++) sum += a[i] * widen(b[r * b_rs + i], bf16);
         out[r] = sum;
     }
 }
@@ -42,6 +69,9 @@ void hone__axpy_i8_scalar(const uint8_t *a, int a_unsigned, const uint8_t *b, si
 static const hone__gemm_table scalar = {
     .axpy_f32 = hone__axpy_f32_scalar,
     .dot_f32 = hone__dot_f32_scalar,
+    .axpy_16 = hone__axpy_16_scalar,
+    .dot_16 = hone__dot_16_scalar,
+    .widen_16 = hone__widen_16_scalar,
     .transpose_32 = hone__transpose_32_scalar,
     .axpy_i8 = hone__axpy_i8_scalar,
 };

@@ -12,6 +12,11 @@ typedef struct hone__gemm_table {
     void (*axpy_f32)(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, float *y);
     /* out[r] = sum_i a[i] * b[r * b_rs + i] for r < rows <= 4 */
     void (*dot_f32)(const float *a, const float *b, size_t b_rs, size_t k, size_t rows, float *out);
+    /* The same from float16 or bfloat16. */
+    void (*axpy_16)(const float *a, size_t a_cs, const uint16_t *b, int bf16, size_t b_rs, size_t k, size_t n,
+                    float *y);
+    void (*dot_16)(const float *a, const uint16_t *b, int bf16, size_t b_rs, size_t k, size_t rows, float *out);
+    void (*widen_16)(const uint16_t *x, int bf16, size_t n, float *y);
     /* dst[c * dst_rs + r] = src[r * src_rs + c] for 32-bit elements */
     void (*transpose_32)(const uint32_t *src, size_t src_rs, size_t rows, size_t cols, uint32_t *dst, size_t dst_rs);
     /* y[j] += sum_i a[i] * b'[i, j], sums[j] += sum_i b'[i, j] (NULL = not wanted) with b' = b[i * b_rs + j] ^ flip; a
@@ -25,6 +30,10 @@ const hone__gemm_table *hone__gemm_parts(void);
 
 void hone__axpy_f32_scalar(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, float *y);
 void hone__dot_f32_scalar(const float *a, const float *b, size_t b_rs, size_t k, size_t rows, float *out);
+void hone__axpy_16_scalar(const float *a, size_t a_cs, const uint16_t *b, int bf16, size_t b_rs, size_t k, size_t n,
+                          float *y);
+void hone__dot_16_scalar(const float *a, const uint16_t *b, int bf16, size_t b_rs, size_t k, size_t rows, float *out);
+void hone__widen_16_scalar(const uint16_t *x, int bf16, size_t n, float *y);
 void hone__transpose_32_scalar(const uint32_t *src, size_t src_rs, size_t rows, size_t cols, uint32_t *dst,
                                size_t dst_rs);
 void hone__axpy_i8_scalar(const uint8_t *a, int a_unsigned, const uint8_t *b, size_t b_rs, uint8_t flip, size_t k,
@@ -32,6 +41,10 @@ void hone__axpy_i8_scalar(const uint8_t *a, int a_unsigned, const uint8_t *b, si
 
 void hone__axpy_f32_avx2(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, float *y);
 void hone__dot_f32_avx2(const float *a, const float *b, size_t b_rs, size_t k, size_t rows, float *out);
+void hone__axpy_16_avx2(const float *a, size_t a_cs, const uint16_t *b, int bf16, size_t b_rs, size_t k, size_t n,
+                        float *y);
+void hone__dot_16_avx2(const float *a, const uint16_t *b, int bf16, size_t b_rs, size_t k, size_t rows, float *out);
+void hone__widen_16_avx2(const uint16_t *x, int bf16, size_t n, float *y);
 void hone__transpose_32_avx2(const uint32_t *src, size_t src_rs, size_t rows, size_t cols, uint32_t *dst,
                              size_t dst_rs);
 void hone__transpose_32_avx512vnni(const uint32_t *src, size_t src_rs, size_t rows, size_t cols, uint32_t *dst,
