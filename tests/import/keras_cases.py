@@ -442,9 +442,9 @@ def op_cases(K):
     if K.__version__[0] == "3":
         o = K.ops
 
-        def add(name, fn, *shapes, dtype="float32"):
+        def add(name, fn, *shapes, dtype="float32", batch=None):
             def make():
-                xs = [K.Input(s, name=f"x{i}", dtype=dtype) for i, s in enumerate(shapes)]
+                xs = [K.Input(s, name=f"x{i}", dtype=dtype, batch_size=batch) for i, s in enumerate(shapes)]
                 return K.Model(xs, fn(*xs))
             c["op_" + name] = make
         add("arith", lambda x: 3.0 - (x * 2.0 + 1) / 4.0 + x ** 2, (4, 3))
@@ -476,12 +476,13 @@ def op_cases(K):
         add("like", lambda x: o.ones_like(x) + o.zeros_like(x), (4, 3))
         add("pool", lambda x: [o.max_pool(x, 2, padding="same"), o.average_pool(x, 2, strides=1)], (4, 3, 2))
         add("norm", lambda x: o.normalize(x, axis=-1), (4, 3))
+        more_keras_ops(K, add)
     else:
         import tensorflow as tf
 
-        def add(name, fn, *shapes, dtype="float32"):
+        def add(name, fn, *shapes, dtype="float32", batch=None):
             def make():
-                xs = [K.Input(s, name=f"x{i}", dtype=dtype) for i, s in enumerate(shapes)]
+                xs = [K.Input(s, name=f"x{i}", dtype=dtype, batch_size=batch) for i, s in enumerate(shapes)]
                 return K.Model(xs, fn(*xs))
             c["tf_" + name] = make
         add("arith", lambda x: 3.0 - (x * 2.0 + 1.0) / 4.0 + x ** 2, (4, 3))
@@ -496,7 +497,90 @@ def op_cases(K):
         add("matmul", lambda x, y: tf.matmul(x, y, transpose_b=True), (4, 3), (5, 3))
         add("nn", lambda x: [tf.nn.relu(x), tf.nn.softmax(x, axis=1), tf.nn.gelu(x), tf.nn.leaky_relu(x, 0.1), tf.nn.silu(x), tf.sigmoid(x), tf.nn.relu6(x)], (4, 3))
         add("misc", lambda x: [tf.clip_by_value(x, -0.3, 0.4), tf.pad(x, [[0, 0], [1, 1], [0, 2]]), tf.tile(x, [1, 2, 1]), tf.cast(x, tf.int32)], (4, 3))
+        more_tf_ops(K, add)
     return c
+
+
+def fixed(*shape):
+    """A constant that hides nothing."""
+    return np.sin(np.arange(1, np.prod(shape) + 1, dtype="float32") * 0.7).reshape(shape)
+
+
+def more_keras_ops(K, add):
+    o, L, img = K.ops, K.layers, (6, 5, 3)
+    add("average", lambda x: [o.average(x, axis=1), o.average(x), o.average(x, axis=1, weights=fixed(4)), o.average(x, axis=-1, weights=o.abs(x) + 0.1),
+                              o.average(x, axis=2, weights=fixed(3))], (4, 3))
+    add("count", lambda x: [o.count_nonzero(o.relu(x), axis=1), o.count_nonzero(x > 0), o.isfinite(x), o.isinf(x), o.isnan(x)], (4, 3))
+    add("norms", lambda x: [o.norm(x, axis=-1), o.norm(x, ord=1, axis=1, keepdims=True), o.norm(x, ord=3, axis=1), o.norm(x, ord=float("inf"), axis=2),
+                            o.norm(x, ord=float("-inf"), axis=2), o.norm(x, ord=0, axis=2), o.norm(x, ord="fro", axis=(1, 2)),
+                            o.norm(x, ord=1, axis=(1, 2)), o.norm(x, ord=float("inf"), axis=(2, 1)), o.norm(x, ord=-1, axis=(2, 1), keepdims=True)], (4, 3))
+    add("normalize", lambda x: [o.normalize(x, axis=1, order=1), o.normalize(x, order=3), o.normalize(x, axis=(1, 2))], (4, 3))
+    add("moments", lambda x: list(o.moments(x, axes=[1])) + list(o.moments(x, axes=[1, 2], keepdims=True)), (4, 3))
+    add("order", lambda x: [o.sort(x), o.sort(x, axis=1), o.argsort(x, axis=1), o.top_k(x, 2)[0], o.top_k(x, 3)[1], o.sort(x, axis=None)], (4, 3))
+    add("order_unknown", lambda x: [o.sort(x, axis=1), o.roll(x, 2, axis=1), o.diff(x, axis=1)], (None, 3))
+    add("quantile", lambda x: [o.median(x, axis=1), o.quantile(x, 0.3, axis=2, keepdims=True), o.quantile(x, 0.8, axis=1), o.median(x, axis=(1, 2))], (4, 3))
+    add("roll", lambda x: [o.roll(x, 1, axis=1), o.roll(x, -5, axis=2), o.roll(x, (1, 2), axis=(1, 2)), o.roll(x, 2)], (4, 3))
+    add("diff", lambda x: [o.diff(x), o.diff(x, n=2, axis=1), o.tril(x), o.triu(x, 1), o.tril(x, -1), o.flip(x), o.rot90(x, axes=(1, 2)), o.rot90(x, k=3, axes=(1, 2))], (4, 3))
+    add("choose", lambda x: [o.take(x, [0, 2, 0], axis=1), o.take(x, np.array([[0, -1]]), axis=2), o.take(x, 1, axis=1), o.take(x, [3, 1]),
+                             o.take_along_axis(x, o.argsort(x, axis=1), axis=1), o.slice(x, (0, 1, 0), (1, 2, 2))], (4, 3))
+    add("angles", lambda x, y: [o.arctan2(x, y), o.arctan2(o.sign(x), o.floor(y)), o.arcsinh(x), o.arccosh(o.abs(x) + 1.1), o.arctanh(o.tanh(x) * 0.9), o.arcsin(o.tanh(x)),
+                                o.hypot(x, y)], (4, 3), (4, 3))
+    add("logadd", lambda x, y: [o.logaddexp(x, y), o.logaddexp2(x, y * 0.5), o.nan_to_num(o.log(x), nan=0.3, neginf=-2), o.nan_to_num(x / o.relu(y), posinf=7.0, neginf=-9.0),
+                                o.isclose(x, x + 1e-7), o.trunc(x * 3), o.cbrt(x), o.exp2(x), o.sinc(x), o.deg2rad(x), o.round(x, 2), o.fmod(x, 0.7), o.heaviside(o.round(x), y)], (4, 3), (4, 3))
+    add("constants", lambda x: [x + fixed(3), x * fixed(4, 1), o.where(x > 0, fixed(4, 3), x), o.maximum(x, fixed(4, 3))], (4, 3))
+    add("tensordot", lambda x: [o.tensordot(x, fixed(3, 2), axes=1), o.tensordot(x, x, axes=[[1, 2], [1, 2]]), o.dot(x, fixed(3, 2)), o.dot(x, fixed(3)), o.matmul(x, fixed(3)),
+                                o.tensordot(x, fixed(2, 4), axes=[[1], [1]]), o.inner(x, fixed(5, 3)), o.outer(x, fixed(4)), x @ fixed(3, 6), o.dot(x, fixed(5, 3, 2))], (4, 3))
+    add("einsum_dots", lambda x, y: [o.einsum("...i,...i->...", x, x), o.einsum("b...j,bjk->b...k", x, y), o.einsum("bij,bjk", x, y), o.einsum("bij,jk->bki", x, fixed(3, 2)),
+                                     o.einsum("...ij->...ji", x)], (4, 3), (3, 5))
+    add("normalizations", lambda x: [o.layer_normalization(x, fixed(3), fixed(3) + 1, axis=-1), o.layer_normalization(x), o.layer_normalization(x, axis=(1, 2)), o.rms_normalization(x, fixed(3)),
+                                     o.batch_normalization(x, fixed(3), fixed(3) ** 2 + 0.1, axis=-1, offset=fixed(3) * 2, scale=fixed(3) + 2), o.batch_normalization(x, fixed(4), fixed(4) ** 2 + 0.1, axis=1, scale=fixed(4), offset=fixed(4))], (4, 3))
+    add("attention", lambda q, k: [o.dot_product_attention(q, k, k), o.dot_product_attention(q, q, q, is_causal=True), o.dot_product_attention(q, k, k, bias=fixed(4, 5, 6), scale=0.3),
+                                   o.dot_product_attention(q, k[:, :, :2], k[:, :, 1:3], mask=fixed(1, 1, 5, 6) > -0.5)], (5, 4, 3), (6, 4, 3))
+    add("joining", lambda x: [o.append(x, x * 2, axis=1), o.append(x, x), o.hstack([x, x]), o.vstack([x, x]), o.dstack([x, x]), o.select([x > 0.5, x < -0.5], [x, -x], 0.1),
+                              o.full_like(x, 2.5), o.cumprod(x, axis=1), o.convert_to_tensor(x), o.saturate_cast(x * 200, "uint8"), o.ptp(x, axis=1)], (4, 3))
+    add("broadcast", lambda x: o.broadcast_to(o.expand_dims(x, 1), (2, 5, 4, 3)), (4, 3), batch=2)
+    add("digits", lambda x: [o.digitize(x, np.array([-0.5, 0.0, 0.7])), o.multi_hot(o.cast(o.clip(x, 0, 3), "int32"), 5), o.argmax(x), o.cumsum(x)], (6,))
+    add("conv", lambda x: [o.conv(x, fixed(3, 2, 3, 4), strides=2, padding="same"), o.conv(x, fixed(2, 2, 3, 2), dilation_rate=2),
+                           o.depthwise_conv(x, fixed(3, 3, 3, 2)), o.separable_conv(x, fixed(3, 3, 3, 2), fixed(1, 1, 6, 4), padding="same")], img)
+    add("conv_given", lambda x, k: o.conv(x, o.reshape(k, (3, 3, 3, 2)), padding="same"), img, (54,), batch=1)
+    add("pools", lambda x: [o.max_pool(x, 2), o.max_pool(x, (3, 2), strides=1, padding="same"), o.average_pool(x, 2, strides=(2, 1), padding="same"),
+                            o.adaptive_average_pool(x, (2, 3)), o.adaptive_max_pool(x, (3, 2))], img)
+    add("resize", lambda x: [o.image.resize(x, (3, 4)), o.image.resize(x, (9, 8), interpolation="nearest"), o.image.resize(x, (4, 4), interpolation="bicubic", antialias=True),
+                             o.image.resize(x, (4, 4), crop_to_aspect_ratio=True), o.image.resize(x, (8, 7), pad_to_aspect_ratio=True, fill_value=0.5)], img)
+    add("images", lambda x: [o.image.rgb_to_grayscale(x), o.image.pad_images(x, 1, 2, target_height=9, target_width=10), o.image.crop_images(x, 1, 1, target_height=3, target_width=2),
+                             o.space_to_depth(x[:, :, :4], 2), o.depth_to_space(o.concatenate([x, x[..., :1]], axis=-1), 2)], img)
+    add("mask_ends", lambda x: o.concatenate([L.Masking(0.0)(x), L.Masking(0.0)(x)], axis=1), (4, 3))
+
+
+def more_tf_ops(K, add):
+    import tensorflow as tf
+    m, B, img = tf.math, K.backend, (6, 5, 3)
+    add("norms", lambda x: [tf.norm(x, axis=-1), tf.norm(x, ord=1, axis=1), tf.norm(x, ord=np.inf, axis=2, keepdims=True), tf.norm(x), tf.norm(x, axis=[1, 2]), tf.norm(x, ord=1, axis=[1, 2]),
+                            m.l2_normalize(x, axis=-1), m.l2_normalize(x, axis=[1, 2], epsilon=0.5)], (4, 3))
+    add("order", lambda x: [tf.sort(x, direction="DESCENDING"), tf.sort(x, axis=1), tf.argsort(x), m.top_k(x, 2)[0], m.top_k(x, 2)[1], tf.roll(x, 1, 1), tf.roll(x, [1, 2], [1, 2])], (4, 3))
+    add("gather", lambda x: [tf.gather(x, [0, 0], axis=-1), tf.gather(x, tf.constant([[0, 1]]), axis=1), tf.gather(x, tf.argsort(x, axis=1)[:, :, 0], axis=1, batch_dims=1), tf.gather(x, [1, 0]),
+                             tf.gather_nd(x, [[0, 1], [1, 2]]), tf.nn.embedding_lookup(fixed(5, 3), tf.cast(tf.clip_by_value(x, 0, 4), tf.int32))], (4, 3))
+    add("products", lambda x: [tf.tensordot(x, fixed(3, 2), axes=1), tf.tensordot(x, fixed(2, 4), axes=[[1], [1]]), tf.matmul(x, fixed(3, 2)), B.batch_dot(x, x, axes=(2, 2)), tf.linalg.matvec(x, x[:, 0])], (4, 3))
+    add("backend", lambda x: [B.dot(x, B.constant(fixed(3, 2))), B.flatten(x), B.permute_dimensions(x, (0, 2, 1)), B.batch_flatten(x)], (4, 3))
+    add("elements", lambda x: [m.atan2(x, tf.abs(x) - 0.3), m.divide_no_nan(x, tf.nn.relu(x)), tf.add_n([x, x * 2, x]), m.is_finite(x), m.asinh(x), m.erfc(x), tf.nn.crelu(x), tf.nn.bias_add(x, fixed(3)),
+                               x + fixed(3), tf.constant(fixed(4, 3)) - x, m.cumsum(x, 1, exclusive=True, reverse=True), m.cumprod(x, 1), m.count_nonzero(tf.nn.relu(x), axis=1),
+                               tf.linalg.band_part(x, -1, 0), tf.linalg.band_part(x, 1, 1), tf.zeros_like(tf.cast(x, tf.int32))], (4, 3))
+    add("moments", lambda x: list(tf.nn.moments(x, axes=[1])) + [tf.nn.batch_normalization(x, fixed(3), fixed(3) ** 2 + 0.1, fixed(3), None, 1e-3), tf.where(x > 0, 1.0, 0.0)], (4, 3))
+    add("shapes", lambda x: [tf.reshape(x, [tf.shape(x)[0], -1]), tf.reshape(x, [tf.shape(x)[0], 3, tf.shape(x)[1]]), tf.zeros([tf.shape(x)[0], 2]) + 1.0, tf.stack([tf.shape(x)[0], 2]),
+                             tf.ones(tf.shape(x)), tf.fill([tf.shape(x)[0], 2], 0.7), tf.broadcast_to(x[:, :1], [tf.shape(x)[0], 5, 3]), tf.reshape(x, tf.stack([tf.shape(x)[0] * tf.shape(x)[1], 3])),
+                             tf.slice(x, [0, 1, 0], [-1, 2, 2]), tf.reshape(x, (-1, x.shape[1] * 3)), x[:, :tf.shape(x)[1] - 1]], (4, 3))
+    add("shapes_unknown", lambda x: [tf.reshape(x, [tf.shape(x)[0], tf.shape(x)[1], 3, 1]), tf.reshape(x, [-1, 3]), tf.shape(x)], (None, 3))
+    add("conv", lambda x: [tf.nn.conv2d(x, fixed(3, 3, 3, 2), 2, "SAME"), tf.nn.conv2d(x, fixed(3, 2, 3, 2), [1, 2, 1, 1], "VALID"), tf.nn.depthwise_conv2d(x, fixed(3, 3, 3, 2), [1, 1, 1, 1], "VALID"),
+                           B.conv2d(x, fixed(3, 3, 3, 2)), tf.nn.conv1d(x[:, 0], fixed(2, 3, 4), 1, "SAME"), tf.nn.separable_conv2d(x, fixed(3, 3, 3, 2), fixed(1, 1, 6, 4), [1, 1, 1, 1], "SAME")], img)
+    add("conv_transpose", lambda x: [tf.nn.conv2d_transpose(x, fixed(3, 3, 2, 3), (2, 12, 10, 2), 2), tf.nn.conv2d_transpose(x, fixed(2, 3, 2, 3), (2, 12, 7, 2), [1, 2, 1, 1], "VALID"),
+                                     tf.nn.conv1d_transpose(x[:, 0], fixed(2, 2, 3), (2, 10, 2), 2)], img, batch=2)
+    add("pools", lambda x: [tf.nn.max_pool2d(x, 2, 2, "SAME"), tf.nn.avg_pool2d(x, 2, 1, "VALID"), tf.nn.max_pool(x, 2, 2, "SAME"), tf.nn.pool(x, [2, 2], "MAX", strides=[2, 2]), B.pool2d(x, (2, 2)),
+                            tf.nn.avg_pool1d(x[:, 0], 2, 1, "SAME"), tf.nn.pool(x, [2, 2], "AVG")], img)
+    add("images", lambda x: [tf.image.resize(x, (3, 3)), tf.image.resize(x, [12, 10], method="nearest"), B.resize_images(x, 2, 2, "channels_last"), B.spatial_2d_padding(x), tf.image.rgb_to_grayscale(x),
+                             tf.image.flip_left_right(x), tf.image.flip_up_down(x), tf.image.pad_to_bounding_box(x, 1, 1, 9, 9), tf.image.crop_to_bounding_box(x, 1, 1, 3, 3), tf.image.per_image_standardization(x),
+                             tf.nn.space_to_depth(x[:, :, :4], 2), tf.nn.depth_to_space(tf.concat([x, x[:, :, :, :1]], -1), 2), tf.image.rot90(x), tf.image.resize(x, [4, 4], method="lanczos3", antialias=True)], img)
+    add("old_resize", lambda x: [tf.compat.v1.image.resize_bilinear(x, (12, 10), align_corners=True), tf.compat.v1.image.resize_bilinear(x, (9, 8)),
+                                 tf.compat.v1.image.resize_nearest_neighbor(x, (12, 10)), tf.compat.v1.image.resize_bilinear(x, (12, 10), half_pixel_centers=True)], img)
 
 
 def make_inputs(model, name, rng):

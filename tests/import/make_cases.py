@@ -23,11 +23,15 @@ zeropad2d crop3d upsample_bilinear upsample_bicubic concat_-1 dot_33 dot_22n ave
 bilstm_concat lstm_initial lstm_masked_False gru_masked_True stacked_cells td_conv convlstm2d_True embedding_float attention_concat
 additive mha_causal mha_embed gqa einsum_dense rescaling_list resizing_down_nearest resizing_lanczos3 normalization discretization
 category_multihot stft_log mel sequential_cnn residual_nested_shared squeeze_excite channels_mixed output_is_input op_item op_arith
-op_split op_mean op_nn spectral_frozen.h5""".replace("\n", " ")
+op_split op_mean op_nn spectral_frozen.h5 op_average.h5 op_count op_norms.h5 op_normalize op_moments op_order op_order_unknown op_quantile
+op_roll op_diff op_choose op_angles op_logadd op_constants.h5 op_tensordot op_einsum_dots op_normalizations op_attention op_joining op_broadcast
+op_digits op_conv op_conv_given op_pools op_resize op_images""".replace("\n", " ")
 TF_KERAS = """dense act_hard_sigmoid conv2d_same_2 depthwise_dilated_same conv2dt_same_2_3 average2d_same_1 batchnorm_3 concat_2 lstm
 gru_elu bigru_sum lstm_masked_False mha embedding sequential_cnn residual_nested_shared tf_arith tf_item tf_concat tf_nn
-thresholded normalization""".replace("\n", " ")
-TYPES = {"float32": 1, "int32": 6, "int64": 7, "bool": 9}
+thresholded normalization tf_norms tf_order tf_gather tf_products tf_backend tf_elements tf_moments tf_shapes tf_shapes_unknown tf_conv
+tf_conv_transpose tf_pools
+tf_images tf_old_resize""".replace("\n", " ")
+TYPES = {"float32": 1, "uint8": 2, "int32": 6, "int64": 7, "bool": 9}
 
 
 def split(text):
@@ -45,7 +49,7 @@ def split(text):
 
 
 def record(kind, name, v):
-    v = np.ascontiguousarray(v)
+    v = np.ascontiguousarray(v).reshape(np.shape(v))
     head = struct.pack("<BB", kind, len(name)) + name.encode() + struct.pack("<BB", TYPES[v.dtype.name], v.ndim)
     return head + struct.pack(f"<{v.ndim}q", *v.shape) + v.tobytes()
 

@@ -181,7 +181,7 @@ static void flipped(void **state)
 #define LAYER(class, config, inbound) \
     MODEL("{\"class_name\":\"" class "\",\"name\":\"b\",\"config\":" config ",\"inbound_nodes\":" inbound "}")
 #define FROM_IN "[[[\"in\",0,0,{}]]]"
-#define ARGS_IN                                                                                               \
+#define ARGS_IN                                                                                       \
     "[{\"args\":[{\"class_name\":\"__keras_tensor__\",\"config\":{\"keras_history\":[\"in\",0,0]}}]," \
     "\"kwargs\":{}}]"
 

@@ -26,7 +26,7 @@ typedef struct kt {
     int64_t dims[HONE_MAX_RANK];
     struct kt *mask;           /* bool, the leading dims of this one; NULL: none */
     int64_t spatial, channels; /* of K_FLAT */
-    const struct kt *whole;    /* split parts and the like: unused by layers */
+    const int64_t *ints;       /* elements of a shape (rank 0 or 1), -1 where not known; NULL: not followed */
     const json_t *number;      /* a Python scalar; form[] is then made on demand */
 } kt;
 
@@ -144,6 +144,10 @@ hone_status hone__k_shape_error(kctx *c, const char *format, ...) HONE__PRINTF(2
 void *hone__k_alloc(kctx *c, size_t n);         /* zeroed, dies with the context; NULL sticks HONE_E_MEMORY */
 const char *hone__k_dims(kctx *c, const kt *t); /* "(None, 3)" for messages */
 
+/* ---- keras_constant.c ---- */
+kt *hone__kt_constant(kctx *c, const json_t *v); /* an array in the configuration; NULL: it is none */
+kt *hone__kt_scalar(kctx *c, double v, hone_dtype dtype);
+
 /* ---- keras_config.c: settings of a layer ---- */
 const json_t *hone__kcfg(const klayer *l,
                          const char *key); /* under any of its historical names; NULL: absent or null */
@@ -154,10 +158,11 @@ const char *hone__kcfg_text(const klayer *l, const char *key, const char *otherw
 /* One number for all or a list of n; every one in [min, max]. */
 void hone__kcfg_ints(kctx *c, const klayer *l, const char *key, int n, int64_t otherwise, int64_t min, int64_t max,
                      int64_t *out);
-bool hone__kcfg_first(kctx *c, const klayer *l);                   /* data_format is channels_first */
-double hone__kjson_num(const json_t *v, double otherwise);         /* numbers and bools; Keras 3's {"value": x} */
-hone_dtype hone__kdtype(const json_t *v, hone_dtype otherwise);    /* "float32" or a policy; 16-bit floats become F32 */
-int hone__kaxis(kctx *c, int64_t axis, int rank);                  /* -rank .. rank-1 to 0 .. rank-1 */
+bool hone__kcfg_first(kctx *c, const klayer *l);                /* data_format is channels_first */
+double hone__kjson_num(const json_t *v, double otherwise);      /* numbers and bools; Keras 3's {"value": x} */
+hone_dtype hone__kdtype(const json_t *v, hone_dtype otherwise); /* "float32" or a policy; 16-bit floats become F32 */
+int hone__kaxis(kctx *c, int64_t axis, int rank);               /* -rank .. rank-1 to 0 .. rank-1 */
+int hone__kjson_axis(kctx *c, const json_t *v, int otherwise, int rank);
 int hone__kaxes(kctx *c, const json_t *v, int rank, int64_t *out); /* number or list, sorted; how many */
 /* Axis of Keras's dims -> axis of the physical form. */
 int hone__kt_axis(const kt *t, int form, int axis);
@@ -225,6 +230,25 @@ typedef struct kview {
 
 bool hone__kview_of(kctx *c, const klayer *l, kt *t, int nd, kview *out);
 kt *hone__kview_back(kctx *c, const kview *v, hone__value *x, int64_t channels, const int64_t *size);
+/* A window as a layer's settings describe it, over an image. */
+typedef struct kwindow {
+    int64_t kernel[3], stride[3], dilation[3], pads[6], out[3];
+    bool automatic;
+} kwindow;
+
+bool hone__kwindow_read(kctx *c, const klayer *l, const kview *v, kwindow *w);
+/* kernel: [out, in / groups, spatial...] */
+hone__value *hone__kconv_emit(kctx *c, const kview *v, const kwindow *w, hone__value *x, hone__value *kernel,
+                              hone__value *bias, int64_t groups);
+
+typedef struct ktransposed {
+    int64_t kernel[3], stride[3], dilation[3], pads[6], add[3], out[3];
+} ktransposed;
+
+bool hone__ktransposed_read(kctx *c, const klayer *l, const kview *v, ktransposed *w);
+/* kernel: [in, out, spatial...] */
+kt *hone__ktransposed_emit(kctx *c, const kview *v, const ktransposed *w, hone__value *kernel, hone__value *bias,
+                           int64_t filters);
 /* Pads and output size of a window along one axis for padding "valid", "same" or "causal"; size -1 stays -1 and then
  * *automatic is set where only auto_pad SAME_UPPER says what is meant. */
 void hone__k_window(kctx *c, const char *padding, int64_t size, int64_t kernel, int64_t stride, int64_t *begin,
@@ -235,6 +259,7 @@ kt *hone__k_named_activation(kctx *c, const char *name, const json_t *args, kt *
 kt *hone__k_softmax(kctx *c, kt *t, int64_t axis, const char *op);
 kt *hone__k_unary(kctx *c, kt *t, const char *op);         /* keeps the form */
 kt *hone__k_binary(kctx *c, const char *op, kt *a, kt *b); /* broadcasts; picks a form that both share */
+kt *hone__k_joined(kctx *c, kt **in, int n, int axis);     /* concatenated */
 bool hone__k_broadcast(kctx *c, const kt *a, const kt *b, int *rank, int64_t *dims);
 kt *hone__k_pool(kctx *c, klayer *l, kt *t, int nd, bool max, const int64_t *pool, const int64_t *stride,
                  const char *padding);

@@ -1,6 +1,7 @@
 /* keras_config.c: reading a layer's settings, under the names of every Keras version. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "keras.h"
@@ -44,6 +45,7 @@ double hone__kjson_num(const json_t *v, double otherwise)
     }
     if (json_is_array(v) && json_array_size(v) == 1) v = json_array_get(v, 0);
     if (json_is_boolean(v)) return json_is_true(v);
+    if (hone__json_is_nonfinite(v)) return strtod(json_string_value(v), NULL);
     return json_is_number(v) ? json_number_value(v) : otherwise;
 }
 
@@ -151,6 +153,12 @@ int hone__kaxis(kctx *c, int64_t axis, int rank)
         return 0;
     }
     return (int)(axis < 0 ? axis + rank : axis);
+}
+
+int hone__kjson_axis(kctx *c, const json_t *v, int otherwise, int rank)
+{
+    double d = hone__kjson_num(v, otherwise);
+    return hone__kaxis(c, d >= -1e6 && d <= 1e6 ? (int64_t)d : INT64_MAX, rank);
 }
 
 int hone__kaxes(kctx *c, const json_t *v, int rank, int64_t *out)

@@ -96,7 +96,7 @@ static hone_status open_h5(kfile *f)
     c->theano = backend && strcmp(c->report->backend, "theano") == 0;
     char name[512];
     snprintf(name, sizeof name, "%s: model_config", c->path);
-    return hone__json_parse(config->data, config->size, name, MAX_CONFIG_VALUES, &c->config);
+    return hone__json_parse_python(config->data, config->size, name, MAX_CONFIG_VALUES, &c->config);
 }
 
 /* ---- .keras ---- */
@@ -114,7 +114,7 @@ static hone_status parse_config(kfile *f, const uint8_t *text, size_t size)
     snprintf(name, sizeof name, "%s: config.json", f->c.path);
     f->c.keras_major = major_of(f->c.report->keras_version);
     if (!f->c.keras_major) f->c.keras_major = 3;
-    return hone__json_parse((const char *)text, size, name, MAX_CONFIG_VALUES, &f->c.config);
+    return hone__json_parse_python((const char *)text, size, name, MAX_CONFIG_VALUES, &f->c.config);
 }
 
 static hone_status open_zip(kfile *f)
@@ -302,7 +302,7 @@ hone_status hone__keras_from_config(const char *json, size_t size, int keras_maj
         c->zeros = hone__k_alloc(c, K_FAKE_MAX * sizeof *c->zeros);
         c->made = json_array();
         if (!c->zeros || !c->made) status = hone__out_of_memory(K_FAKE_MAX * sizeof *c->zeros);
-        if (status == HONE_OK) status = hone__json_parse(json, size, c->path, MAX_CONFIG_VALUES, &c->config);
+        if (status == HONE_OK) status = hone__json_parse_python(json, size, c->path, MAX_CONFIG_VALUES, &c->config);
         if (status == HONE_OK) status = make_graph(c);
         release(f);
     }

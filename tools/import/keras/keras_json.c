@@ -1,7 +1,6 @@
 /* keras_json.c: jansson behind a scan that bounds depth and the number of values before anything is allocated. */
 #include "keras_json.h"
 
-#include <stdbool.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -64,6 +63,56 @@ hone_status hone__json_parse(const char *text, size_t size, const char *name, si
     if (*out) return HONE_OK;
     if (json_error_code(&error) == json_error_out_of_memory) return hone__out_of_memory(size);
     return hone__fail(HONE_E_FORMAT, "%s: JSON: %s (byte %d)", name, error.text, error.position);
+}
+
+static const char *const nonfinite[] = {"NaN", "Infinity", "-Infinity"};
+
+/* The token of a non-finite number at text[i], or NULL. */
+static const char *nonfinite_at(const char *text, size_t size, size_t i)
+{
+    for (size_t k = 0; k < 3; k++) {
+        size_t n = strlen(nonfinite[k]);
+        if (n <= size - i && memcmp(text + i, nonfinite[k], n) == 0) return nonfinite[k];
+    }
+    return NULL;
+}
+
+/* Copies to `out` (NULL: only measures) with quotes around non-finite numbers; the size of the copy. */
+static size_t quote_nonfinite(const char *text, size_t size, char *out)
+{
+    bool quoted = false;
+    size_t to = 0;
+    for (size_t i = 0; i < size; i++) {
+        const char *token = quoted ? NULL : nonfinite_at(text, size, i);
+        size_t n = token ? strlen(token) : quoted && text[i] == '\\' && i + 1 < size ? 2 : 1;
+        if (!token && n == 1 && text[i] == '"') quoted = !quoted;
+        if (token && out) out[to] = out[to + n + 1] = '"';
+        if (out) memcpy(out + to + (token != NULL), text + i, n);
+        to += n + (token ? 2 : 0);
+        i += n - 1;
+    }
+    return to;
+}
+
+hone_status hone__json_parse_python(const char *text, size_t size, const char *name, size_t max_values, json_t **out)
+{
+    size_t wide = quote_nonfinite(text, size, NULL);
+    if (wide == size) return hone__json_parse(text, size, name, max_values, out);
+    char *copy = hone__malloc(wide);
+    *out = NULL;
+    if (!copy) return hone__out_of_memory(wide);
+    quote_nonfinite(text, size, copy);
+    hone_status status = hone__json_parse(copy, wide, name, max_values, out);
+    hone__free(copy);
+    return status;
+}
+
+bool hone__json_is_nonfinite(const json_t *v)
+{
+    const char *s = json_string_value(v);
+    for (size_t k = 0; s && k < 3; k++)
+        if (strcmp(s, nonfinite[k]) == 0) return true;
+    return false;
 }
 
 const char *hone__json_text(const json_t *object, const char *key)

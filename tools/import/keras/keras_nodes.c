@@ -69,12 +69,14 @@ kt *hone__kcall_tensor(kctx *c, kcall *call, const json_t *v)
 {
     kt *t = hone__kcall_ref(c, call, v);
     if (t || c->b.status != HONE_OK) return t;
-    if (json_is_object(v)) { /* a constant tensor or a NumPy scalar */
+    if ((t = hone__kt_constant(c, v)) || c->b.status != HONE_OK) return t;
+    if (json_is_object(v)) { /* a NumPy scalar */
         const json_t *config = json_object_get(v, "config"), *value = json_object_get(config, "value");
         if (value) v = value;
     }
-    if (json_is_number(v) || json_is_boolean(v)) {
-        hone_dtype dtype = json_is_real(v) ? HONE_F32 : json_is_boolean(v) ? HONE_BOOL : HONE_I32;
+    if (json_is_number(v) || json_is_boolean(v) || hone__json_is_nonfinite(v)) {
+        bool real = json_is_real(v) || json_is_string(v);
+        hone_dtype dtype = real ? HONE_F32 : json_is_boolean(v) ? HONE_BOOL : HONE_I32;
         if ((t = hone__kt_new(c, K_PLAIN, NULL, dtype, 0, NULL))) t->number = v;
         return t;
     }
@@ -105,6 +107,18 @@ typedef struct gather {
     int capacity;
 } gather;
 
+static void add_input(gather *g, kt *t)
+{
+    if (g->call->in_count == g->capacity) {
+        g->capacity = g->capacity ? g->capacity * 2 : 4;
+        kt **in = hone__k_alloc(g->c, (size_t)g->capacity * sizeof *in);
+        if (!in) return;
+        if (g->call->in_count) memcpy(in, g->call->in, (size_t)g->call->in_count * sizeof *in);
+        g->call->in = in;
+    }
+    g->call->in[g->call->in_count++] = t;
+}
+
 static void gather_tensor(void *ctx, const kref *ref)
 {
     gather *g = ctx;
@@ -116,14 +130,7 @@ static void gather_tensor(void *ctx, const kref *ref)
                                                 g->call->model->layers[ref->layer]->name));
         return;
     }
-    if (g->call->in_count == g->capacity) {
-        g->capacity = g->capacity ? g->capacity * 2 : 4;
-        kt **in = hone__k_alloc(g->c, (size_t)g->capacity * sizeof *in);
-        if (!in) return;
-        if (g->call->in_count) memcpy(in, g->call->in, (size_t)g->call->in_count * sizeof *in);
-        g->call->in = in;
-    }
-    g->call->in[g->call->in_count++] = n->out[ref->tensor];
+    add_input(g, n->out[ref->tensor]);
 }
 
 /* Keras 1 and 2: a list of [layer, node, tensor, kwargs], or one of them alone. */
@@ -139,10 +146,9 @@ static void old_arguments(gather *g, const json_t *inbound)
     const char *name = json_string_value(json_array_get(inbound, 0));
     if (name && strcmp(name, "_CONSTANT_VALUE") == 0) {
         kt *t = hone__kcall_tensor(g->c, g->call, json_array_get(inbound, 2));
-        kt **in = t ? hone__k_alloc(g->c, 4 * sizeof *in) : NULL;
-        if (in) in[0] = t, g->call->in = in, g->call->in_count = 1, g->capacity = 4;
+        if (t) add_input(g, t);
         const json_t *kwargs = json_array_get(inbound, 3);
-        if (json_object_size(kwargs)) g->call->kwargs = kwargs;
+        if (json_object_size(kwargs) && !g->call->kwargs) g->call->kwargs = kwargs;
         return;
     }
     for (size_t i = 0; i < json_array_size(inbound); i++) old_arguments(g, json_array_get(inbound, i));
@@ -301,6 +307,20 @@ static void keep_mask(klayer *l, kcall *call)
     if (l->kind && (l->kind->flags & K_MASK)) call->out[0]->mask = in->mask;
 }
 
+/* Operations pass no masks on. */
+static hone_status unmask(kctx *c, kcall *call)
+{
+    for (int i = 0; i < call->out_count; i++) {
+        if (!call->out[i] || !call->out[i]->mask) continue;
+        kt *t = hone__k_alloc(c, sizeof *t);
+        if (!t) return c->b.status;
+        *t = *call->out[i];
+        t->mask = NULL;
+        call->out[i] = t;
+    }
+    return c->b.status;
+}
+
 static hone_status call_kind(kctx *c, klayer *l, kcall *call)
 {
     if (l->model) {
@@ -313,7 +333,8 @@ static hone_status call_kind(kctx *c, klayer *l, kcall *call)
     if (policy && strstr(policy, "Quantized"))
         return hone__fail(HONE_E_UNSUPPORTED,
                           "it is quantised by Keras (%s): import the model as it was before quantize()", policy);
-    return l->kind->fn(c, l, call);
+    hone_status status = l->kind->fn(c, l, call);
+    return status == HONE_OK && l->is_op ? unmask(c, call) : status;
 }
 
 hone_status hone__klayer_call(kctx *c, klayer *l, kcall *call)

@@ -48,12 +48,7 @@ void hone__k_window(kctx *c, const char *padding, int64_t size, int64_t kernel, 
         hone__k_shape_error(c, "a window of %lld does not fit an axis of %lld", (long long)kernel, (long long)size);
 }
 
-typedef struct kwindow {
-    int64_t kernel[3], stride[3], dilation[3], pads[6], out[3];
-    bool automatic;
-} kwindow;
-
-static bool read_window(kctx *c, const klayer *l, const kview *v, kwindow *w)
+bool hone__kwindow_read(kctx *c, const klayer *l, const kview *v, kwindow *w)
 {
     int nd = v->nd;
     memset(w, 0, sizeof *w);
@@ -73,7 +68,7 @@ static bool read_window(kctx *c, const klayer *l, const kview *v, kwindow *w)
     return c->b.status == HONE_OK;
 }
 
-static hone__value *emit_conv(kctx *c, const kview *v, const kwindow *w, hone__value *x, hone__value *kernel,
+hone__value *hone__kconv_emit(kctx *c, const kview *v, const kwindow *w, hone__value *x, hone__value *kernel,
                               hone__value *bias, int64_t groups)
 {
     size_t nd = (size_t)v->nd;
@@ -126,7 +121,7 @@ hone_status hone__klayer_conv(kctx *c, klayer *l, kcall *call)
     kview v;
     kwindow w;
     int index = 0, nd = l->kind->variant;
-    if (!hone__kview_of(c, l, call->in[0], nd, &v) || !read_window(c, l, &v, &w)) return c->b.status;
+    if (!hone__kview_of(c, l, call->in[0], nd, &v) || !hone__kwindow_read(c, l, &v, &w)) return c->b.status;
     HONE__TRY(need_channels(c, &v));
     int64_t filters = hone__kcfg_int(c, l, "filters", 0, 1, K_MAX_DIM),
             groups = hone__kcfg_int(c, l, "groups", 1, 1, K_MAX_DIM);
@@ -137,7 +132,7 @@ hone_status hone__klayer_conv(kctx *c, klayer *l, kcall *call)
     hone__value *kernel = take_kernel(c, l, &index, "kernel", &v, w.kernel, v.channels / groups, filters);
     hone__value *bias = take_bias(c, l, index, filters);
     if (c->b.status != HONE_OK) return c->b.status;
-    kt *y = hone__kview_back(c, &v, emit_conv(c, &v, &w, v.x, kernel, bias, groups), filters, w.out);
+    kt *y = hone__kview_back(c, &v, hone__kconv_emit(c, &v, &w, v.x, kernel, bias, groups), filters, w.out);
     return hone__k_return(c, call, hone__k_activation(c, l, hone__kcfg(l, "activation"), y));
 }
 
@@ -167,13 +162,14 @@ hone_status hone__klayer_depthwise(kctx *c, klayer *l, kcall *call)
     kview v;
     kwindow w;
     int index = 0;
-    if (!hone__kview_of(c, l, call->in[0], l->kind->variant, &v) || !read_window(c, l, &v, &w)) return c->b.status;
+    if (!hone__kview_of(c, l, call->in[0], l->kind->variant, &v) || !hone__kwindow_read(c, l, &v, &w))
+        return c->b.status;
     HONE__TRY(need_channels(c, &v));
     int64_t multiplier = multiplier_of(c, l, &v), out = v.channels * multiplier;
     hone__value *kernel = take_depthwise(c, l, &index, &v, &w, multiplier);
     hone__value *bias = take_bias(c, l, index, out);
     if (c->b.status != HONE_OK) return c->b.status;
-    kt *y = hone__kview_back(c, &v, emit_conv(c, &v, &w, v.x, kernel, bias, v.channels), out, w.out);
+    kt *y = hone__kview_back(c, &v, hone__kconv_emit(c, &v, &w, v.x, kernel, bias, v.channels), out, w.out);
     return hone__k_return(c, call, hone__k_activation(c, l, hone__kcfg(l, "activation"), y));
 }
 
@@ -182,7 +178,8 @@ hone_status hone__klayer_separable(kctx *c, klayer *l, kcall *call)
     kview v;
     kwindow w, one = {.kernel = {1, 1, 1}, .stride = {1, 1, 1}, .dilation = {1, 1, 1}};
     int index = 0;
-    if (!hone__kview_of(c, l, call->in[0], l->kind->variant, &v) || !read_window(c, l, &v, &w)) return c->b.status;
+    if (!hone__kview_of(c, l, call->in[0], l->kind->variant, &v) || !hone__kwindow_read(c, l, &v, &w))
+        return c->b.status;
     HONE__TRY(need_channels(c, &v));
     int64_t filters = hone__kcfg_int(c, l, "filters", 0, 1, K_MAX_DIM), multiplier = multiplier_of(c, l, &v);
     int64_t middle = v.channels * multiplier;
@@ -190,8 +187,8 @@ hone_status hone__klayer_separable(kctx *c, klayer *l, kcall *call)
     hone__value *point = take_kernel(c, l, &index, "pointwise_kernel", &v, one.kernel, middle, filters);
     hone__value *bias = take_bias(c, l, index, filters);
     if (c->b.status != HONE_OK) return c->b.status;
-    hone__value *x = emit_conv(c, &v, &w, v.x, depth, NULL, v.channels);
-    kt *y = hone__kview_back(c, &v, emit_conv(c, &v, &one, x, point, bias, 1), filters, w.out);
+    hone__value *x = hone__kconv_emit(c, &v, &w, v.x, depth, NULL, v.channels);
+    kt *y = hone__kview_back(c, &v, hone__kconv_emit(c, &v, &one, x, point, bias, 1), filters, w.out);
     return hone__k_return(c, call, hone__k_activation(c, l, hone__kcfg(l, "activation"), y));
 }
 
@@ -215,40 +212,54 @@ static void transpose_axis(kctx *c, const klayer *l, bool same, int64_t size, in
     if (size < 0) *out = -1;
 }
 
+bool hone__ktransposed_read(kctx *c, const klayer *l, const kview *v, ktransposed *w)
+{
+    int nd = v->nd;
+    int64_t extra[3] = {-1, -1, -1};
+    const char *padding = hone__kcfg_text(l, "padding", "valid");
+    bool same = strcmp(padding, "same") == 0;
+    memset(w, 0, sizeof *w);
+    if (!same && strcmp(padding, "valid") != 0) hone__k_refuse(c, "padding '%s'", padding);
+    hone__kcfg_ints(c, l, "kernel_size", nd, 1, 1, 1 << 20, w->kernel);
+    hone__kcfg_ints(c, l, "strides", nd, 1, 1, 1 << 20, w->stride);
+    hone__kcfg_ints(c, l, "dilation_rate", nd, 1, 1, 1 << 20, w->dilation);
+    if (hone__kcfg(l, "output_padding")) hone__kcfg_ints(c, l, "output_padding", nd, 0, 0, 1 << 20, extra);
+    for (int i = 0; i < nd && c->b.status == HONE_OK; i++)
+        transpose_axis(c, l, same, v->size[i], w->kernel[i], w->dilation[i], w->stride[i], extra[i], &w->pads[i],
+                       &w->pads[i + nd], &w->add[i], &w->out[i]);
+    return c->b.status == HONE_OK;
+}
+
+kt *hone__ktransposed_emit(kctx *c, const kview *v, const ktransposed *w, hone__value *kernel, hone__value *bias,
+                           int64_t filters)
+{
+    size_t n = (size_t)v->nd;
+    hone__value *y =
+        hone__emit(&c->b, "ConvTranspose", "conv_transpose", HONE__INS(v->x, kernel, bias),
+                   HONE__ATTRS(hone__a_ints("kernel_shape", w->kernel, n), hone__a_ints("strides", w->stride, n),
+                               hone__a_ints("dilations", w->dilation, n), hone__a_ints("pads", w->pads, n * 2),
+                               hone__a_ints("output_padding", w->add, n)));
+    return hone__kview_back(c, v, y, filters, w->out);
+}
+
 hone_status hone__klayer_conv_transpose(kctx *c, klayer *l, kcall *call)
 {
     kview v;
     kweight k;
+    ktransposed w;
     int nd = l->kind->variant;
-    int64_t kernel[3], stride[3], dilation[3], extra[3] = {-1, -1, -1}, pads[6], add[3], out[3], dims[5], to[5],
-                                               perm[5];
+    int64_t dims[5], to[5], perm[5];
     if (!hone__kview_of(c, l, call->in[0], nd, &v)) return c->b.status;
     HONE__TRY(need_channels(c, &v));
-    const char *padding = hone__kcfg_text(l, "padding", "valid");
-    bool same = strcmp(padding, "same") == 0;
-    if (!same && strcmp(padding, "valid") != 0) return hone__k_refuse(c, "padding '%s'", padding);
-    hone__kcfg_ints(c, l, "kernel_size", nd, 1, 1, 1 << 20, kernel);
-    hone__kcfg_ints(c, l, "strides", nd, 1, 1, 1 << 20, stride);
-    hone__kcfg_ints(c, l, "dilation_rate", nd, 1, 1, 1 << 20, dilation);
-    if (hone__kcfg(l, "output_padding")) hone__kcfg_ints(c, l, "output_padding", nd, 0, 0, 1 << 20, extra);
+    if (!hone__ktransposed_read(c, l, &v, &w)) return c->b.status;
     int64_t filters = hone__kcfg_int(c, l, "filters", 0, 1, K_MAX_DIM);
-    for (int i = 0; i < nd; i++) {
-        transpose_axis(c, l, same, v.size[i], kernel[i], dilation[i], stride[i], extra[i], &pads[i], &pads[i + nd],
-                       &add[i], &out[i]);
-        dims[i] = to[i + 2] = kernel[i], perm[i + 2] = i;
-    }
+    for (int i = 0; i < nd; i++) dims[i] = to[i + 2] = w.kernel[i], perm[i + 2] = i;
     dims[nd] = filters, dims[nd + 1] = v.channels; /* Keras: [spatial..., out, in]; ONNX: [in, out, spatial...] */
     to[0] = v.channels, to[1] = filters, perm[0] = nd + 1, perm[1] = nd;
     if (!hone__kw_take(c, l, "", 0, "kernel", nd + 2, dims, &k)) return c->b.status;
     c->flip = c->theano ? (1u << nd) - 1 : 0;
-    hone__value *w = hone__kw_permuted(c, l, &k, "kernel", nd + 2, dims, perm, nd + 2, to);
+    hone__value *kernel = hone__kw_permuted(c, l, &k, "kernel", nd + 2, dims, perm, nd + 2, to);
     c->flip = 0;
-    hone__value *bias = take_bias(c, l, 1, filters);
-    size_t n = (size_t)nd;
-    hone__value *y = hone__emit(&c->b, "ConvTranspose", "conv_transpose", HONE__INS(v.x, w, bias),
-                                HONE__ATTRS(hone__a_ints("kernel_shape", kernel, n), hone__a_ints("strides", stride, n),
-                                            hone__a_ints("dilations", dilation, n), hone__a_ints("pads", pads, n * 2),
-                                            hone__a_ints("output_padding", add, n)));
-    kt *t = hone__kview_back(c, &v, y, filters, out);
+    kt *t = hone__ktransposed_emit(c, &v, &w, kernel, take_bias(c, l, 1, filters), filters);
     return hone__k_return(c, call, hone__k_activation(c, l, hone__kcfg(l, "activation"), t));
 }

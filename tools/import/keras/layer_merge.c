@@ -222,6 +222,12 @@ static hone_status concat(kctx *c, kcall *call, int64_t given)
     return hone__k_return(c, call, out);
 }
 
+kt *hone__k_joined(kctx *c, kt **in, int n, int axis)
+{
+    kcall call = {.in = in, .in_count = n};
+    return concat(c, &call, axis) == HONE_OK ? call.out[0] : NULL;
+}
+
 hone_status hone__klayer_concatenate(kctx *c, klayer *l, kcall *call)
 {
     return concat(c, call, hone__kcfg_int(c, l, "axis", -1, -16, 16));
@@ -246,7 +252,7 @@ static hone_status dot(kctx *c, kcall *call, const json_t *axes, bool normalize)
     int64_t dims[3] = {t[0]->dims[0], 1, 1};
     for (int i = 0; i < 2; i++) {
         const json_t *one = json_is_array(axes) && json_array_size(axes) == 2 ? json_array_get(axes, (size_t)i) : axes;
-        a[i] = hone__kaxis(c, (int64_t)hone__kjson_num(one, 1), t[i]->rank);
+        a[i] = hone__kjson_axis(c, one, 1, t[i]->rank);
         if (t[i]->rank < 2 || t[i]->rank > 3 || a[i] == 0)
             return hone__k_refuse(c, "Dot over axis %d of shape %s", a[i], hone__k_dims(c, t[i]));
         if (normalize) t[i] = normalized(c, t[i], a[i]);

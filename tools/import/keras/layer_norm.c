@@ -75,7 +75,7 @@ hone_status hone__klayer_batch_norm(kctx *c, klayer *l, kcall *call)
         return hone__k_refuse(c, "normalisation over several axes");
     if (hone__kcfg_int(c, l, "mode", 0, 0, 2) != 0) return hone__k_refuse(c, "mode %d of Keras 1: only 0", 1);
     if (!t || t->rank < 2) return hone__k_shape_error(c, "an input of rank below 2");
-    int axis = hone__kaxis(c, (int64_t)hone__kjson_num(given, -1), t->rank);
+    int axis = hone__kjson_axis(c, given, -1, t->rank);
     int64_t n = t->dims[axis];
     double epsilon = hone__kcfg_num(c, l, "epsilon", 1e-3);
     if (n < 1) return hone__k_shape_error(c, "axis %d of shape %s is not known", axis, hone__k_dims(c, t));

@@ -7,26 +7,32 @@ typedef struct cut {
     int64_t start, stop, step;
 } cut;
 
+/* A limit of a slice: a number, an element of a shape that is known, or none. False: something else. */
+static bool read_limit(kctx *c, kcall *call, const json_t *v, int64_t otherwise, int64_t *out)
+{
+    *out = otherwise;
+    if (!v || json_is_null(v)) return true;
+    kt *t = json_is_integer(v) ? NULL : hone__kcall_ref(c, call, v);
+    if (!json_is_integer(v) && (!t || !t->ints || t->rank > 0 || t->ints[0] < 0)) return false;
+    *out = t ? t->ints[0] : json_integer_value(v);
+    return true;
+}
+
 /* start:stop:step of an axis of `size` (-1 unknown); *left becomes what remains. */
-static bool read_slice(kctx *c, const json_t *v, int64_t size, cut *out, int64_t *left)
+static bool read_slice(kctx *c, kcall *call, const json_t *v, int64_t size, cut *out, int64_t *left)
 {
     const json_t *config = json_object_get(v, "config");
     if (!config) config = v;
     const json_t *a = json_object_get(config, "start"), *b = json_object_get(config, "stop"),
                  *s = json_object_get(config, "step");
-    bool tensors = json_is_object(a) || json_is_object(b) || json_is_object(s) || json_is_array(a) || json_is_array(b);
-    int64_t step = json_is_integer(s) ? json_integer_value(s) : 1;
-    if (tensors || step == 0 || step > K_MAX_DIM || step < -K_MAX_DIM) {
+    int64_t step = 1;
+    bool known = read_limit(c, call, s, 1, &step) && read_limit(c, call, a, step > 0 ? 0 : INT64_MAX, &out->start) &&
+                 read_limit(c, call, b, step > 0 ? INT64_MAX : INT64_MIN, &out->stop);
+    if (!known || step == 0 || step > K_MAX_DIM || step < -K_MAX_DIM) {
         hone__k_refuse(c, "a slice whose limits are not constants");
         return false;
     }
-    *out = (cut){json_is_integer(a) ? json_integer_value(a)
-                 : step > 0         ? 0
-                                    : INT64_MAX,
-                 json_is_integer(b) ? json_integer_value(b)
-                 : step > 0         ? INT64_MAX
-                                    : INT64_MIN,
-                 step};
+    out->step = step;
     bool whole = step == 1 && out->start == 0 && out->stop == INT64_MAX;
     *left = whole ? size : -1;
     if (size < 0 || whole) return true;
@@ -42,6 +48,19 @@ static bool read_slice(kctx *c, const json_t *v, int64_t size, cut *out, int64_t
     }
     if (*left == 0) hone__k_shape_error(c, "a slice without elements");
     return *left > 0;
+}
+
+/* The elements of a shape that an index along its only axis leaves. */
+static const int64_t *cut_ints(kctx *c, const kt *t, int n, const int64_t *start, const int64_t *stop,
+                               const int64_t *step)
+{
+    int64_t size = t->dims[0], from = n ? start[0] : 0, by = n ? step[0] : 1, *out;
+    if (size < 1 || by < 1 || !(out = hone__k_alloc(c, (size_t)size * sizeof *out))) return NULL;
+    if (from < 0) from = from < -size ? 0 : from + size;
+    int64_t to = !n || stop[0] > size ? size : stop[0] < 0 ? stop[0] + size : stop[0];
+    int k = 0;
+    for (int64_t i = from; i < to; i += by) out[k++] = t->ints[i];
+    return out;
 }
 
 static bool is_ellipsis(const json_t *v)
@@ -92,7 +111,7 @@ hone_status hone__kop_get_item(kctx *c, klayer *l, kcall *call)
         } else if (json_is_object(v) && !hone__kcall_ref(c, call, v)) {
             cut s;
             int64_t left;
-            if (!read_slice(c, v, t->dims[axis], &s, &left)) return c->b.status;
+            if (!read_slice(c, call, v, t->dims[axis], &s, &left)) return c->b.status;
             if (s.start != 0 || s.stop != INT64_MAX || s.step != 1)
                 starts[n] = s.start, stops[n] = s.stop, steps[n] = s.step, axes[n++] = axis;
             axis++;
@@ -111,5 +130,7 @@ hone_status hone__kop_get_item(kctx *c, klayer *l, kcall *call)
                        HONE__NO_ATTRS);
     if (drops) x = hone__k2(c, "Squeeze", x, hone__k_ints(c, drop, (size_t)drops));
     if (adds) x = hone__k2(c, "Unsqueeze", x, hone__k_ints(c, add, (size_t)adds));
-    return hone__k_return(c, call, hone__kt_new(c, form, x, t->dtype, rank, dims));
+    kt *y = hone__kt_new(c, form, x, t->dtype, rank, dims);
+    if (y && t->ints && t->rank == 1 && !adds) y->ints = cut_ints(c, t, n, starts, stops, steps);
+    return hone__k_return(c, call, y);
 }

@@ -4,70 +4,80 @@
 
 #include "keras_ops.h"
 
-static int read_list(const json_t *v, double *out, int max)
-{
-    const json_t *config = json_object_get(v, "config");
-    if (json_is_object(v) && config) v = json_object_get(config, "value");
-    if (json_is_number(v)) {
-        out[0] = json_number_value(v);
-        return 1;
-    }
-    int n = (int)json_array_size(v);
-    if (!json_is_array(v) || n > max) return -1;
-    for (int i = 0; i < n; i++) {
-        const json_t *one = json_array_get(v, (size_t)i);
-        out[i] = json_is_null(one) ? -1 : hone__kjson_num(one, NAN);
-        if (!(fabs(out[i]) <= K_MAX_DIM)) return -1;
-    }
-    return n;
-}
-
 static kt *first_input(kctx *c, klayer *l, kcall *call)
 {
     return hone__kop_tensor(c, l, call, 0, "x|input|tensor|value|a|input_tensor|images", true);
 }
 
+kt *hone__k_reshaped(kctx *c, kt *t, int rank, const int64_t *dims)
+{
+    int64_t have = 1, want = 1, out[HONE_MAX_RANK] = {0};
+    int open = -1;
+    if (!t) return NULL;
+    for (int i = 0; i < t->rank; i++)
+        if (have >= 0 && (t->dims[i] < 0 || __builtin_mul_overflow(have, t->dims[i], &have))) have = -1;
+    for (int i = 0; i < rank; i++) {
+        out[i] = dims[i];
+        if (dims[i] < 0)
+            open = i;
+        else if (__builtin_mul_overflow(want, dims[i], &want))
+            want = 0;
+    }
+    if (want < 1 || (have >= 0 && (open < 0 ? have != want : have % want))) {
+        hone__k_shape_error(c, "an input of shape %s does not fit", hone__k_dims(c, t));
+        return NULL;
+    }
+    if (open >= 0) out[open] = have < 0 ? -1 : have / want;
+    return hone__kt_new(c, K_PLAIN, hone__k_reshape(c, hone__kt_plain(c, t), rank, dims), t->dtype, rank, out);
+}
+
+/* variant 0: to a shape, 1: one axis, 2: the batch and one axis.
+ * -1 in a target is what is left; one that only a run tells may stand beside it. */
 hone_status hone__kop_reshape(kctx *c, klayer *l, kcall *call)
 {
     kt *t = first_input(c, l, call);
-    double to[HONE_MAX_RANK] = {-1};
-    int n = l->kind->variant ? 1 : read_list(hone__kop_arg(l, call, 1, "newshape|shape"), to, 8), open = -1;
-    if (!t || n < 0) return c->b.status ? c->b.status : hone__k_refuse(c, "a shape that is not a list of numbers");
+    kshape s = {.rank = l->kind->variant, .dims = {-1, -1}};
+    if (!t) return c->b.status;
+    if (l->kind->variant == 2 && (t->rank < 1 || !hone__kt_known(t, 1)))
+        return hone__k_refuse(c, "an input of shape %s", hone__k_dims(c, t));
+    if (!l->kind->variant && !hone__kop_shape_arg(c, l, call, 1, "newshape|shape", &s)) return c->b.status;
     int64_t dims[HONE_MAX_RANK], target[HONE_MAX_RANK], have = 1, want = 1;
+    int open = -1, unknown = 0;
     for (int i = 0; i < t->rank; i++)
         if (have >= 0 && (t->dims[i] < 0 || __builtin_mul_overflow(have, t->dims[i], &have))) have = -1;
-    for (int i = 0; i < n; i++) {
-        if (to[i] == -1 && open >= 0 && !(i > 0 && open == 0))
-            return hone__k_refuse(c, "a shape with two unknown sizes");
-        if (to[i] == -1) open = open < 0 ? i : open;
-        if (to[i] == 0 || to[i] < -1 || (to[i] > 0 && __builtin_mul_overflow(want, (int64_t)to[i], &want)))
-            return hone__k_shape_error(c, "a target dimension of %g", to[i]);
-        dims[i] = target[i] = (int64_t)to[i];
+    for (int i = 0; i < s.rank; i++) {
+        dims[i] = target[i] = s.dims[i];
+        if (dims[i] < 0) open = open < 0 || s.computed[open] ? i : open, unknown++;
+        if (dims[i] == 0 || (dims[i] > 0 && __builtin_mul_overflow(want, dims[i], &want)))
+            return hone__k_shape_error(c, "a target dimension of %lld", (long long)dims[i]);
     }
-    if (have >= 0 && open >= 0) {
+    if (have >= 0 && unknown == 1) {
         if (have % want) return hone__k_shape_error(c, "an input of shape %s does not fit", hone__k_dims(c, t));
         dims[open] = have / want;
-    } else if (have >= 0 && have != want)
+    } else if (have >= 0 && unknown == 0 && have != want)
         return hone__k_shape_error(c, "an input of shape %s does not fit", hone__k_dims(c, t));
-    int unknown = 0;
-    for (int i = 0; i < n; i++) unknown += target[i] < 0;
-    if (unknown > 1) { /* the batch is copied, the other one computed: only where the first stays the first */
-        if (t->rank < 1 || t->dims[0] >= 0) return hone__k_refuse(c, "a shape with two unknown sizes");
-        target[0] = 0;
-    } else if (n && open == 0 && have < 0 && t->rank > 0 && t->dims[0] < 0) {
+    bool batch = t->rank > 0 && s.rank > 0 && t->dims[0] < 0 && dims[0] < 0;
+    if (unknown == 2 && batch && s.open == 0)
+        target[0] = 0; /* the batch is copied, the other one computed */
+    else if (unknown == 1 && batch && have < 0) {
         int64_t rest = 1;
         for (int i = 1; i < t->rank; i++) rest = rest < 0 || t->dims[i] < 0 ? -1 : rest * t->dims[i];
         if (rest == want) target[0] = 0; /* keeps the batch's symbol */
+    } else if (unknown > 1 && s.open < unknown - 1)
+        return hone__k_refuse(c, "a shape with two unknown sizes");
+    else if (unknown > 1) {
+        hone__value *x = hone__k2(c, "Reshape", hone__kt_plain(c, t), s.value);
+        return hone__k_return(c, call, hone__kt_new(c, K_PLAIN, x, t->dtype, s.rank, dims));
     }
-    hone__value *x = hone__k_reshape(c, hone__kt_plain(c, t), n, target);
-    return hone__k_return(c, call, hone__kt_new(c, K_PLAIN, x, t->dtype, n, dims));
+    hone__value *x = hone__k_reshape(c, hone__kt_plain(c, t), s.rank, target);
+    return hone__k_return(c, call, hone__kt_new(c, K_PLAIN, x, t->dtype, s.rank, dims));
 }
 
 hone_status hone__kop_expand_dims(kctx *c, klayer *l, kcall *call)
 {
     kt *t = first_input(c, l, call);
     double list[HONE_MAX_RANK];
-    int n = read_list(hone__kop_arg(l, call, 1, "axis"), list, 8), k = 0;
+    int n = hone__kop_list(hone__kop_arg(l, call, 1, "axis"), list, 8), k = 0;
     if (!t || n < 1 || t->rank + n > 8)
         return c->b.status ? c->b.status : hone__k_refuse(c, "an axis that is not a number");
     int rank = t->rank + n;
@@ -122,15 +132,14 @@ hone_status hone__kop_transpose(kctx *c, klayer *l, kcall *call)
     const json_t *axes = hone__kop_arg(l, call, 1, "axes|perm");
     for (int i = 0; i < rank; i++) order[i] = l->kind->variant ? i : rank - 1 - i;
     if (l->kind->variant == 0 && axes) {
-        if (read_list(axes, list, 8) != rank) return hone__k_shape_error(c, "axes for another rank than %d", rank);
+        if (hone__kop_list(axes, list, 8) != rank) return hone__k_shape_error(c, "axes for another rank than %d", rank);
         for (int i = 0; i < rank; i++) order[i] = hone__kaxis(c, (int64_t)list[i], rank);
     } else if (l->kind->variant == 1) {
-        int a = hone__kaxis(c, (int64_t)hone__kop_num(l, call, 1, "axis1", 0), rank),
-            b = hone__kaxis(c, (int64_t)hone__kop_num(l, call, 2, "axis2", 0), rank);
+        int a = hone__kop_axis(c, l, call, 1, "axis1", 0, rank), b = hone__kop_axis(c, l, call, 2, "axis2", 0, rank);
         order[a] = b, order[b] = a;
     } else if (l->kind->variant == 2) {
-        int n = read_list(hone__kop_arg(l, call, 1, "source"), list, 8),
-            m = read_list(hone__kop_arg(l, call, 2, "destination"), other, 8), k = 0;
+        int n = hone__kop_list(hone__kop_arg(l, call, 1, "source"), list, 8),
+            m = hone__kop_list(hone__kop_arg(l, call, 2, "destination"), other, 8), k = 0;
         bool from[HONE_MAX_RANK] = {false}, to[HONE_MAX_RANK] = {false};
         if (n < 1 || n != m) return hone__k_refuse(c, "axes that are not lists of numbers");
         for (int i = 0; i < n; i++) {
@@ -156,26 +165,28 @@ hone_status hone__kop_transpose(kctx *c, klayer *l, kcall *call)
 /* variant 1: stack, along a new axis */
 hone_status hone__kop_concatenate(kctx *c, klayer *l, kcall *call)
 {
-    int64_t axis = (int64_t)hone__kop_num(l, call, l->kind->variant ? -1 : 1, "axis", 0), axes[1];
-    if (call->in_count < 1) return hone__k_refuse(c, "no tensors to join");
-    if (l->kind->variant) {
-        int rank = call->in[0]->rank;
-        axis = axes[0] = hone__kaxis(c, axis, rank + 1);
-        for (int i = 0; i < call->in_count; i++) {
-            kt *t = call->in[i];
-            if (t->rank != rank || rank >= 8) return hone__k_shape_error(c, "inputs of different ranks");
-            int64_t dims[HONE_MAX_RANK];
-            for (int d = 0; d <= t->rank; d++) dims[d] = d == axis ? 1 : t->dims[d > axis ? d - 1 : d];
-            hone__value *x = hone__k2(c, "Unsqueeze", hone__kt_plain(c, t), hone__k_ints(c, axes, 1));
-            call->in[i] = hone__kt_new(c, K_PLAIN, x, t->dtype, t->rank + 1, dims);
-            if (!call->in[i]) return c->b.status;
-        }
+    enum { MOST = 256 };
+    kt **in = hone__k_alloc(c, MOST * sizeof *in);
+    int n = in ? hone__kop_tensors(c, l, call, 0, "values|tensors|arrays|xs", in, MOST) : -1;
+    bool stack = l->kind->variant, followed = true;
+    if (n < 1) return c->b.status ? c->b.status : hone__k_refuse(c, "no tensors to join, or more than %d", MOST);
+    int rank = in[0]->rank, axis = hone__kop_axis(c, l, call, stack ? -1 : 1, "axis", 0, rank + stack);
+    int64_t ints[MOST];
+    for (int i = 0; i < n; i++) {
+        kt *t = in[i];
+        if (t->rank != rank || rank >= 8) return hone__k_shape_error(c, "inputs of different ranks");
+        followed = followed && rank == 0 && (t->ints || t->number);
+        if (followed) ints[i] = t->ints ? t->ints[0] : (int64_t)hone__kjson_num(t->number, -1);
+        if (!stack) continue;
+        int64_t dims[HONE_MAX_RANK];
+        for (int d = 0; d <= rank; d++) dims[d] = d == axis ? 1 : t->dims[d > axis ? d - 1 : d];
+        in[i] = hone__kt_new(c, K_PLAIN, hone__k_unsqueeze(c, hone__kt_plain(c, t), axis), t->dtype, rank + 1, dims);
+        if (!in[i]) return c->b.status;
     }
-    json_t *config = json_pack("{s:I}", "axis", (json_int_t)axis);
-    if (c->made) json_array_append_new(c->made, config);
-    klayer like = *l;
-    like.config = config;
-    return hone__klayer_concatenate(c, &like, call);
+    kt *y = hone__k_joined(c, in, n, axis);
+    int64_t *kept = y && stack && followed ? hone__k_alloc(c, (size_t)n * sizeof *kept) : NULL;
+    if (kept) memcpy(kept, ints, (size_t)n * sizeof *kept), y->ints = kept;
+    return hone__k_return(c, call, y);
 }
 
 /* variant 1: every element of an axis by itself */
@@ -184,7 +195,7 @@ hone_status hone__kop_split(kctx *c, klayer *l, kcall *call)
     kt *t = first_input(c, l, call);
     double list[K_MAX_OUT];
     if (!t) return c->b.status;
-    int axis = hone__kaxis(c, (int64_t)hone__kop_num(l, call, 2, "axis", 0), t->rank), n;
+    int axis = hone__kop_axis(c, l, call, 2, "axis", 0, t->rank), n;
     int64_t size = t->dims[axis], at[K_MAX_OUT + 1] = {0};
     const json_t *parts = hone__kop_arg(l, call, 1, "indices_or_sections|num_or_size_splits");
     bool sizes = hone__kop_arg(l, call, -1, "num_or_size_splits") != NULL;
@@ -196,7 +207,7 @@ hone_status hone__kop_split(kctx *c, klayer *l, kcall *call)
         n = (int)count;
         for (int i = 0; i <= n; i++) at[i] = size / n * i;
     } else {
-        n = read_list(parts, list, K_MAX_OUT - 1);
+        n = hone__kop_list(parts, list, K_MAX_OUT - 1);
         if (n < 1) return hone__k_refuse(c, "parts that are not numbers");
         for (int i = 0; i < n; i++) at[i + 1] = (int64_t)list[i] + (sizes ? at[i] : 0);
         if (!sizes) at[++n] = size;
@@ -214,6 +225,7 @@ hone_status hone__kop_split(kctx *c, klayer *l, kcall *call)
             if (d != axis || !l->kind->variant) dims[rank++] = d == axis ? at[i + 1] - at[i] : t->dims[d];
         if (l->kind->variant) y = hone__k_squeeze(c, y, axis);
         call->out[i] = hone__kt_new(c, form, y, t->dtype, rank, dims);
+        if (call->out[i] && t->ints && t->rank == 1) call->out[i]->ints = t->ints + at[i];
     }
     call->out_count = n;
     return c->b.status;
@@ -259,13 +271,13 @@ hone_status hone__kop_tile(kctx *c, klayer *l, kcall *call)
     kt *t = first_input(c, l, call);
     double list[HONE_MAX_RANK];
     int64_t repeats[HONE_MAX_RANK], dims[HONE_MAX_RANK];
-    int n = read_list(hone__kop_arg(l, call, 1, "repeats|multiples"), list, 8);
+    int n = hone__kop_list(hone__kop_arg(l, call, 1, "repeats|multiples"), list, 8);
     if (!t || n < 1) return c->b.status ? c->b.status : hone__k_refuse(c, "repeats that are not numbers");
     if (l->kind->variant) {
         const json_t *given = hone__kop_arg(l, call, 2, "axis");
         if (n != 1 || !given || t->rank >= 8 || list[0] < 1)
             return hone__k_refuse(c, "a repetition that differs along the axis");
-        int axis = hone__kaxis(c, (int64_t)hone__kjson_num(given, 0), t->rank);
+        int axis = hone__kjson_axis(c, given, 0, t->rank);
         for (int i = 0; i <= t->rank; i++)
             repeats[i] = i == axis + 1 ? (int64_t)list[0] : 1, dims[i] = i > axis ? 0 : 0;
         hone__value *x = hone__k2(c, "Tile", hone__k_unsqueeze(c, hone__kt_plain(c, t), axis + 1),
@@ -295,39 +307,19 @@ hone_status hone__kop_tile(kctx *c, klayer *l, kcall *call)
 hone_status hone__kop_flip(kctx *c, klayer *l, kcall *call)
 {
     kt *t = first_input(c, l, call);
-    const json_t *given = hone__kop_arg(l, call, 1, "axis");
     int64_t axes[HONE_MAX_RANK];
     if (!t) return c->b.status;
-    int n = given ? hone__kaxes(c, given, t->rank, axes) : 0;
-    if (!n) return hone__k_refuse(c, "a flip of all axes");
+    int n = hone__kop_axes(c, l, call, 1, "axis", t->rank, axes);
     hone__value *x = hone__kt_plain(c, t);
     for (int i = 0; i < n; i++) x = hone__k_slice(c, x, axes[i], INT64_MAX, INT64_MIN, -1);
     return hone__k_return(c, call, hone__kt_like(c, t, K_PLAIN, x));
-}
-
-hone_status hone__kop_take(kctx *c, klayer *l, kcall *call)
-{
-    kt *t = first_input(c, l, call), *at = hone__kop_tensor(c, l, call, 1, "indices", true);
-    const json_t *given = hone__kop_arg(l, call, 2, "axis");
-    if (!t || !at) return c->b.status;
-    if (!given) return hone__k_refuse(c, "taking from the flattened value");
-    int axis = hone__kaxis(c, (int64_t)hone__kjson_num(given, 0), t->rank), rank = 0;
-    int64_t dims[HONE_MAX_RANK];
-    if (t->rank + at->rank - 1 > 8) return hone__k_refuse(c, "a result of rank above 8");
-    for (int i = 0; i < axis; i++) dims[rank++] = t->dims[i];
-    for (int i = 0; i < at->rank; i++) dims[rank++] = at->dims[i];
-    for (int i = axis + 1; i < t->rank; i++) dims[rank++] = t->dims[i];
-    hone__value *index = hone__kt_plain(c, hone__kt_cast(c, at, at->dtype == HONE_I64 ? HONE_I64 : HONE_I32));
-    hone__value *x = hone__emit(&c->b, "Gather", "take", HONE__INS(hone__kt_plain(c, t), index),
-                                HONE__ATTRS(hone__a_int("axis", axis)));
-    return hone__k_return(c, call, hone__kt_new(c, K_PLAIN, x, t->dtype, rank, dims));
 }
 
 hone_status hone__kop_fill_like(kctx *c, klayer *l, kcall *call)
 {
     kt *t = first_input(c, l, call);
     if (!t) return c->b.status;
-    hone_dtype dtype = hone__kdtype(hone__kop_arg(l, call, 1, "dtype"), t->dtype);
+    hone_dtype dtype = hone__kop_dtype(c, l, call, t->dtype);
     int form = t->form[K_MOVED] ? K_MOVED : K_PLAIN;
     hone__value *x = hone__k2(c, "Expand", hone__k_scalar(c, l->kind->variant, dtype),
                               hone__k1(c, "Shape", hone__kt_get(c, t, form)));
@@ -342,29 +334,9 @@ hone_status hone__kop_one_hot(kctx *c, klayer *l, kcall *call)
     double n = hone__kop_num(l, call, 1, "num_classes|depth", 0);
     if (!t) return c->b.status;
     if (!(n >= 1 && n <= K_MAX_DIM) || t->rank >= 8) return hone__k_refuse(c, "%g classes", n);
-    int axis = hone__kaxis(c, (int64_t)hone__kop_num(l, call, 2, "axis", -1), t->rank + 1);
+    int axis = hone__kop_axis(c, l, call, 2, "axis", -1, t->rank + 1);
     int64_t dims[HONE_MAX_RANK];
     for (int i = 0; i <= t->rank; i++) dims[i] = i == axis ? (int64_t)n : t->dims[i > axis ? i - 1 : i];
     hone__value *x = hone__k_one_hot(c, hone__kt_plain(c, hone__kt_cast(c, t, HONE_I64)), t->rank, axis, (int64_t)n);
     return hone__k_return(c, call, hone__kt_new(c, K_PLAIN, x, HONE_F32, t->rank + 1, dims));
-}
-
-hone_status hone__kop_pool(kctx *c, klayer *l, kcall *call)
-{
-    kt *t = hone__kop_tensor(c, l, call, 0, "inputs|input", true);
-    double pool[3], stride[3];
-    int64_t p[3], s[3];
-    if (!t) return c->b.status;
-    int nd = t->rank - 2, n = read_list(hone__kop_arg(l, call, 1, "pool_size"), pool, 3);
-    const json_t *given = hone__kop_arg(l, call, 2, "strides");
-    int m = given ? read_list(given, stride, 3) : 0;
-    const char *padding = json_string_value(hone__kop_arg(l, call, 3, "padding"));
-    if (nd < 1 || nd > 3 || (n != 1 && n != nd) || (m > 1 && m != nd) || m < 0)
-        return hone__k_refuse(c, "a window of another rank");
-    for (int i = 0; i < nd; i++) {
-        p[i] = (int64_t)pool[n == 1 ? 0 : i];
-        s[i] = m == 0 ? p[i] : (int64_t)stride[m == 1 ? 0 : i];
-        if (p[i] < 1 || s[i] < 1) return hone__k_shape_error(c, "a window of 0");
-    }
-    return hone__k_return(c, call, hone__k_pool(c, l, t, nd, l->kind->variant, p, s, padding ? padding : "valid"));
 }
