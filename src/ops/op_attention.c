@@ -243,3 +243,54 @@ static hone_status run_rotary(hone__run *r)
 HONE__WIDENED_BUT(rotary, NULL, run_rotary, 1U << 3)
 const hone__op hone__op_rotary_embedding = {
     "", "RotaryEmbedding", infer_rotary, wide_prepare_rotary, wide_run_rotary, HONE__OP_INPLACE};
+
+/* com.microsoft's: x [batch, heads, rows, size] or [batch, rows, heads * size], positions [1] (the first one) or
+ * [batch, rows], cos and sin [most, half]. */
+static hone_status infer_ms_rotary(hone__infer *x)
+{
+    HONE__TRY(hone__infer_arity(x, 4, 4));
+    HONE__TRY(hone__infer_float(x, 0));
+    hone__infer_same(x, 0, 0);
+    int rank = x->in[0].shape.rank;
+    if (rank >= 0 && rank != 3 && rank != 4)
+        return hone__fail(HONE_E_SHAPE, "input 0 has rank %d, expected 3 or 4", rank);
+    if (hone__node_int(x->node, "is_packed_batching", 0)) return hone__fail(HONE_E_UNSUPPORTED, "is_packed_batching");
+    if (hone__node_float(x->node, "scale", 1) != 1) return hone__fail(HONE_E_UNSUPPORTED, "scale");
+    return HONE_OK;
+}
+
+static hone_status run_ms_rotary(hone__run *r)
+{
+    const hone__tensor *x = r->in[0], *at = r->in[1], *c = r->in[2], *s = r->in[3];
+    bool packed = x->rank == 3, interleaved = hone__node_int(r->node, "interleaved", 0) != 0;
+    int64_t turned = hone__node_int(r->node, "rotary_embedding_dim", 0),
+            heads = hone__node_int(r->node, "num_heads", 0);
+    size_t half = c->rank == 2 ? (size_t)c->dims[1] : 0, batch = (size_t)x->dims[0],
+           rows = (size_t)x->dims[packed ? 1 : 2], width = (size_t)(packed ? x->dims[2] : x->dims[3]);
+    size_t size = packed && heads > 0 ? width / (size_t)heads
+                  : packed            ? 2 * half
+                                      : width,
+           count = packed ? width / (size ? size : 1) : (size_t)x->dims[1];
+    if (!x->count) return HONE_OK;
+    if (!half || s->rank != 2 || s->count != c->count || s->dims[1] != c->dims[1] || 2 * half > size ||
+        (packed && width % size) || (turned > 0 && (size_t)turned != 2 * half))
+        return hone__fail(HONE_E_SHAPE, "cos_cache or sin_cache does not fit %zu values", size);
+    if (at->count != 1 && at->count != batch * rows)
+        return hone__fail(HONE_E_SHAPE, "position_ids has %zu values", at->count);
+    for (size_t i = 0; i < batch * count * rows; i++) {
+        size_t b = i / (count * rows), row = packed ? i / count % rows : i % rows;
+        int64_t first = hone__tensor_i64(at, at->count == 1 ? 0 : b * rows + row), most = c->dims[0],
+                k = first < 0 || first >= most ? -1
+                    : at->count == 1           ? first + (int64_t)row
+                                               : first;
+        if (k < 0 || k >= most)
+            return hone__fail(HONE_E_ARGUMENT, "position %lld of %lld", (long long)k, (long long)most);
+        float *to = (float *)hone__out_data(r, 0) + i * size;
+        hone__rotate((const float *)x->data + i * size, (const float *)c->data + (size_t)k * half,
+                     (const float *)s->data + (size_t)k * half, to, size, half, interleaved);
+    }
+    return HONE_OK;
+}
+HONE__WIDENED_BUT(ms_rotary, NULL, run_ms_rotary, 1U << 1)
+const hone__op hone__op_ms_rotary_embedding = {"com.microsoft",        "RotaryEmbedding",  infer_ms_rotary,
+                                               wide_prepare_ms_rotary, wide_run_ms_rotary, HONE__OP_INPLACE};

@@ -1,5 +1,5 @@
-/* op_ms_norm.c: com.microsoft's SkipLayerNormalization, SkipSimplifiedLayerNormalization, SimplifiedLayerNormalization,
- * EmbedLayerNormalization; float32, other floats through it. */
+/* op_ms_norm.c: com.microsoft's SkipLayerNormalization, SkipSimplifiedLayerNormalization, EmbedLayerNormalization and
+ * its form with tables of bytes; float32, other floats through it. */
 #include <string.h>
 
 #include "kernels/norm/norm.h"
@@ -70,9 +70,8 @@ const hone__op hone__op_ms_skip_simplified_layer_normalization = {
 
 /* Inputs: ids [batch, rows], segments?, words [V, cols], positions [P, cols], segment table?, gamma, beta, mask?,
  * position ids?. Outputs: rows, mask lengths [batch], and the sums before normalisation. */
-static hone_status infer_embed(hone__infer *x)
+static hone_status infer_embed_shapes(hone__infer *x)
 {
-    HONE__TRY(hone__infer_arity(x, 1, 9));
     for (int i = 2; i <= 6; i++)
         if (i != 4 && !hone__has_input(x, i)) return hone__fail(HONE_E_SHAPE, "input %d is missing", i);
     HONE__TRY(hone__infer_rank(x, 0, 2));
@@ -89,51 +88,143 @@ static hone_status infer_embed(hone__infer *x)
     return HONE_OK;
 }
 
-/* Adds row `id` of a table. */
-static hone_status add_row(const hone__tensor *table, int64_t id, size_t cols, const char *what, float *to)
+static hone_status infer_embed(hone__infer *x)
 {
-    if (table->rank != 2 || (size_t)table->dims[1] != cols)
-        return hone__fail(HONE_E_SHAPE, "the table of %ss does not fit", what);
-    if (id < 0 || id >= table->dims[0])
-        return hone__fail(HONE_E_ARGUMENT, "%s %lld of %lld", what, (long long)id, (long long)table->dims[0]);
-    const float *from = (const float *)table->data + (size_t)id * cols;
-    for (size_t k = 0; k < cols; k++) to[k] += from[k];
-    return HONE_OK;
+    HONE__TRY(hone__infer_arity(x, 1, 9));
+    return infer_embed_shapes(x);
 }
+
+/* A table of float32, or of bytes with one scale and zero point. */
+typedef struct table {
+    const hone__tensor *t;
+    float scale;
+    int32_t zero;
+} table;
 
 static const hone__tensor *maybe(const hone__run *r, int i) { return i < r->input_count ? r->in[i] : NULL; }
 
-static hone_status run_embed(hone__run *r)
+/* Where a table of bytes has its scale, and QEmbedLayerNormalization's five tables. */
+enum { SCALES = 8, ZEROS = 13, TABLES = 5 };
+
+static hone_status read_table(const hone__run *r, int i, bool bytes, table *out)
 {
-    const hone__tensor *ids = r->in[0], *segments = maybe(r, 1), *table = maybe(r, 4), *mask = maybe(r, 7),
-                       *positions = maybe(r, 8);
-    size_t batch = (size_t)ids->dims[0], rows = (size_t)ids->dims[1], cols = (size_t)r->in[2]->dims[1];
-    hone_status s = HONE_OK;
-    const float *gamma = optional(r, 5, cols, &s), *beta = optional(r, 6, cols, &s);
-    float *y = hone__out_data(r, 0);
-    if (s != HONE_OK) return s;
-    if ((segments && segments->count != ids->count) || (mask && mask->count != ids->count) ||
-        (positions && (!positions->count || ids->count % positions->count)))
-        return hone__fail(HONE_E_SHAPE, "segments, mask or positions do not fit the ids");
+    *out = (table){.t = maybe(r, i), .scale = 1};
+    if (!out->t || !bytes) return HONE_OK;
+    const hone__tensor *scale = maybe(r, SCALES + i - 2), *zero = maybe(r, ZEROS + i - 2);
+    if (!scale || scale->count != 1 || !zero || zero->count != 1)
+        return hone__fail(HONE_E_SHAPE, "input %d has no scale or zero point of one value", i);
+    out->scale = (float)hone__tensor_f64(scale, 0);
+    out->zero = (int32_t)hone__tensor_i64(zero, 0);
+    return HONE_OK;
+}
+
+static void add_values(const table *t, size_t from, size_t cols, float *to)
+{
+    if (t->t->dtype == HONE_F32)
+        for (size_t k = 0; k < cols; k++) to[k] += ((const float *)t->t->data)[from + k];
+    else
+        for (size_t k = 0; k < cols; k++)
+            to[k] += (float)((int32_t)hone__tensor_i64(t->t, from + k) - t->zero) * t->scale;
+}
+
+/* Adds row `id` of a table. */
+static hone_status add_row(const table *t, int64_t id, size_t cols, const char *what, float *to)
+{
+    if (t->t->rank != 2 || (size_t)t->t->dims[1] != cols)
+        return hone__fail(HONE_E_SHAPE, "the table of %ss does not fit", what);
+    if (id < 0 || id >= t->t->dims[0])
+        return hone__fail(HONE_E_ARGUMENT, "%s %lld of %lld", what, (long long)id, (long long)t->t->dims[0]);
+    add_values(t, (size_t)id * cols, cols, to);
+    return HONE_OK;
+}
+
+static hone_status add_rows(const hone__run *r, const table *tables, size_t cols, float *y)
+{
+    const hone__tensor *ids = r->in[0], *segments = maybe(r, 1),
+                       *positions = tables[0].t->dtype == HONE_F32 ? maybe(r, 8) : NULL;
+    size_t rows = (size_t)ids->dims[1];
+    if ((segments && segments->count != ids->count) ||
+        (positions && ids->count && (!positions->count || ids->count % positions->count)))
+        return hone__fail(HONE_E_SHAPE, "segments or positions do not fit the ids");
     memset(y, 0, r->out[0]->bytes);
     for (size_t i = 0; i < ids->count; i++) {
         float *to = y + i * cols;
-        HONE__TRY(add_row(r->in[2], hone__tensor_i64(ids, i), cols, "id", to));
-        HONE__TRY(add_row(r->in[3], positions ? hone__tensor_i64(positions, i % positions->count) : (int64_t)(i % rows),
-                          cols, "position", to));
-        if (table) HONE__TRY(add_row(table, segments ? hone__tensor_i64(segments, i) : 0, cols, "segment", to));
+        int64_t at = positions ? hone__tensor_i64(positions, i % positions->count) : (int64_t)(i % rows);
+        HONE__TRY(add_row(&tables[0], hone__tensor_i64(ids, i), cols, "id", to));
+        HONE__TRY(add_row(&tables[1], at, cols, "position", to));
+        if (tables[2].t)
+            HONE__TRY(add_row(&tables[2], segments ? hone__tensor_i64(segments, i) : 0, cols, "segment", to));
     }
-    if (r->output_count > 2 && r->out[2] && r->out[2]->bytes) memcpy(hone__out_data(r, 2), y, r->out[0]->bytes);
-    for (size_t b = 0; r->output_count > 1 && r->out[1] && b < batch; b++) {
+    return HONE_OK;
+}
+
+/* How many of a sequence's mask are 1. */
+static hone_status count_mask(const hone__run *r)
+{
+    const hone__tensor *ids = r->in[0], *mask = maybe(r, 7);
+    size_t rows = (size_t)ids->dims[1];
+    if (mask && mask->count != ids->count) return hone__fail(HONE_E_SHAPE, "the mask does not fit the ids");
+    for (size_t b = 0; r->output_count > 1 && r->out[1] && b < (size_t)ids->dims[0]; b++) {
         int32_t count = 0;
         for (size_t i = 0; mask && i < rows; i++) count += hone__tensor_i64(mask, b * rows + i) == 1;
         ((int32_t *)hone__out_data(r, 1))[b] = count;
     }
-    if (ids->count)
-        hone__layer_norm_f32(y, y, ids->count, cols, hone__node_float(r->node, "epsilon", 1e-12f), gamma, beta, NULL,
-                             NULL, r->pool);
     return HONE_OK;
 }
+
+static hone_status embed(hone__run *r, bool bytes)
+{
+    size_t count = r->in[0]->count, cols = (size_t)r->in[2]->dims[1];
+    table tables[TABLES];
+    float *y = hone__out_data(r, 0);
+    for (int i = 0; i < TABLES; i++) {
+        HONE__TRY(read_table(r, 2 + i, bytes, &tables[i]));
+        if (i > 2 && tables[i].t->count != cols)
+            return hone__fail(HONE_E_SHAPE, "input %d has %zu values, expected %zu", 2 + i, tables[i].t->count, cols);
+    }
+    HONE__TRY(add_rows(r, tables, cols, y));
+    HONE__TRY(count_mask(r));
+    if (r->output_count > 2 && r->out[2] && r->out[2]->bytes) memcpy(hone__out_data(r, 2), y, r->out[0]->bytes);
+    const float *gamma = tables[3].t->data, *beta = tables[4].t->data;
+    if (bytes) {
+        float *to = r->scratch;
+        memset(to, 0, 2 * cols * sizeof *to);
+        for (size_t i = 0; i < 2; i++) add_values(&tables[3 + i], 0, cols, to + i * cols);
+        gamma = to, beta = to + cols;
+    }
+    if (count)
+        hone__layer_norm_f32(y, y, count, cols, hone__node_float(r->node, "epsilon", 1e-12f), gamma, beta, NULL, NULL,
+                             r->pool);
+    return HONE_OK;
+}
+static hone_status run_embed(hone__run *r) { return embed(r, false); }
 HONE__WIDENED_BUT(embed, NULL, run_embed, 1U << 0 | 1U << 1 | 1U << 7 | 1U << 8)
 const hone__op hone__op_ms_embed_layer_normalization = {
     "com.microsoft", "EmbedLayerNormalization", infer_embed, wide_prepare_embed, wide_run_embed, 0};
+
+/* QEmbedLayerNormalization: the same with tables, gamma and beta of bytes; their scales and zero points follow the
+ * mask. */
+static hone_status infer_qembed(hone__infer *x)
+{
+    HONE__TRY(hone__infer_arity(x, 1, 18));
+    HONE__TRY(infer_embed_shapes(x));
+    for (int i = 2; i <= 6; i++)
+        if (x->in[i].dtype && x->in[i].dtype != HONE_U8 && x->in[i].dtype != HONE_I8)
+            return hone__fail(HONE_E_SHAPE, "input %d is %s", i, hone_dtype_name(x->in[i].dtype));
+    if (!hone__has_input(x, SCALES)) return hone__fail(HONE_E_SHAPE, "input %d is missing", SCALES);
+    HONE__TRY(hone__infer_float(x, SCALES));
+    x->out[0].dtype = x->in[SCALES].dtype;
+    if (x->output_count > 2) return hone__fail(HONE_E_SHAPE, "has %d outputs", x->output_count);
+    return HONE_OK;
+}
+
+static hone_status prepare_qembed(hone__prepare *p)
+{
+    p->scratch = 2 * ((size_t)p->in[2]->dims[1] + 1) * sizeof(float);
+    return HONE_OK;
+}
+
+static hone_status run_qembed(hone__run *r) { return embed(r, true); }
+HONE__WIDENED_BUT(qembed, prepare_qembed, run_qembed, ~(0x1fU << SCALES))
+const hone__op hone__op_ms_qembed_layer_normalization = {
+    "com.microsoft", "QEmbedLayerNormalization", infer_qembed, wide_prepare_qembed, wide_run_qembed, 0};

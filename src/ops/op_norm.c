@@ -160,14 +160,31 @@ const hone__op hone__op_layer_normalization = {"",
 static hone_status run_rms_norm(hone__run *r)
 {
     size_t rows, cols;
+    float *inv = r->output_count > 1 && r->out[1] ? hone__out_data(r, 1) : NULL;
     HONE__TRY(rows_of(r, &rows, &cols));
     hone__rms_norm_f32(r->in[0]->data, hone__out_data(r, 0), rows, cols, hone__node_float(r->node, "epsilon", 1e-5f),
-                       r->in[1]->data, NULL, r->pool);
+                       r->in[1]->data, inv, r->pool);
     return HONE_OK;
 }
 HONE__WIDENED(rms_normalization, NULL, run_rms_norm)
 const hone__op hone__op_rms_normalization = {
     "", "RMSNormalization", infer_rows, wide_prepare_rms_normalization, wide_run_rms_normalization, HONE__OP_INPLACE};
+
+/* ONNX Runtime's name for it, in the standard domain: the result has the type of the scale. */
+static hone_status infer_simplified(hone__infer *x)
+{
+    HONE__TRY(infer_rows(x));
+    HONE__TRY(hone__infer_arity(x, 2, 2));
+    HONE__TRY(hone__infer_float(x, 1));
+    x->out[0].dtype = x->in[1].dtype;
+    return HONE_OK;
+}
+const hone__op hone__op_simplified_layer_normalization = {"",
+                                                          "SimplifiedLayerNormalization",
+                                                          infer_simplified,
+                                                          wide_prepare_rms_normalization,
+                                                          wide_run_rms_normalization,
+                                                          HONE__OP_INPLACE};
 
 static hone_status infer_channels(hone__infer *x)
 {
