@@ -28,6 +28,8 @@ struct job {
     const hone__gemm_table *parts;
     enum { ROW, DOT, STRIPS } way;
     int pack_a, pack_b;
+    int pairs; /* STRIPS of bfloat16 pairs: a and b are packed as such, each pair in the place of a float */
+    size_t k;  /* floats or pairs */
     const float *a;
     size_t a_rs;
     size_t step, strip, strips, row_chunk, row_chunks; /* STRIPS */
@@ -39,7 +41,7 @@ struct job {
 
 static struct job plan(const hone__gemm_f32_args *g)
 {
-    struct job j = {.g = g, .tile = hone__tile(), .parts = hone__gemm_parts(), .a = g->a, .a_rs = g->a_rs};
+    struct job j = {.g = g, .tile = hone__tile(), .parts = hone__gemm_parts(), .a = g->a, .a_rs = g->a_rs, .k = g->k};
     if (g->m == 1 && g->b_cs == 1) {
         j.way = ROW;
         size_t bytes = g->k * g->n * sizeof(float);
@@ -52,6 +54,8 @@ static struct job plan(const hone__gemm_f32_args *g)
     }
     j.pack_a = g->a_cs != 1 && g->k > 1;
     j.way = g->m <= DOT_ROWS && g->b_rs == 1 && g->b_cs != 1 ? DOT : STRIPS;
+    j.pairs = j.way == STRIPS && g->m > 1 && g->b16 && g->b_bf16 && j.tile->bf16;
+    if (j.pairs) j.pack_a = 1, j.k = ceil_div(g->k, 2);
     j.pack_b = g->b16 || !(g->b_cs == 1 && g->m <= IN_PLACE_ROWS);
     j.step = j.tile->f32_step;
     j.strips = ceil_div(g->n, j.tile->f32_nr);
@@ -63,8 +67,8 @@ static struct job plan(const hone__gemm_f32_args *g)
     if (!chunks) chunks = 1;
     j.row_chunk = ceil_div(ceil_div(g->m, chunks), mr) * mr;
     j.row_chunks = ceil_div(g->m, j.row_chunk ? j.row_chunk : 1);
-    j.panel_floats = align(smaller(g->k, DEPTH) * j.strip * sizeof(float)) / sizeof(float);
-    if (j.pack_a) j.a_rs = g->k;
+    j.panel_floats = align(smaller(j.k, DEPTH) * j.strip * sizeof(float)) / sizeof(float);
+    if (j.pack_a) j.a_rs = j.k;
     return j;
 }
 
@@ -78,7 +82,7 @@ static size_t lay_out(struct job *j, char *base, int threads)
         return j->pieces * j->line * sizeof(float);
     }
     j->packed_a = (float *)base;
-    if (j->pack_a) at += align(g->m * g->k * sizeof(float));
+    if (j->pack_a) at += align(g->m * j->k * sizeof(float));
     j->panels = base ? (float *)(base + at) : NULL;
     if (j->way == STRIPS && j->pack_b) at += (size_t)threads * j->panel_floats * sizeof(float);
     if (j->pack_a) j->a = j->packed_a;
@@ -94,6 +98,19 @@ size_t hone__gemm_f32_scratch(const hone__gemm_f32_args *g, int threads)
 /* 64 rows of a per item, copied so that k is contiguous. */
 enum { COPY_ROWS = 64 };
 
+/* One row of a as bfloat16 pairs. */
+static void copy_pairs(const struct job *j, size_t row)
+{
+    const hone__gemm_f32_args *g = j->g;
+    const float *from = g->a + row * g->a_rs;
+    uint16_t *to = (uint16_t *)(void *)(j->packed_a + row * j->k);
+    if (g->a_cs == 1)
+        j->tile->narrow_bf16(from, g->k, to);
+    else
+        for (size_t i = 0; i < g->k; i++) j->tile->narrow_bf16(from + i * g->a_cs, 1, to + i);
+    if (g->k % 2) to[g->k] = 0;
+}
+
 static void copy_a(void *ctx, size_t begin, size_t end, int thread)
 {
     struct job *j = ctx;
@@ -101,6 +118,8 @@ static void copy_a(void *ctx, size_t begin, size_t end, int thread)
     (void)thread;
     for (size_t item = begin; item < end; item++) {
         size_t from = item * COPY_ROWS, rows = smaller(COPY_ROWS, g->m - from);
+        for (size_t r = 0; j->pairs && r < rows; r++) copy_pairs(j, from + r);
+        if (j->pairs) continue;
         float *to = j->packed_a + from * g->k;
         if (g->a_rs == 1) {
             j->parts->transpose_32((const uint32_t *)(const void *)(g->a + from), g->a_cs, g->k, rows,
@@ -136,6 +155,26 @@ static void pack_strip_16(const struct job *j, size_t k0, size_t depth, size_t f
         j->parts->transpose_32((const uint32_t *)(const void *)wide, BLOCK, lanes, n,
                                (uint32_t *)(void *)(to + at * j->strip), j->strip);
     }
+}
+
+/* The same as pairs: k0 and depth count those. */
+static void pack_strip_pairs(const struct job *j, size_t k0, size_t depth, size_t first, size_t lanes, float *to)
+{
+    const hone__gemm_f32_args *g = j->g;
+    const uint16_t *b = g->b16 + first * g->b_cs;
+    uint32_t *out = (uint32_t *)(void *)to;
+    size_t whole = smaller(g->k / 2, k0 + depth) - k0; /* pairs of which both numbers exist */
+    for (size_t i = 0; i < depth; i++, out += j->strip) {
+        const uint16_t *even = b + 2 * (k0 + i) * g->b_rs, *odd = i < whole ? even + g->b_rs : NULL;
+        if (g->b_cs == 1)
+            j->tile->pair_rows(even, odd, lanes, out);
+        else if (g->b_rs != 1 || i >= whole)
+            for (size_t l = 0; l < lanes; l++)
+                j->tile->pair_rows(even + l * g->b_cs, odd ? odd + l * g->b_cs : NULL, 1, out + l);
+    }
+    if (g->b_rs != 1 || g->b_cs == 1) return;
+    for (size_t l = 0; l < lanes; l++) /* pairs lie side by side in their lane's row, at any even address */
+        for (size_t i = 0; i < whole; i++) memcpy(to + i * j->strip + l, b + l * g->b_cs + 2 * (k0 + i), sizeof *to);
 }
 
 /* to[i][strip] = b[k0 + i][first + lane] */
@@ -213,7 +252,7 @@ static void run_strip(const struct job *j, const struct strip *s, size_t from, s
         t.out = g->c + r * g->c_rs + s->first;
         t.row_bias = s->ends && g->ep.bias && g->bias_per_row ? g->ep.bias + r : NULL;
         t.residual = s->ends && g->ep.residual && !in_c ? g->ep.residual + r * g->c_rs + s->first : NULL;
-        j->tile->f32(&t);
+        (j->pairs ? j->tile->bf16 : j->tile->f32)(&t);
         if (s->ends && late_act(&g->ep)) activate(g, r, t.rows, s->first, s->lanes);
     }
 }
@@ -227,14 +266,17 @@ static void strip_items(void *ctx, size_t begin, size_t end, int thread)
         size_t chunk = item % j->row_chunks, from = chunk * j->row_chunk, to = smaller(g->m, from + j->row_chunk);
         struct strip s = {.first = item / j->row_chunks * j->strip};
         s.lanes = smaller(j->strip, g->n - s.first);
-        for (size_t k0 = 0; k0 == 0 || k0 < g->k; k0 += DEPTH) {
+        for (size_t k0 = 0; k0 == 0 || k0 < j->k; k0 += DEPTH) {
             s.k0 = k0;
-            s.depth = smaller(DEPTH, g->k - k0);
+            s.depth = smaller(DEPTH, j->k - k0);
             s.begins = k0 == 0;
-            s.ends = k0 + s.depth >= g->k;
+            s.ends = k0 + s.depth >= j->k;
             s.b = j->pack_b ? panel : g->b + k0 * g->b_rs + s.first;
             s.b_rs = j->pack_b ? j->strip : g->b_rs;
-            if (j->pack_b) (g->b16 ? pack_strip_16 : pack_strip)(j, k0, s.depth, s.first, s.lanes, panel);
+            if (j->pack_b)
+                (j->pairs ? pack_strip_pairs
+                 : g->b16 ? pack_strip_16
+                          : pack_strip)(j, k0, s.depth, s.first, s.lanes, panel);
             run_strip(j, &s, from, to);
             if (s.ends) break;
         }

@@ -17,7 +17,9 @@ typedef struct hone__gemm_f32 {
     const float *a;
     size_t a_rs, a_cs;
     const float *b;
-    const uint16_t *b16; /* float16 or, with b_bf16, bfloat16 in place of b; NULL: b. Bits as from b widened. */
+    /* float16 or, with b_bf16, bfloat16 in place of b; NULL: b. The bits are those of b widened, except where the tier
+     * multiplies pairs of bfloat16: then with m > 1 a is rounded to bfloat16, which adds up to 2^-8 * sum |a * b|. */
+    const uint16_t *b16;
     int b_bf16;
     size_t b_rs, b_cs; /* row-major [k, n]: b_rs = n, b_cs = 1. [n, k] rows: b_rs = 1, b_cs = k */
     float *c;

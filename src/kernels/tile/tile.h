@@ -88,6 +88,11 @@ typedef struct hone__tile_table {
     size_t f32_step, f32_nr;    /* lanes per vector, most lanes of a tile (<= 64) */
     size_t f32_mr, f32_mr_thin; /* most rows of a tile; with lanes <= f32_step */
     void (*f32)(const hone__tile_f32_args *t);
+    /* The same on pairs of bfloat16 numbers, each pair in the place of a float: a and b hold pairs along k, `channels`
+     * counts pairs. NULL: not on this tier; then the next two are NULL, too. */
+    void (*bf16)(const hone__tile_f32_args *t);
+    void (*narrow_bf16)(const float *x, size_t n, uint16_t *to);
+    void (*pair_rows)(const uint16_t *even, const uint16_t *odd, size_t n, uint32_t *to); /* odd: NULL = zeros */
     size_t i8_step, i8_nr;
     size_t i8_mr, i8_mr_thin;
     void (*i8)(const hone__tile_i8_args *t);

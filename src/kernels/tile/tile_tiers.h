@@ -44,4 +44,8 @@ void hone__tile_copy_rows_f32_avx512vnni(const float *from, size_t from_rs, size
 void hone__tile_order_weights_avx512vnni(const uint8_t *w, size_t channels, size_t taps, int is_signed, uint8_t *to);
 void hone__tile_sums_i8_avx512vnni(const uint8_t *a, size_t a_rs, size_t rows, size_t k, int is_signed, int32_t *sums);
 
+void hone__tile_bf16_avx512bf16(const hone__tile_f32_args *t);
+void hone__tile_narrow_bf16_avx512bf16(const float *x, size_t n, uint16_t *to);
+void hone__tile_pair_rows_avx512bf16(const uint16_t *even, const uint16_t *odd, size_t n, uint32_t *to);
+
 #endif
