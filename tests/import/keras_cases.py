@@ -120,6 +120,9 @@ def cases(K):
         add(f"layernorm_{len(shape)}", lambda: L.LayerNormalization(), shape)
     add("batchnorm_axis1", lambda: L.BatchNormalization(axis=1), (5, 4, 7))
     add("batchnorm_axis2", lambda: L.BatchNormalization(axis=2), (5, 4, 7))
+    if not v3:
+        add("batchnorm_axes", lambda: L.BatchNormalization(axis=[1, 3]), (5, 4, 7))
+        add("batchnorm_axes_plain", lambda: L.BatchNormalization(axis=[1, 2], scale=False), (5, 4))
     add("batchnorm_plain", lambda: L.BatchNormalization(center=False, scale=False, epsilon=0.01), (5, 4, 7))
     add("layernorm_axes", lambda: L.LayerNormalization(axis=[1, 2]), (5, 4, 7))
     add("layernorm_middle", lambda: L.LayerNormalization(axis=2), (5, 4, 7))
@@ -225,6 +228,11 @@ def cases(K):
                 a, b = cls(5, return_sequences=True, **kw)(y), cls(4)(y)
                 return K.Model(x, [a, b, L.Bidirectional(cls(3, return_sequences=True))(y), L.Bidirectional(cls(3))(y)])
 
+        for mode, kw in (("turned", {"return_sequences": True}), ("turned_last", {"return_state": True})):
+            add(f"bi{low}_{mode}", lambda cls=cls, kw=kw: L.Bidirectional(cls(3, go_backwards=True, **kw), backward_layer=cls(3, **kw)), (6, 4))
+        if not v3 and cell != "SimpleRNN":
+            add(low + "_time_major", lambda cls=cls: cls(5, time_major=True, return_sequences=True), (6, 4), batch=3)
+            add(f"bi{low}_time_major", lambda cls=cls: L.Bidirectional(cls(5, time_major=True, return_sequences=True)), (6, 4), batch=3)
         add(low + "_cell", lambda cell=cell: L.RNN(getattr(L, cell + "Cell")(5), return_sequences=True), (6, 4))
     if "gru_seq" in c:
         add("gru_before", lambda: L.GRU(5, reset_after=False), (6, 4))

@@ -17,15 +17,16 @@ typedef struct batch_weights {
     bool scale, center;
 } batch_weights;
 
-static bool take_batch(kctx *c, klayer *l, int64_t n, batch_weights *w)
+/* Each of one axis, or of all axes of the input where it is normalised over several. */
+static bool take_batch(kctx *c, klayer *l, int rank, const int64_t *n, batch_weights *w)
 {
     int i = 0;
     memset(w, 0, sizeof *w);
     w->scale = hone__kcfg_bool(l, "scale", true), w->center = hone__kcfg_bool(l, "center", true);
-    if (w->scale && !hone__kw_take(c, l, "", i++, "gamma", 1, &n, &w->gamma)) return false;
-    if (w->center && !hone__kw_take(c, l, "", i++, "beta", 1, &n, &w->beta)) return false;
-    if (!hone__kw_take(c, l, "", i++, "moving_mean", 1, &n, &w->mean)) return false;
-    return hone__kw_take(c, l, "", i++, "moving_variance", 1, &n, &w->variance);
+    if (w->scale && !hone__kw_take(c, l, "", i++, "gamma", rank, n, &w->gamma)) return false;
+    if (w->center && !hone__kw_take(c, l, "", i++, "beta", rank, n, &w->beta)) return false;
+    if (!hone__kw_take(c, l, "", i++, "moving_mean", rank, n, &w->mean)) return false;
+    return hone__kw_take(c, l, "", i++, "moving_variance", rank, n, &w->variance);
 }
 
 static kt *batch_node(kctx *c, klayer *l, kt *t, int form, const batch_weights *w, int64_t n, double epsilon)
@@ -41,19 +42,17 @@ static kt *batch_node(kctx *c, klayer *l, kt *t, int form, const batch_weights *
     return hone__kt_like(c, t, form, y);
 }
 
-/* The channel is not where the operator wants it: x * s + b with s and b worked out here. */
-static kt *batch_affine(kctx *c, klayer *l, kt *t, int axis, const batch_weights *w, int64_t n, double epsilon)
+/* The channel is not where the operator wants it: x * s + b with s and b worked out here, of shape `dims`. */
+static kt *batch_affine(kctx *c, klayer *l, kt *t, const batch_weights *w, int rank, const int64_t *dims,
+                        double epsilon)
 {
-    int64_t dims[HONE_MAX_RANK];
-    int rank = t->rank - axis;
-    for (int i = 0; i < rank; i++) dims[i] = i ? 1 : n;
     hone__value *scale = hone__kw_cached(l, l, "scale"), *shift = hone__kw_cached(l, l, "shift");
     if (!scale) {
         float *gamma = w->scale ? hone__kw_floats(c, &w->gamma) : NULL,
               *beta = w->center ? hone__kw_floats(c, &w->beta) : NULL;
         float *mean = hone__kw_floats(c, &w->mean), *variance = hone__kw_floats(c, &w->variance);
         if (c->b.status != HONE_OK) return NULL;
-        for (int64_t i = 0; i < n; i++) {
+        for (size_t i = 0; i < w->mean.count; i++) {
             double s = (gamma ? gamma[i] : 1) / sqrt((double)variance[i] + epsilon);
             mean[i] = (float)((beta ? beta[i] : 0) - mean[i] * s);
             variance[i] = (float)s;
@@ -66,27 +65,43 @@ static kt *batch_affine(kctx *c, klayer *l, kt *t, int axis, const batch_weights
     return hone__kt_like(c, t, K_PLAIN, hone__k2(c, "Add", hone__k2(c, "Mul", hone__kt_plain(c, t), scale), shift));
 }
 
+/* tf.keras only: statistics for each place of several axes. */
+static hone_status batch_axes(kctx *c, klayer *l, kcall *call, kt *t, const json_t *given, double epsilon)
+{
+    batch_weights w;
+    int64_t axes[HONE_MAX_RANK], dims[HONE_MAX_RANK];
+    int n = hone__kaxes(c, given, t->rank, axes);
+    for (int i = 0; i < t->rank; i++) dims[i] = 1;
+    for (int i = 0; i < n; i++) {
+        dims[axes[i]] = t->dims[axes[i]];
+        if (dims[axes[i]] < 1)
+            return hone__k_shape_error(c, "axis %d of shape %s is not known", (int)axes[i], hone__k_dims(c, t));
+    }
+    if (!take_batch(c, l, t->rank, dims, &w)) return c->b.status;
+    return hone__k_return(c, call, batch_affine(c, l, t, &w, t->rank, dims, epsilon));
+}
+
 hone_status hone__klayer_batch_norm(kctx *c, klayer *l, kcall *call)
 {
     kt *t = hone__kt_cast(c, call->in[0], HONE_F32), *y;
     batch_weights w;
     const json_t *given = hone__kcfg(l, "axis");
-    if (json_is_array(given) && json_array_size(given) != 1)
-        return hone__k_refuse(c, "normalisation over several axes");
     if (hone__kcfg_int(c, l, "mode", 0, 0, 2) != 0) return hone__k_refuse(c, "mode %d of Keras 1: only 0", 1);
     if (!t || t->rank < 2) return hone__k_shape_error(c, "an input of rank below 2");
-    int axis = hone__kjson_axis(c, given, -1, t->rank);
-    int64_t n = t->dims[axis];
     double epsilon = hone__kcfg_num(c, l, "epsilon", 1e-3);
+    if (json_is_array(given) && json_array_size(given) != 1) return batch_axes(c, l, call, t, given, epsilon);
+    int axis = hone__kjson_axis(c, given, -1, t->rank);
+    int64_t n = t->dims[axis], dims[HONE_MAX_RANK];
     if (n < 1) return hone__k_shape_error(c, "axis %d of shape %s is not known", axis, hone__k_dims(c, t));
-    if (!take_batch(c, l, n, &w)) return c->b.status;
+    if (!take_batch(c, l, 1, &n, &w)) return c->b.status;
     bool last = axis == t->rank - 1 && t->rank >= 3;
+    for (int i = 0; i < t->rank - axis; i++) dims[i] = i ? 1 : n;
     if (axis == 1 && !last)
         y = batch_node(c, l, t, K_PLAIN, &w, n, epsilon);
     else if (last && (t->form[K_MOVED] || t->rank >= 4))
         y = batch_node(c, l, t, K_MOVED, &w, n, epsilon);
     else
-        y = batch_affine(c, l, t, axis, &w, n, epsilon);
+        y = batch_affine(c, l, t, &w, t->rank - axis, dims, epsilon);
     return hone__k_return(c, call, y);
 }
 

@@ -43,18 +43,14 @@ static int load_cells(kctx *c, klayer *l, int64_t in, kcell *cells)
 {
     if (strcmp(l->class_name, "RNN") != 0) return hone__kcell_load(c, l, "cell", l, in, &cells[0]) ? 1 : 0;
     const json_t *entry = hone__kcfg(l, "cell");
-    if (json_is_array(entry)) { /* a list is stacked */
-        hone__k_refuse(c, "a list of cells: wrap them in StackedRNNCells");
-        return 0;
-    }
-    klayer *cell = hone__klayer_child(c, l, "cell", "cell");
+    klayer *cell = json_is_array(entry) ? l : hone__klayer_child(c, l, "cell", "cell"); /* a list is stacked */
     if (!cell) return 0;
-    if (strcmp(cell->class_name, "StackedRNNCells") != 0)
+    if (cell != l && strcmp(cell->class_name, "StackedRNNCells") != 0)
         return hone__kcell_load(c, cell, "", cell, in, &cells[0]) ? 1 : 0;
-    const json_t *list = json_object_get(cell->config, "cells");
+    const json_t *list = cell == l ? entry : json_object_get(cell->config, "cells");
     size_t n = json_array_size(list);
-    if (n < 1 || n > MAX_CELLS) {
-        hone__k_refuse(c, "%zu stacked cells: 1 to %d are possible", n, MAX_CELLS);
+    if (n < 1 || n > MAX_CELLS || hone__kcfg_bool(cell, "reverse_state_order", false)) {
+        hone__k_refuse(c, "%zu stacked cells: 1 to %d are possible, states in the order of cells", n, MAX_CELLS);
         return 0;
     }
     json_t *names = json_object();
@@ -77,12 +73,23 @@ static int load_cells(kctx *c, klayer *l, int64_t in, kcell *cells)
     return (int)n;
 }
 
-static hone_status run_layer(kctx *c, klayer *l, kcall *call, const krun *run)
+static kt *flipped(kctx *c, kt *t, int axis)
+{
+    return hone__kt_like(c, t, K_PLAIN, hone__k_slice(c, hone__kt_plain(c, t), axis, INT64_MAX, INT64_MIN, -1));
+}
+
+/* [time, batch, ...] <-> [batch, time, ...] */
+static kt *major_swapped(kctx *c, kt *t)
+{
+    int64_t perm[HONE_MAX_RANK], dims[HONE_MAX_RANK];
+    if (!t || t->rank < 2) return t;
+    for (int i = 0; i < t->rank; i++) perm[i] = i < 2 ? 1 - i : i, dims[i] = t->dims[perm[i]];
+    return hone__kt_new(c, K_PLAIN, hone__k_transpose(c, hone__kt_plain(c, t), t->rank, perm), t->dtype, t->rank, dims);
+}
+
+static hone_status run_batch_major(kctx *c, klayer *l, kcall *call, kt *x, const krun *run)
 {
     kcell cells[MAX_CELLS];
-    kt *x = call->in[0];
-    if (hone__kcfg_bool(l, "time_major", false)) return hone__k_refuse(c, "time_major: use batch-major sequences");
-    if (x->rank != 3) return hone__k_shape_error(c, "input of shape %s, expected 3 dimensions", hone__k_dims(c, x));
     int n = load_cells(c, l, x->dims[2], cells);
     if (n == 0 || c->b.status != HONE_OK) return c->b.status;
     int states = 0;
@@ -94,7 +101,20 @@ static hone_status run_layer(kctx *c, klayer *l, kcall *call, const krun *run)
             return hone__k_shape_error(c, "an initial state of shape %s", hone__k_dims(c, run->initial[i]));
     if (n == 1 && hone__krun_native(c, &cells[0], x, run, call)) return c->b.status;
     hone__krun_cells(c, cells, n, x, run, call);
-    if (c->b.status == HONE_OK && run->sequences && run->mask) call->out[0]->mask = run->mask;
+    return c->b.status;
+}
+
+static hone_status run_layer(kctx *c, klayer *l, kcall *call, const krun *run)
+{
+    kt *x = call->in[0];
+    krun inner = *run;
+    if (x->rank != 3) return hone__k_shape_error(c, "input of shape %s, expected 3 dimensions", hone__k_dims(c, x));
+    bool time_major = hone__kcfg_bool(l, "time_major", false);
+    if (time_major) x = major_swapped(c, x), inner.mask = major_swapped(c, run->mask);
+    if (!x) return c->b.status;
+    HONE__TRY(run_batch_major(c, l, call, x, &inner));
+    if (time_major && run->sequences) call->out[0] = major_swapped(c, call->out[0]);
+    if (call->out[0] && run->sequences && run->mask) call->out[0]->mask = run->mask;
     return c->b.status;
 }
 
@@ -172,7 +192,8 @@ hone_status hone__klayer_bidirectional(kctx *c, klayer *l, kcall *call)
     hone_status status = run_layer(c, backward, &two, &bwd);
     c->b.scope = outer;
     HONE__TRY(status);
-    if (run.backwards) return hone__k_refuse(c, "Bidirectional around a layer that goes backwards itself");
+    if (run.backwards && run.sequences) /* the second one reads forwards then, and is turned around as ever */
+        two.out[0] = flipped(c, two.out[0], hone__kcfg_bool(forward, "time_major", false) ? 0 : 1);
     int n = 0;
     if (json_is_null(mode))
         call->out[n++] = one.out[0], call->out[n++] = two.out[0];
