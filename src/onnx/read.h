@@ -46,6 +46,8 @@ hone_status hone__onnx_upgrade(hone__graph *graph, int64_t version);
 /* One node of an opset below 7 to opset 7. */
 struct hone__builder;
 hone_status hone__onnx_upgrade_early(struct hone__builder *b, hone__node *n, int64_t version);
+/* Reads a node of com.microsoft as standard ones where that is all it is. */
+hone_status hone__onnx_microsoft(struct hone__builder *b, hone__node *n);
 hone_status hone__onnx_upgrade_scan(struct hone__builder *b, hone__node *n);
 
 #endif

@@ -211,7 +211,12 @@ enum { ROWS = sizeof rows / sizeof *rows };
 static hone_status lift_node(hone__builder *b, hone__node *n, int64_t version)
 {
     /* one that reads or makes nothing is judged by its operator */
-    if (*n->domain || !n->input_count || !n->output_count || !n->outputs[0]) return HONE_OK;
+    if (!n->input_count || !n->output_count || !n->outputs[0]) return HONE_OK;
+    if (!strcmp(n->domain, "com.microsoft")) {
+        hone_status s = hone__onnx_microsoft(b, n);
+        return s == HONE_OK ? s : hone__at(s, "node '%.200s' (%s)", n->name, n->op);
+    }
+    if (*n->domain) return HONE_OK;
     if (version < 7) {
         hone_status s = hone__onnx_upgrade_early(b, n, version);
         if (s != HONE_OK) return hone__at(s, "node '%.200s' (%s)", n->name, n->op);

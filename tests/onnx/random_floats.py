@@ -253,7 +253,7 @@ def nhwc_max_pool(d):
     rank = d.size(1, 3)
     dtype = d.pick(np.uint8, np.int8)
     low = np.iinfo(dtype).min
-    x = d.ints(low, low + 256, [d.size(1, 2), *[d.size(4, 8) for _ in range(rank)], d.size(1, 5)], dtype)
+    x = d.ints(low, low + 256, [d.size(1, 2), *[d.size(5, 8) for _ in range(rank)], d.size(1, 5)], dtype)  # no window is larger
     kernel = [d.size(1, 3) for _ in range(rank)]
     a = {"kernel_shape": kernel, "strides": [d.size(1, 2) for _ in range(rank)], "pads": [min(d.size(0, 1), kernel[i % rank] - 1) for i in range(2 * rank)]}
     if d.maybe(0.3):
