@@ -95,8 +95,10 @@ static hone_status fold_into(hone__node *conv, int *changed)
     bool found = hone__node_is(n, "BatchNormalization") && n->inputs[0] == y ? read_batch_norm(n, &a)
                                                                              : read_constant_op(n, y, &a);
     if (found && finite(&a)) {
+        const char *name = n->outputs[0]->name;
         s = apply(conv, &a, transposed);
         if (s == HONE_OK) s = hone__value_replace_uses(n->outputs[0], y);
+        if (*name) y->name = name; /* its numbers are that value's now */
         if (s == HONE_OK) hone__node_remove(n);
         ++*changed;
     }

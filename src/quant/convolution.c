@@ -49,6 +49,21 @@ static hone_status codes_of(const hone__tensor *t, hone__tensor *codes, hone__te
     return HONE_OK;
 }
 
+static hone_status make(hone__quant *q, const hone__node *conv, hone__weight *w)
+{
+    hone__tensor codes, scales;
+    HONE__TRY(codes_of(conv->inputs[1]->constant, &codes, &scales, w));
+    w->reason = hone__quant_too_coarse(w->error, false);
+    if (w->reason) {
+        hone__tensor_release(&codes);
+        hone__tensor_release(&scales);
+        return HONE_OK;
+    }
+    hone__value *cv = hone__value_constant(conv->graph, w->name, &codes),
+                *sv = hone__value_constant(conv->graph, "", &scales);
+    return cv && sv ? hone__quant_keep(q, conv->inputs[1], cv, sv) : HONE_E_MEMORY;
+}
+
 static hone_status bias_constant(hone__graph *g, const hone__value *bias, int rank, hone__value **out)
 {
     int64_t shape[HONE_MAX_RANK] = {(int64_t)bias->constant->count, 1, 1, 1, 1};
@@ -64,7 +79,6 @@ hone_status hone__quant_convolution(hone__quant *q, hone__node *conv, hone__weig
     const hone__tensor *t = conv->inputs[1]->constant;
     hone__value *bias = hone__input(conv, 2);
     size_t dot = t->count / (size_t)t->dims[0];
-    (void)q;
     if (dot < SHORTEST)
         w->reason = "sums fewer than 16 products: float is faster";
     else if (t->dims[1] == 1 && hone__node_int(conv, "group", 1) > 1)
@@ -72,19 +86,14 @@ hone_status hone__quant_convolution(hone__quant *q, hone__node *conv, hone__weig
     else if (bias && !bias->constant)
         w->reason = "its bias is computed";
     if (w->reason) return HONE_OK;
-    hone__tensor codes, scales;
     hone__node *quantize;
     HONE__TRY(quantize_input(conv, &quantize)); /* swept away again where nobody comes to read it */
-    HONE__TRY(codes_of(t, &codes, &scales, w));
-    w->reason = hone__quant_too_coarse(w->error, false);
-    if (w->reason) {
-        hone__tensor_release(&codes);
-        hone__tensor_release(&scales);
-        return HONE_OK;
-    }
+    w->again = hone__quant_made_of(q, conv->inputs[1]) != NULL;
+    if (!w->again) HONE__TRY(make(q, conv, w));
+    if (w->reason) return HONE_OK;
     hone__graph *g = conv->graph;
-    hone__value *cv = hone__value_constant(g, w->name, &codes), *sv = hone__value_constant(g, "", &scales), *end;
-    if (!cv || !sv) return HONE_E_MEMORY;
+    hone__value *cv = hone__quant_made_of(q, conv->inputs[1])->codes,
+                *sv = hone__quant_made_of(q, conv->inputs[1])->scales, *end;
     hone__value **qo = quantize->outputs;
     hone__node *ci = hone__node_new(g, conv, "", "ConvInteger", conv->name, (hone__value *[]){qo[0], cv, qo[2]}, 3, 1);
     hone__node *cast = ci ? hone__node_new(g, conv, "", "Cast", "", ci->outputs, 1, 1) : NULL;

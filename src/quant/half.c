@@ -4,20 +4,17 @@
 #include "kernels/convert/convert.h"
 #include "weights.h"
 
-hone_status hone__quant_half(hone__quant *q, hone__node *node, hone__weight *w)
+static hone_status narrow(const hone__tensor *t, bool f16, hone__tensor *half, hone__weight *w)
 {
-    bool f16 = q->options->precision == HONE_PRECISION_FP16;
-    const hone__tensor *t = node->inputs[1]->constant;
     const float *x = t->data;
-    hone__tensor half;
     double error = 0, norm = 0;
     for (size_t i = 0; f16 && i < t->count; i++)
         if (fabsf(x[i]) > 65504) {
             w->reason = "holds numbers beyond float16";
             return HONE_OK;
         }
-    HONE__TRY(hone__tensor_new(f16 ? HONE_F16 : HONE_BF16, t->rank, t->dims, &half));
-    uint16_t *y = hone__tensor_write(&half);
+    HONE__TRY(hone__tensor_new(f16 ? HONE_F16 : HONE_BF16, t->rank, t->dims, half));
+    uint16_t *y = hone__tensor_write(half);
     if (f16)
         hone__f32_to_f16(x, y, t->count);
     else
@@ -27,12 +24,25 @@ hone_status hone__quant_half(hone__quant *q, hone__node *node, hone__weight *w)
         error += d * d;
         norm += (double)x[i] * x[i];
     }
-    w->after = half.bytes;
+    w->after = half->bytes;
     w->error = norm > 0 ? sqrt(error / norm) : 0;
     w->to = f16 ? "float16" : "bfloat16";
+    return HONE_OK;
+}
+
+hone_status hone__quant_half(hone__quant *q, hone__node *node, int input, hone__weight *w)
+{
+    const hone__value *from = node->inputs[input];
+    const hone__quant_made *made = hone__quant_made_of(q, from);
+    hone__tensor half;
+    w->again = made != NULL;
+    if (made) return hone__node_set_input(node, input, made->codes);
+    HONE__TRY(narrow(from->constant, q->options->precision == HONE_PRECISION_FP16, &half, w));
+    if (w->reason) return HONE_OK;
     hone__value *v = hone__value_constant(node->graph, w->name, &half);
     hone__node *cast = v ? hone__node_new(node->graph, node, "", "Cast", "", &v, 1, 1) : NULL;
     if (!cast) return HONE_E_MEMORY;
     HONE__TRY(hone__node_set_int(cast, "to", HONE_F32));
-    return hone__node_set_input(node, 1, cast->outputs[0]);
+    HONE__TRY(hone__quant_keep(q, from, cast->outputs[0], NULL));
+    return hone__node_set_input(node, input, cast->outputs[0]);
 }

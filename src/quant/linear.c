@@ -86,19 +86,43 @@ static hone__value *bias_behind(const hone__node *mm, size_t n, hone__node **add
                                                                                                               : NULL;
 }
 
-static hone_status to_nbits(hone__quant *q, hone__node *mm, const matrix *m, hone__weight *w)
+/* Codes and scales of a weight as constants, unless they are too coarse. */
+static hone_status keep(hone__quant *q, const hone__node *mm, hone__tensor *codes, hone__tensor *scales, bool four_bits,
+                        hone__weight *w)
 {
-    int bits = q->options->precision == HONE_PRECISION_INT4 ? 4 : 8;
-    size_t block = pick_block(m->k, bits == 4 && q->options->block > 32 ? 32 : q->options->block);
+    char name[256];
+    w->after = codes->bytes + scales->bytes;
+    w->reason = hone__quant_too_coarse(w->error, four_bits);
+    if (w->reason) {
+        hone__tensor_release(codes);
+        hone__tensor_release(scales);
+        return HONE_OK;
+    }
+    snprintf(name, sizeof name, "%.200s_scales", w->name);
+    hone__value *cv = hone__value_constant(mm->graph, w->name, codes),
+                *sv = hone__value_constant(mm->graph, name, scales);
+    return cv && sv ? hone__quant_keep(q, mm->inputs[1], cv, sv) : HONE_E_MEMORY;
+}
+
+static hone_status new_pair(hone__tensor *codes, hone_dtype dtype, int rank, const int64_t *dims, hone__tensor *scales,
+                            int scales_rank)
+{
+    HONE__TRY(hone__tensor_new(dtype, rank, dims, codes));
+    hone_status s = hone__tensor_new(HONE_F32, scales_rank, dims, scales);
+    if (s != HONE_OK) hone__tensor_release(codes);
+    return s;
+}
+
+static hone_status make_nbits(hone__quant *q, const hone__node *mm, const matrix *m, size_t block, int bits,
+                              hone__weight *w)
+{
     size_t blocks = (m->k + block - 1) / block, blob = block * (size_t)bits / 8;
     hone__tensor codes, scales;
+    double error = 0, norm = 0;
+    int64_t dims[] = {(int64_t)m->n, (int64_t)blocks, (int64_t)blob};
     float *row = hone__malloc(m->k * sizeof *row);
     if (!row) return hone__out_of_memory(m->k);
-    hone_status s = hone__tensor_new(HONE_U8, 3, (int64_t[]){(int64_t)m->n, (int64_t)blocks, (int64_t)blob}, &codes);
-    if (s == HONE_OK &&
-        (s = hone__tensor_new(HONE_F32, 2, (int64_t[]){(int64_t)m->n, (int64_t)blocks}, &scales)) != HONE_OK)
-        hone__tensor_release(&codes);
-    double error = 0, norm = 0;
+    hone_status s = new_pair(&codes, HONE_U8, 3, dims, &scales, 2);
     for (size_t j = 0; s == HONE_OK && j < m->n; j++) {
         column(m, j, row);
         pack_row(row, m->k, block, bits, (uint8_t *)hone__tensor_write(&codes) + j * blocks * blob,
@@ -106,25 +130,23 @@ static hone_status to_nbits(hone__quant *q, hone__node *mm, const matrix *m, hon
     }
     hone__free(row);
     HONE__TRY(s);
-    w->after = codes.bytes + scales.bytes;
     w->error = norm > 0 ? sqrt(error / norm) : 0;
     w->to = bits == 4 ? "int4" : "int8";
-    w->reason = hone__quant_too_coarse(w->error, bits == 4);
-    if (w->reason) {
-        hone__tensor_release(&codes);
-        hone__tensor_release(&scales);
-        return HONE_OK;
-    }
-    char name[256];
-    snprintf(name, sizeof name, "%.200s_scales", w->name);
-    hone__value *cv = hone__value_constant(mm->graph, w->name, &codes),
-                *sv = hone__value_constant(mm->graph, name, &scales);
+    return keep(q, mm, &codes, &scales, bits == 4, w);
+}
+
+static hone_status to_nbits(hone__quant *q, hone__node *mm, const matrix *m, hone__weight *w)
+{
+    int bits = q->options->precision == HONE_PRECISION_INT4 ? 4 : 8;
+    size_t block = pick_block(m->k, bits == 4 && q->options->block > 32 ? 32 : q->options->block);
+    if (!w->again) HONE__TRY(make_nbits(q, mm, m, block, bits, w));
+    if (w->reason) return HONE_OK;
+    const hone__quant_made *made = hone__quant_made_of(q, mm->inputs[1]);
     hone__node *add;
     hone__value *bias = bias_behind(mm, m->n, &add);
-    hone__node *n = cv && sv
-                        ? hone__node_new(mm->graph, mm, "com.microsoft", "MatMulNBits", mm->name,
-                                         (hone__value *[]){mm->inputs[0], cv, sv, NULL, NULL, bias}, bias ? 6 : 3, 1)
-                        : NULL;
+    hone__node *n =
+        hone__node_new(mm->graph, mm, "com.microsoft", "MatMulNBits", mm->name,
+                       (hone__value *[]){mm->inputs[0], made->codes, made->scales, NULL, NULL, bias}, bias ? 6 : 3, 1);
     if (!n) return HONE_E_MEMORY;
     HONE__TRY(hone__node_set_int(n, "K", (int64_t)m->k));
     HONE__TRY(hone__node_set_int(n, "N", (int64_t)m->n));
@@ -138,15 +160,13 @@ static hone_status to_nbits(hone__quant *q, hone__node *mm, const matrix *m, hon
     return hone__value_replace_uses(end, n->outputs[0]);
 }
 
-static hone_status to_rows(hone__node *mm, const matrix *m, hone__weight *w)
+static hone_status make_rows(hone__quant *q, const hone__node *mm, const matrix *m, hone__weight *w)
 {
     hone__tensor codes, scales;
+    double error = 0, norm = 0;
     float *row = hone__malloc(m->k * sizeof *row);
     if (!row) return hone__out_of_memory(m->k);
-    hone_status s = hone__tensor_new(HONE_I8, 2, (int64_t[]){(int64_t)m->n, (int64_t)m->k}, &codes);
-    if (s == HONE_OK && (s = hone__tensor_new(HONE_F32, 1, (int64_t[]){(int64_t)m->n}, &scales)) != HONE_OK)
-        hone__tensor_release(&codes);
-    double error = 0, norm = 0;
+    hone_status s = new_pair(&codes, HONE_I8, 2, (int64_t[]){(int64_t)m->n, (int64_t)m->k}, &scales, 1);
     for (size_t j = 0; s == HONE_OK && j < m->n; j++) {
         column(m, j, row);
         ((float *)hone__tensor_write(&scales))[j] =
@@ -154,21 +174,18 @@ static hone_status to_rows(hone__node *mm, const matrix *m, hone__weight *w)
     }
     hone__free(row);
     HONE__TRY(s);
-    w->after = codes.bytes + scales.bytes;
     w->error = norm > 0 ? sqrt(error / norm) : 0;
     w->to = "int8";
-    w->reason = hone__quant_too_coarse(w->error, false);
-    if (w->reason) {
-        hone__tensor_release(&codes);
-        hone__tensor_release(&scales);
-        return HONE_OK;
-    }
-    char name[256];
-    snprintf(name, sizeof name, "%.200s_scales", w->name);
-    hone__value *cv = hone__value_constant(mm->graph, w->name, &codes),
-                *sv = hone__value_constant(mm->graph, name, &scales);
-    if (!cv || !sv) return HONE_E_MEMORY;
-    hone__node *dq = hone__node_new(mm->graph, mm, "", "DequantizeLinear", "", (hone__value *[]){cv, sv}, 2, 1);
+    return keep(q, mm, &codes, &scales, false, w);
+}
+
+static hone_status to_rows(hone__quant *q, hone__node *mm, const matrix *m, hone__weight *w)
+{
+    if (!w->again) HONE__TRY(make_rows(q, mm, m, w));
+    if (w->reason) return HONE_OK;
+    const hone__quant_made *made = hone__quant_made_of(q, mm->inputs[1]);
+    hone__node *dq =
+        hone__node_new(mm->graph, mm, "", "DequantizeLinear", "", (hone__value *[]){made->codes, made->scales}, 2, 1);
     hone__node *t = dq ? hone__node_new(mm->graph, mm, "", "Transpose", "", dq->outputs, 1, 1) : NULL;
     if (!t) return HONE_E_MEMORY;
     HONE__TRY(hone__node_set_int(dq, "axis", 0));
@@ -196,7 +213,8 @@ hone_status hone__quant_linear(hone__quant *q, hone__node *mm, hone__weight *w)
         w->reason = "meets 64 rows or more at a time: float is faster";
         return HONE_OK;
     }
+    w->again = hone__quant_made_of(q, mm->inputs[1]) != NULL;
     matrix m = {t->data, (size_t)t->dims[0], (size_t)t->dims[1]};
-    if (q->options->opset_only || !q->options->block) return to_rows(mm, &m, w);
+    if (q->options->opset_only || !q->options->block) return to_rows(q, mm, &m, w);
     return to_nbits(q, mm, &m, w);
 }

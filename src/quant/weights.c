@@ -47,24 +47,91 @@ static bool finite_all(const hone__tensor *t)
     return true;
 }
 
-static hone_status consider(hone__quant *q, hone__node *n)
+const hone__quant_made *hone__quant_made_of(const hone__quant *q, const hone__value *from)
 {
-    bool linear = hone__node_is(n, "MatMul"), conv = hone__node_is(n, "Conv");
-    const hone__tensor *t = linear || conv ? hone__constant_input(n, 1) : NULL;
-    hone_precision p = q->options->precision;
+    for (size_t i = 0; i < q->made_count; i++)
+        if (q->made[i].from == from) return &q->made[i];
+    return NULL;
+}
+
+hone_status hone__quant_keep(hone__quant *q, const hone__value *from, hone__value *codes, hone__value *scales)
+{
+    hone__quant_made *list = hone__realloc(q->made, (q->made_count + 1) * sizeof *list);
+    if (!list) return hone__out_of_memory(sizeof *list);
+    q->made = list;
+    list[q->made_count++] = (hone__quant_made){from, codes, scales};
+    return HONE_OK;
+}
+
+/* Which inputs of an operator are weights; `eighths`: they have an int8 form. */
+static const struct {
+    const char *op;
+    int first, last;
+    bool eighths;
+} weighted[] = {
+    {"MatMul", 1, 1, true},  {"Gemm", 1, 1, true},  {"Conv", 1, 1, true}, {"ConvTranspose", 1, 1, false},
+    {"Gather", 0, 0, false}, {"LSTM", 1, 2, false}, {"GRU", 1, 2, false}, {"RNN", 1, 2, false},
+};
+
+static bool is_half(const hone__quant *q)
+{
+    return q->options->precision == HONE_PRECISION_FP16 || q->options->precision == HONE_PRECISION_BF16;
+}
+
+static bool is_weight(const hone__quant *q, const hone__node *n, int input)
+{
+    for (size_t i = 0; i < sizeof weighted / sizeof *weighted; i++)
+        if (hone__node_is(n, weighted[i].op) && (is_half(q) || weighted[i].eighths))
+            return input >= weighted[i].first && input <= weighted[i].last;
+    return false;
+}
+
+/* Whether a reader would keep the float32 numbers alive beside the new ones. */
+static bool kept_by_another(const hone__quant *q, const hone__value *v)
+{
+    bool kept = v->output_count > 0;
+    for (size_t i = 0; i < v->use_count; i++)
+        kept |= v->uses[i].node->graph != v->graph || !is_weight(q, v->uses[i].node, v->uses[i].input);
+    return kept;
+}
+
+static hone_status to_int(hone__quant *q, hone__node *n, hone__weight *w)
+{
+    if (n->inputs[1]->constant->count < SMALL) {
+        w->reason = "fewer than 1024 weights: nothing to gain";
+        return HONE_OK;
+    }
+    if (hone__node_is(n, "Conv")) return hone__quant_convolution(q, n, w);
+    if (hone__node_is(n, "Gemm")) {
+        HONE__TRY(hone__quant_split_gemm(n, &n));
+        if (!n) w->reason = "a product that is scaled, transposed or added to";
+        if (!n) return HONE_OK;
+        w->node = n;
+    }
+    return hone__quant_linear(q, n, w);
+}
+
+static hone_status consider(hone__quant *q, hone__node *n, int input)
+{
+    const hone__tensor *t = hone__constant_input(n, input);
     if (!t || t->dtype != HONE_F32 || !t->count) return HONE_OK;
-    hone__weight w = {.node = n, .name = n->inputs[1]->name, .from = t->dtype, .before = t->bytes};
+    hone__weight w = {.node = n, .name = n->inputs[input]->name, .from = t->dtype, .before = t->bytes};
     if (!finite_all(t))
         w.reason = "holds infinities or NaN";
-    else if (p == HONE_PRECISION_FP16 || p == HONE_PRECISION_BF16)
-        HONE__TRY(hone__quant_half(q, n, &w));
-    else if (t->count < SMALL)
-        w.reason = "fewer than 1024 weights: nothing to gain";
-    else if (linear)
-        HONE__TRY(hone__quant_linear(q, n, &w));
+    else if (!hone__quant_made_of(q, n->inputs[input]) && kept_by_another(q, n->inputs[input]))
+        w.reason = "another node reads its float32 numbers";
+    else if (is_half(q))
+        HONE__TRY(hone__quant_half(q, n, input, &w));
     else
-        HONE__TRY(hone__quant_convolution(q, n, &w));
-    hone__quant_tell(q, &w);
+        HONE__TRY(to_int(q, n, &w));
+    if (!w.again) hone__quant_tell(q, &w);
+    return HONE_OK;
+}
+
+static hone_status visit(hone__quant *q, hone__node *n)
+{
+    for (int i = 0; i < n->input_count; i++)
+        if (is_weight(q, n, i)) HONE__TRY(consider(q, n, i));
     return HONE_OK;
 }
 
@@ -78,7 +145,8 @@ static hone_status check(const hone_optimize_options *o)
 
 hone_status hone__quant_weights(hone__model *model, const hone_optimize_options *options, hone_change_fn fn, void *ctx)
 {
-    hone__quant q = {model, options, fn, ctx};
+    hone__quant q = {.model = model, .options = options, .fn = fn, .ctx = ctx};
+    hone_status s = HONE_OK;
     HONE__TRY(check(options));
     if (options->precision == HONE_PRECISION_FP32) return HONE_OK;
     if (options->calibration) {
@@ -87,10 +155,11 @@ hone_status hone__quant_weights(hone__model *model, const hone_optimize_options 
         HONE__TRY(hone__quant_static(&q, options->calibration));
         HONE__TRY(hone__graph_infer(model->graph));
     }
-    for (hone__node *n = model->graph->first, *next; n; n = next) {
+    for (hone__node *n = model->graph->first, *next; s == HONE_OK && n; n = next) {
         next = n->next;
-        HONE__TRY(consider(&q, n));
+        s = visit(&q, n);
     }
+    hone__free(q.made);
     hone__graph_sweep(model->graph);
-    return HONE_OK;
+    return s;
 }

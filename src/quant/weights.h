@@ -5,12 +5,23 @@
 #include "passes/match.h"
 #include "quant.h"
 
+/* What became of a weight, for the other nodes that read it. */
+typedef struct hone__quant_made {
+    const hone__value *from;
+    hone__value *codes, *scales; /* half precision: codes is the Cast's output */
+} hone__quant_made;
+
 typedef struct hone__quant {
     hone__model *model;
     const hone_optimize_options *options;
     hone_change_fn fn;
     void *ctx;
+    hone__quant_made *made;
+    size_t made_count;
 } hone__quant;
+
+const hone__quant_made *hone__quant_made_of(const hone__quant *q, const hone__value *from); /* NULL: nothing yet */
+hone_status hone__quant_keep(hone__quant *q, const hone__value *from, hone__value *codes, hone__value *scales);
 
 /* One weight as it is considered: filled by the part that changes it, then told. */
 typedef struct hone__weight {
@@ -21,14 +32,19 @@ typedef struct hone__weight {
     size_t before, after;
     double error;
     const char *reason; /* not NULL: it stays as it is */
+    bool again;         /* it was made and told for another node */
 } hone__weight;
 
 void hone__quant_tell(const hone__quant *q, const hone__weight *w);
 
-/* Each rewrites one node whose weight (input 1) is a float32 constant, or sets w->reason. */
+/* A Gemm whose weights are a float32 constant becomes a MatMul with a [K, N] constant, and an Add; *matmul is NULL
+ * where it stays: transposed or scaled products, another C than a bias per column. */
+hone_status hone__quant_split_gemm(hone__node *gemm, hone__node **matmul);
+
+/* Each rewrites one node whose weight (input 1; hone__quant_half: `input`) is a float32 constant, or sets w->reason. */
 hone_status hone__quant_linear(hone__quant *q, hone__node *matmul, hone__weight *w);
 hone_status hone__quant_convolution(hone__quant *q, hone__node *conv, hone__weight *w);
-hone_status hone__quant_half(hone__quant *q, hone__node *node, hone__weight *w);
+hone_status hone__quant_half(hone__quant *q, hone__node *node, int input, hone__weight *w);
 
 /* Convolutions, additions and max pools in static int8, before the weights of the rest are considered. */
 hone_status hone__quant_static(hone__quant *q, const hone_calibration *calibration);

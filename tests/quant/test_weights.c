@@ -1,0 +1,146 @@
+/* test_weights.c: what quantisation does with Gemm, and with a weight that two nodes read. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "exec/session.h"
+#include "graph/builder.h"
+#include "ops/eval.h"
+#include "passes/passes.h"
+#include "quant/quant.h"
+
+enum { IN = 64, MID = 48, ROWS = 2 };
+
+static uint32_t seed;
+static float random_float(void)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return ((float)(seed >> 8) / 8388608.0f - 1) * 0.2f;
+}
+
+static hone__value *weights(hone__builder *b, const char *name, int rank, int64_t rows, int64_t columns)
+{
+    static float v[IN * MID];
+    for (int64_t i = 0; i < rows * columns; i++) v[i] = random_float();
+    return hone__emit_f32(b, name, v, rank, rank == 2 ? (int64_t[]){rows, columns} : (int64_t[]){columns});
+}
+
+/* Gemm with its bias, then twice the same matrix. */
+static hone__model *build(int trans_b, float alpha)
+{
+    hone__model *m;
+    assert_int_equal(hone__model_new(&m), HONE_OK);
+    hone__builder b = {.graph = m->graph};
+    seed = 3;
+    hone__value *x = hone__emit_input(&b, "x", HONE_F32, 2, (int64_t[]){ROWS, IN});
+    hone__value *w = trans_b ? weights(&b, "w", 2, MID, IN) : weights(&b, "w", 2, IN, MID);
+    hone__value *bias = weights(&b, "bias", 1, 1, MID), *k = weights(&b, "k", 2, MID, MID);
+    hone__value *y = hone__emit(&b, "Gemm", "gemm", HONE__INS(x, w, bias),
+                                HONE__ATTRS(hone__a_int("transB", trans_b), hone__a_float("alpha", alpha)));
+    y = hone__emit(&b, "Relu", "", HONE__INS(hone__emit(&b, "MatMul", "m1", HONE__INS(y, k), HONE__NO_ATTRS)),
+                   HONE__NO_ATTRS);
+    hone__emit_output(&b, "y", hone__emit(&b, "MatMul", "m2", HONE__INS(y, k), HONE__NO_ATTRS));
+    assert_int_equal(b.status, HONE_OK);
+    assert_int_equal(hone__graph_infer(m->graph), HONE_OK);
+    return m;
+}
+
+static void run(const hone__model *m, float *out)
+{
+    static float v[ROWS * IN];
+    hone__session *s;
+    hone__session_options o = {.threads = 1};
+    hone__tensor x = {
+        .dtype = HONE_F32, .rank = 2, .dims = {ROWS, IN}, .count = ROWS * IN, .bytes = sizeof v, .data = v};
+    const hone__tensor *list = &x, *y;
+    seed = 11;
+    for (int i = 0; i < ROWS * IN; i++) v[i] = random_float();
+    assert_int_equal(hone__session_create(m, &o, &s), HONE_OK);
+    assert_int_equal(hone__session_run(s, &list, 1, &y, 1), HONE_OK);
+    memcpy(out, y->data, ROWS * MID * sizeof *out);
+    hone__session_destroy(s);
+}
+
+typedef struct told {
+    int gemm, matmul, left;
+} told;
+
+static void count(void *ctx, const hone_weight_change *c)
+{
+    told *t = ctx;
+    t->gemm += !strcmp(c->name, "w");
+    t->matmul += !strcmp(c->name, "k");
+    t->left += *c->reason != 0;
+}
+
+static size_t readers_of_codes(const hone__model *m)
+{
+    const hone__value *codes = NULL;
+    size_t readers = 0;
+    for (const hone__node *n = m->graph->first; n; n = n->next)
+        for (int i = 0; i < n->input_count; i++) {
+            const hone__value *v = n->inputs[i];
+            if (!v || !v->constant || strcmp(v->name, "k") || v->constant->dtype == HONE_F32) continue;
+            assert_true(!codes || codes == v); /* one copy */
+            codes = v;
+            readers++;
+        }
+    return readers;
+}
+
+static void one_copy_for_all_readers(void **state)
+{
+    static const struct {
+        hone_precision p;
+        int block;
+        float tolerance; /* of results around 0.3 */
+        size_t readers;
+    } rows[] = {{HONE_PRECISION_INT8, 128, 0.01f, 2},
+                {HONE_PRECISION_INT8, 0, 0.01f, 2},
+                {HONE_PRECISION_INT4, 32, 0.1f, 2},
+                {HONE_PRECISION_FP16, 128, 0.001f, 1} /* one Cast */};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        for (int trans_b = 0; trans_b < 2; trans_b++) {
+            float want[ROWS * MID], got[ROWS * MID], top = 0;
+            hone_optimize_options o = HONE_OPTIMIZE_OPTIONS_INIT;
+            hone__model *m = build(trans_b, 1);
+            told t = {0};
+            o.precision = rows[i].p, o.block = rows[i].block;
+            run(m, want);
+            assert_int_equal(hone__quant_weights(m, &o, count, &t), HONE_OK);
+            assert_int_equal(hone__graph_verify(m->graph), HONE_OK);
+            assert_int_equal(hone__graph_infer(m->graph), HONE_OK);
+            assert_true(t.gemm == 1 && t.matmul == 1 && t.left == 0);
+            assert_int_equal(readers_of_codes(m), rows[i].readers);
+            run(m, got);
+            for (int k = 0; k < ROWS * MID; k++) top = fabsf(got[k] - want[k]) > top ? fabsf(got[k] - want[k]) : top;
+            if (!(top <= rows[i].tolerance && top > 0))
+                fail_msg("row %zu, transB %d: off by %g", i, trans_b, (double)top);
+            hone__model_destroy(m);
+        }
+}
+
+static void a_scaled_gemm_stays(void **state)
+{
+    hone_optimize_options o = HONE_OPTIMIZE_OPTIONS_INIT;
+    hone__model *m = build(0, 0.5f);
+    told t = {0};
+    (void)state;
+    o.precision = HONE_PRECISION_INT8;
+    assert_int_equal(hone__quant_weights(m, &o, count, &t), HONE_OK);
+    assert_true(t.gemm == 1 && t.left == 1 && hone__node_is(m->graph->first, "Gemm"));
+    hone__model_destroy(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(one_copy_for_all_readers),
+                                       cmocka_unit_test(a_scaled_gemm_stays)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
