@@ -46,6 +46,17 @@ static bool foldable(const hone__node *n, const hone__op *op)
     return n->output_count > 0 && n->outputs[0];
 }
 
+/* Whether nobody but this node reads input i; one that it reads twice counts once. */
+static bool is_replaced(const hone__node *n, int i)
+{
+    const hone__value *v = n->inputs[i];
+    for (int k = 0; k < i; k++)
+        if (n->inputs[k] == v) return false;
+    for (size_t k = 0; k < v->use_count; k++)
+        if (v->uses[k].node != n) return false;
+    return !v->output_count;
+}
+
 static hone_status fold(hone__node *n, const hone__op *op, int *changed)
 {
     const hone__tensor *in[64];
@@ -53,9 +64,7 @@ static hone_status fold(hone__node *n, const hone__op *op, int *changed)
     size_t in_bytes = 0;
     for (int i = 0; i < n->input_count; i++) {
         in[i] = n->inputs[i] ? n->inputs[i]->constant : NULL;
-        bool again = false; /* what is read twice is replaced once */
-        for (int k = 0; k < i; k++) again |= in[k] == in[i];
-        if (in[i] && !again) in_bytes += in[i]->bytes;
+        if (in[i] && is_replaced(n, i)) in_bytes += in[i]->bytes;
     }
     for (int i = 0; i < n->output_count; i++) {
         const hone__value *v = n->outputs[i];
