@@ -233,6 +233,12 @@ def cases(K):
         if not v3 and cell != "SimpleRNN":
             add(low + "_time_major", lambda cls=cls: cls(5, time_major=True, return_sequences=True), (6, 4), batch=3)
             add(f"bi{low}_time_major", lambda cls=cls: L.Bidirectional(cls(5, time_major=True, return_sequences=True)), (6, 4), batch=3)
+        @model(f"bi{low}_masked_unroll")
+        def make(cls=cls):
+            x = K.Input((6,), dtype="int32", name="x")
+            y = L.Embedding(4, 3, mask_zero=True)(x)
+            return K.Model(x, [L.Bidirectional(cls(3, return_sequences=True, unroll=True))(y), L.Bidirectional(cls(3, unroll=True))(y)])
+
         add(low + "_cell", lambda cell=cell: L.RNN(getattr(L, cell + "Cell")(5), return_sequences=True), (6, 4))
     if "gru_seq" in c:
         add("gru_before", lambda: L.GRU(5, reset_after=False), (6, 4))

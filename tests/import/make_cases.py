@@ -30,7 +30,7 @@ TF_KERAS = """dense act_hard_sigmoid conv2d_same_2 depthwise_dilated_same conv2d
 gru_elu bigru_sum lstm_masked_False mha embedding sequential_cnn residual_nested_shared tf_arith tf_item tf_concat tf_nn
 thresholded normalization tf_norms tf_order tf_gather tf_products tf_backend tf_elements tf_moments tf_shapes tf_shapes_unknown tf_conv
 tf_conv_transpose tf_pools
-tf_images tf_old_resize batchnorm_axes bigru_turned gru_time_major bilstm_time_major""".replace("\n", " ")
+tf_images tf_old_resize batchnorm_axes bigru_turned gru_time_major bilstm_time_major bigru_masked_unroll""".replace("\n", " ")
 TYPES = {"float32": 1, "uint8": 2, "int32": 6, "int64": 7, "bool": 9}
 
 

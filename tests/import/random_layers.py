@@ -135,7 +135,10 @@ def pooling(K, r, shape, kind):
     padding = r.pick(["valid", "same"])
     if padding == "valid" and not fits(shape, first, nd, pool):
         return None
-    return getattr(L, f"{kind}{nd}D")(pool, strides=r.pick([None, one_or_all(r, nd, 1, 3)]), padding=padding, data_format=fmt)
+    strides = r.pick([None, one_or_all(r, nd, 1, 3)])
+    if nd == 3 and padding == "same" and strides is not None:
+        strides = pool  # TensorFlow on a CPU moves windows that are narrower than their stride, as it does nowhere else
+    return getattr(L, f"{kind}{nd}D")(pool, strides=strides, padding=padding, data_format=fmt)
 
 
 def recurrent(K, r, shape, stackable=True):

@@ -2,6 +2,7 @@
 layer, a chain, a graph of layers, merges, nested and shared models and operations on tensors."""
 import numpy as np
 
+import keras_cases
 import random_layers
 from random_layers import Dice
 
@@ -366,6 +367,9 @@ def build(K, seed, kind=None, only=None):
     finally:
         if half:
             policy.set_global_policy("float32") if hasattr(policy, "set_global_policy") else K.config.set_dtype_policy("float32")
+    for layer in keras_cases.flat_layers(model):  # what is frozen lies in another order in .h5
+        if r.coin(0.08):
+            layer.trainable = False
     set_weights(model, r.rng)
     sizes = [d if d is not None else r.int(9, 12) for d in shape]
     b = batch or r.int(1, 3)

@@ -58,8 +58,13 @@ static double scalar_f32(void)
 
 #define AVX2 __attribute__((target("avx2,fma")))
 #define AVXVNNI __attribute__((target("avx2,fma,avxvnni")))
-#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,prefer-vector-width=512")))
-#define AVX512BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16,prefer-vector-width=512")))
+#ifdef __clang__ /* ignores the whole attribute for a part that it does not know */
+#define WIDE_VECTORS ""
+#else
+#define WIDE_VECTORS ",prefer-vector-width=512"
+#endif
+#define AVX512 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni" WIDE_VECTORS)))
+#define AVX512BF16 __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512bf16" WIDE_VECTORS)))
 
 AVX2 static double avx2_f32(void)
 {

@@ -16,7 +16,7 @@ typedef struct kcell {
 } kcell;
 
 typedef struct krun {
-    bool backwards, sequences, state, zero_masked;
+    bool backwards, sequences, state, zero_masked, unroll;
     bool aligned; /* the sequence in the order of time even when read backwards */
     kt *mask;     /* [batch, time] or NULL */
     kt **initial; /* states, or NULL */

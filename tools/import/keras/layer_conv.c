@@ -35,7 +35,7 @@ void hone__k_window(kctx *c, const char *padding, int64_t size, int64_t kernel, 
     if (strcmp(padding, "same") == 0) {
         *out = size < 0 ? -1 : (size + stride - 1) / stride;
         int64_t total = size < 0 ? kernel - 1 : (*out - 1) * stride + kernel - size;
-        if (size < 0 && stride > 1) *automatic = true;
+        if (size < 0 && stride > 1 && kernel > 1) *automatic = true;
         if (total > 0) *begin = total / 2, *end = total - total / 2;
         return;
     }

@@ -27,6 +27,7 @@ void hone__krun_read(kctx *c, const klayer *l, kcall *call, krun *run)
     run->sequences = hone__kcfg_bool(l, "return_sequences", false);
     run->state = hone__kcfg_bool(l, "return_state", false);
     run->zero_masked = hone__kcfg_bool(l, "zero_output_for_mask", false);
+    run->unroll = hone__kcfg_bool(l, "unroll", false);
     run->mask = hone__kcall_mask(c, call, "mask", 0);
     const json_t *given = json_object_get(call->kwargs, "initial_state");
     gather g = {c, call, hone__k_alloc(c, 2 * MAX_CELLS * sizeof(kt *)), 0};

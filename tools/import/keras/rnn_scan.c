@@ -66,6 +66,8 @@ bool hone__krun_scan(kctx *c, kstep_fn step, void *ctx, kt *x, hone__value *cons
     hone__node *node;
     kcached *constants = c->constants;
     int count = 0, scans = run->mask ? 2 : 1;
+    /* Keras's unrolled loop holds the steps, then clears them by the mask as it is, even when it reads backwards. */
+    bool late = run->mask && run->zero_masked && run->unroll && run->backwards && run->sequences;
     for (int i = 0; i < n; i++) in[count++] = states[i];
     if (run->mask) in[count++] = zero_output; /* the output of the step before */
     int carried = count;
@@ -84,7 +86,7 @@ bool hone__krun_scan(kctx *c, kstep_fn step, void *ctx, kt *x, hone__value *cons
     if (run->mask && c->b.status == HONE_OK) {
         hone__value *on = inside[carried + 1];
         hone__value *zero = hone__k_scalar(c, 0, HONE_F32);
-        out = choose(c, on, out, run->zero_masked ? zero : inside[n], out_rank);
+        out = choose(c, on, out, run->zero_masked && !late ? zero : inside[n], out_rank);
         for (int i = 0; i < n; i++) next[i] = choose(c, on, next[i], inside[i], out_rank);
     }
     for (int i = 0; i < n && c->b.status == HONE_OK; i++) body_output(c, next[i]);
@@ -98,6 +100,13 @@ bool hone__krun_scan(kctx *c, kstep_fn step, void *ctx, kt *x, hone__value *cons
     if (c->b.status != HONE_OK) return false;
     for (int i = 0; i < n; i++) final[i] = node->outputs[i];
     hone__value *all = node->outputs[carried]; /* [time, batch, ...] */
+    if (late) {
+        hone__value *on = time_first(c, hone__kt_plain(c, hone__kt_cast(c, run->mask, HONE_BOOL)), 2, false);
+        int64_t axes[HONE_MAX_RANK];
+        for (int i = 2; i <= out_rank; i++) axes[i - 2] = i;
+        on = hone__k2(c, "Unsqueeze", on, hone__k_ints(c, axes, (size_t)out_rank - 1));
+        all = hone__emit(&c->b, "Where", "masked", HONE__INS(on, all, hone__k_scalar(c, 0, HONE_F32)), HONE__NO_ATTRS);
+    }
     if (run->sequences && run->backwards && run->aligned) all = hone__k_slice(c, all, 0, INT64_MAX, INT64_MIN, -1);
     if (run->sequences)
         *y = time_first(c, all, out_rank + 1, false);
