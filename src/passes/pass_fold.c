@@ -46,25 +46,26 @@ static bool foldable(const hone__node *n, const hone__op *op)
     return n->output_count > 0 && n->outputs[0];
 }
 
-/* Whether nobody but this node reads input i; one that it reads twice counts once. */
-static bool is_replaced(const hone__node *n, int i)
+/* Whether input i makes room for the result; one that is read twice counts once. In a file it does so only where nobody
+ * but this node reads it. */
+static bool is_replaced(const hone__node *n, int i, bool in_file)
 {
     const hone__value *v = n->inputs[i];
     for (int k = 0; k < i; k++)
         if (n->inputs[k] == v) return false;
     for (size_t k = 0; k < v->use_count; k++)
-        if (v->uses[k].node != n) return false;
-    return !v->output_count;
+        if (in_file && v->uses[k].node != n) return false;
+    return !in_file || !v->output_count;
 }
 
-static hone_status fold(hone__node *n, const hone__op *op, int *changed)
+static hone_status fold(hone__node *n, const hone__op *op, bool in_file, int *changed)
 {
     const hone__tensor *in[64];
     hone__tensor out[MAX_OUT];
     size_t in_bytes = 0;
     for (int i = 0; i < n->input_count; i++) {
         in[i] = n->inputs[i] ? n->inputs[i]->constant : NULL;
-        if (in[i] && is_replaced(n, i)) in_bytes += in[i]->bytes;
+        if (in[i] && is_replaced(n, i, in_file)) in_bytes += in[i]->bytes;
     }
     for (int i = 0; i < n->output_count; i++) {
         const hone__value *v = n->outputs[i];
@@ -91,15 +92,15 @@ static hone_status fold(hone__node *n, const hone__op *op, int *changed)
     return s;
 }
 
-static hone_status visit(hone__graph *g, int *changed)
+static hone_status visit(hone__graph *g, bool in_file, int *changed)
 {
     for (hone__node *n = g->first, *next; n; n = next) {
         next = n->next;
         for (int i = 0; i < n->attr_count; i++)
-            if (n->attrs[i].kind == HONE__ATTR_GRAPH) HONE__TRY(visit(n->attrs[i].g, changed));
+            if (n->attrs[i].kind == HONE__ATTR_GRAPH) HONE__TRY(visit(n->attrs[i].g, in_file, changed));
         const hone__op *op = hone__op_find(n->domain, n->op);
         if (op && foldable(n, op))
-            HONE__TRY(fold(n, op, changed));
+            HONE__TRY(fold(n, op, in_file, changed));
         else if (no_op(n) && removable(n)) {
             HONE__TRY(hone__value_replace_uses(n->outputs[0], n->inputs[0]));
             hone__node_remove(n);
@@ -109,4 +110,6 @@ static hone_status visit(hone__graph *g, int *changed)
     return HONE_OK;
 }
 
-hone_status hone__pass_fold(hone__model *m, int *changed) { return visit(m->graph, changed); }
+hone_status hone__pass_fold(hone__model *m, int *changed) { return visit(m->graph, true, changed); }
+
+hone_status hone__pass_fold_shared(hone__model *m, int *changed) { return visit(m->graph, false, changed); }

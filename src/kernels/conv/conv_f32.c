@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "kernels/conv/conv_bands.h"
+#include "kernels/conv/conv_columns.h"
 #include "kernels/conv/conv_depthwise.h"
 #include "kernels/conv/conv_plan.h"
 
@@ -43,6 +44,7 @@ size_t hone__conv_f32_scratch(const hone__conv_shape *s, int threads)
     hone__depthwise_shape plane;
     hone__conv_plan p = plan(s, &plane);
     if (p.depthwise) return 0;
+    if (hone__conv_columns_fit(&p)) return hone__conv_columns_scratch(&p);
     size_t taps = align(p.taps * sizeof(size_t));
     if (hone__conv_bands_fit(&p)) {
         hone__conv_bands b = hone__conv_bands_make(&p);
@@ -169,6 +171,10 @@ void hone__conv_f32(const hone__conv_shape *s, const float *x, const float *w, c
     struct job j = {.tile = hone__tile(), .w = w, .y = y, .tap = scratch};
     j.p = plan(s, &j.plane);
     if (ep) j.ep = *ep;
+    if (hone__conv_columns_fit(&j.p)) {
+        hone__conv_columns(&j.p, x, w, &j.ep, y, scratch, pool);
+        return;
+    }
     /* depthwise planes need no scratch, and get none */
     if (scratch) j.copy = (float *)((char *)scratch + align(j.p.taps * sizeof(size_t)));
     j.planes = hone__depthwise_table_of(hone__cpu_tier());

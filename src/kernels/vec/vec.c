@@ -172,7 +172,14 @@ void hone__vec_unary(hone__unary op, const float *x, float *y, size_t n, float a
 
 void hone__vec_binary(hone__binary op, const float *a, size_t a_step, const float *b, size_t b_step, float *y, size_t n)
 {
-    hone__vec_table_of(hone__cpu_tier())->binary(op, a, a_step, b, b_step, y, n);
+    const hone__vec_table *t = hone__vec_table_of(hone__cpu_tier());
+    float e = op == HONE__POW && n && !b_step ? *b : 0; /* squares and cubes are all over normalisations and GELU */
+    if (e == 2 || (e == 3 && y != a)) {
+        t->binary(HONE__MUL, a, a_step, a, a_step, y, n);
+        if (e == 3) t->binary(HONE__MUL, y, 1, a, a_step, y, n);
+        return;
+    }
+    t->binary(op, a, a_step, b, b_step, y, n);
 }
 
 void hone__vec_scale_shift(const float *x, float scale, float shift, float *y, size_t n)
