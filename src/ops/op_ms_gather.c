@@ -1,5 +1,5 @@
-/* op_ms_gather.c: com.microsoft GatherBlockQuantized: rows of a table in 4 or 8 bits, with one scale (and zero point)
- * per block, as floats. */
+/* op_ms_gather.c: com.microsoft GatherBlockQuantized: rows of a table in 2, 4 or 8 bits, with one scale (and zero
+ * point) per block, as floats. */
 #include <string.h>
 
 #include "infer.h"
@@ -22,7 +22,8 @@ static hone_status read_table(const hone__node *n, hone_dtype d, const hone__sha
     HONE__TRY(hone__axis(hone__node_int(n, "quantize_axis", s->rank - 1), s->rank, &t->quantize));
     if (d && d != HONE_U8 && d != HONE_U4 && d != HONE_I4)
         return hone__fail(HONE_E_SHAPE, "data is %s", hone_dtype_name(d));
-    if ((t->bits != 4 && t->bits != 8) || t->block < 16 || t->block > 1 << 20 || (t->block & (t->block - 1)))
+    if ((t->bits != 2 && t->bits != 4 && t->bits != 8) || t->block < 16 || t->block > 1 << 20 ||
+        (t->block & (t->block - 1)))
         return hone__fail(HONE_E_SHAPE, "bits is %lld and block_size %lld", (long long)t->bits, (long long)t->block);
     if (t->packed && t->quantize != s->rank - 1)
         return hone__fail(HONE_E_UNSUPPORTED, "packed bytes quantised along axis %d", t->quantize);
@@ -59,9 +60,8 @@ static hone_status infer_gather(hone__infer *x)
 /* Value i of the table, or zero point i: packed ones have rows of whole bytes. */
 static int64_t packed_at(const hone__tensor *t, size_t i, size_t cols, int64_t bits)
 {
-    if (bits == 8) return ((const uint8_t *)t->data)[i];
-    size_t row = i / cols, col = i % cols, stride = (cols + 1) / 2;
-    return ((const uint8_t *)t->data)[row * stride + col / 2] >> (col % 2 * 4) & 15;
+    size_t each = 8 / (size_t)bits, row = i / cols, col = i % cols, stride = (cols + each - 1) / each;
+    return ((const uint8_t *)t->data)[row * stride + col / each] >> (col % each * (size_t)bits) & ((1 << bits) - 1);
 }
 
 static hone_status run_gather(hone__run *r)
@@ -77,9 +77,8 @@ static hone_status run_gather(hone__run *r)
     for (int a = 0; a < t.gather; a++) outer *= (size_t)t.dims[a];
     for (int a = t.gather + 1; a < x->rank; a++) inner *= (size_t)t.dims[a];
     for (int a = t.quantize + 1; a < x->rank; a++) behind *= (size_t)t.dims[a];
-    size_t zero_cols = (size_t)scales->dims[x->rank - 1],
-           zero_bytes =
-               t.bits == 8 ? scales->count : scales->count / (zero_cols ? zero_cols : 1) * ((zero_cols + 1) / 2);
+    size_t zero_cols = (size_t)scales->dims[x->rank - 1], each = 8 / (size_t)t.bits,
+           zero_bytes = scales->count / (zero_cols ? zero_cols : 1) * ((zero_cols + each - 1) / each);
     if (zeros && (t.packed ? zeros->bytes != zero_bytes : zeros->count != scales->count))
         return hone__fail(HONE_E_SHAPE, "zero points do not fit the scales");
     int64_t middle =
