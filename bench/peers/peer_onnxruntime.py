@@ -1,4 +1,5 @@
-"""ONNX Runtime on the CPU: the file as it is; for a float32 file also its own dynamic and static (QDQ) int8, made once."""
+"""ONNX Runtime on the CPU: the file as it is; for a float32 file also its own dynamic and static (QDQ) int8, made once
+(not with HONE_PEER_QUANTIZE=0)."""
 import subprocess
 from common import *
 
@@ -45,7 +46,7 @@ role = os.environ.get("HONE_PEER_PRECISION")
 if role:
     measure(args, args.model, role)
 elif args.model.endswith(".onnx"):
-    if is_float(args.model):
+    if is_float(args.model) and os.environ.get("HONE_PEER_QUANTIZE") != "0":
         dynamic, static = cache_path(args.model, "ort-dynamic.onnx"), cache_path(args.model, "ort-static.onnx")
         if not os.path.exists(static):
             code = "import sys; sys.argv = [sys.argv[0], 'x']; sys.path.insert(0, %r); import peer_onnxruntime as p; p.quantize(%r, %r, %r)"
@@ -53,7 +54,7 @@ elif args.model.endswith(".onnx"):
                            check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         jobs = [(args.model, "fp32"), (dynamic, "int8"), (static, "int8 static")]
     else:
-        jobs = [(args.model, "int8, hone's file")]
+        jobs = [(args.model, "fp32" if is_float(args.model) else "int8, hone's file")]
     for path, precision in jobs:
         subprocess.run([sys.executable, os.path.abspath(__file__), path, "--repeat", str(args.repeat), "--threads", str(args.threads)],
                        check=True, env=dict(os.environ, HONE_PEER_PRECISION=precision,

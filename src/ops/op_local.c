@@ -3,7 +3,10 @@
 #include <math.h>
 #include <string.h>
 
+#include "kernels/vec/vec.h"
 #include "window.h"
+
+enum { LRN_CHUNK = 1024 };
 
 static hone_status infer_float_same(hone__infer *x)
 {
@@ -18,24 +21,100 @@ static void store(const hone__run *r, size_t i, double v)
     hone__element_set_f64(r->out[0]->dtype, hone__out_data(r, 0), i, v);
 }
 
+typedef struct lrn {
+    const hone__tensor *x;
+    hone_dtype out;
+    void *y;
+    int64_t size;
+    size_t channels, inner;
+    double alpha, beta, bias;
+} lrn;
+
+/* Channels [*first, *last) around the one of a plane. */
+static void neighbours(const lrn *l, size_t channel, size_t *first, size_t *last)
+{
+    size_t before = (size_t)(l->size - 1) / 2, after = (size_t)l->size / 2;
+    *first = channel < before ? 0 : channel - before;
+    *last = after >= l->channels - channel ? l->channels : channel + after + 1;
+}
+
+static void lrn_any(const lrn *l, size_t plane)
+{
+    size_t channel = plane % l->channels, first, last;
+    neighbours(l, channel, &first, &last);
+    for (size_t i = plane * l->inner; i < (plane + 1) * l->inner; i++) {
+        double sum = 0;
+        for (size_t k = first; k < last; k++) {
+            double v = hone__tensor_f64(l->x, i + k * l->inner - channel * l->inner);
+            sum += v * v;
+        }
+        double scale = pow(l->bias + l->alpha / (double)l->size * sum, l->beta);
+        hone__element_set_f64(l->out, l->y, i, hone__tensor_f64(l->x, i) / scale);
+    }
+}
+
+/* s to the power beta, where s is a sum of squares and a bias. */
+static void raise(float *s, size_t n, double beta)
+{
+    float root[LRN_CHUNK];
+    if (beta == 0.75) { /* as all published networks have it */
+        hone__vec_unary(HONE__SQRT, s, s, n, 0, 0);
+        hone__vec_unary(HONE__SQRT, s, root, n, 0, 0);
+        hone__vec_binary(HONE__MUL, s, 1, root, 1, s, n);
+    } else if (beta == 0.5) {
+        hone__vec_unary(HONE__SQRT, s, s, n, 0, 0);
+    } else if (beta != 1) {
+        for (size_t i = 0; i < n; i++) s[i] = powf(s[i], (float)beta);
+    }
+}
+
+static void lrn_f32(const lrn *l, size_t plane)
+{
+    size_t channel = plane % l->channels, first, last;
+    const float *x = (const float *)l->x->data + plane * l->inner;
+    neighbours(l, channel, &first, &last);
+    for (size_t at = 0; at < l->inner; at += LRN_CHUNK) {
+        float sum[LRN_CHUNK] = {0}, square[LRN_CHUNK];
+        size_t n = l->inner - at < LRN_CHUNK ? l->inner - at : LRN_CHUNK;
+        for (size_t k = first; k < last; k++) {
+            const float *v = x + at + k * l->inner - channel * l->inner;
+            hone__vec_binary(HONE__MUL, v, 1, v, 1, square, n);
+            hone__vec_binary(HONE__ADD, sum, 1, square, 1, sum, n);
+        }
+        hone__vec_scale_shift(sum, (float)(l->alpha / (double)l->size), (float)l->bias, sum, n);
+        raise(sum, n, l->beta);
+        hone__vec_binary(HONE__DIV, x + at, 1, sum, 1, (float *)l->y + plane * l->inner + at, n);
+    }
+}
+
+static void lrn_planes(void *ctx, size_t begin, size_t end, int thread)
+{
+    const lrn *l = ctx;
+    (void)thread;
+    for (size_t p = begin; p < end; p++) {
+        if (l->x->dtype == HONE_F32)
+            lrn_f32(l, p);
+        else
+            lrn_any(l, p);
+    }
+}
+
 static hone_status run_lrn(hone__run *r)
 {
     const hone__tensor *x = r->in[0];
-    int64_t size = hone__node_int(r->node, "size", 0), channels = x->rank > 1 ? x->dims[1] : 0;
-    double alpha = hone__node_float(r->node, "alpha", 1e-4f), beta = hone__node_float(r->node, "beta", 0.75f),
-           bias = hone__node_float(r->node, "bias", 1);
-    size_t inner = 1;
-    if (x->rank < 2 || size < 1) return hone__fail(HONE_E_SHAPE, "rank %d, size %lld", x->rank, (long long)size);
-    for (int i = 2; i < x->rank; i++) inner *= (size_t)x->dims[i];
-    for (size_t i = 0; i < x->count; i++) {
-        int64_t c = (int64_t)(i / inner % (size_t)channels), low = c - (size - 1) / 2, high = c + size / 2;
-        double sum = 0;
-        for (int64_t k = low < 0 ? 0 : low; k <= high && k < channels; k++) {
-            double v = hone__tensor_f64(x, (size_t)((int64_t)i + (k - c) * (int64_t)inner));
-            sum += v * v;
-        }
-        store(r, i, hone__tensor_f64(x, i) / pow(bias + alpha / (double)size * sum, beta));
-    }
+    lrn l = {.x = x,
+             .out = r->out[0]->dtype,
+             .y = hone__out_data(r, 0),
+             .size = hone__node_int(r->node, "size", 0),
+             .inner = 1,
+             .alpha = hone__node_float(r->node, "alpha", 1e-4f),
+             .beta = hone__node_float(r->node, "beta", 0.75f),
+             .bias = hone__node_float(r->node, "bias", 1)};
+    if (x->rank < 2 || l.size < 1) return hone__fail(HONE_E_SHAPE, "rank %d, size %lld", x->rank, (long long)l.size);
+    if (!x->count) return HONE_OK;
+    l.channels = (size_t)x->dims[1];
+    for (int i = 2; i < x->rank; i++) l.inner *= (size_t)x->dims[i];
+    hone__pool_run(r->pool, x->count / l.inner, 4096 / l.inner + 1, lrn_planes, &l);
     return HONE_OK;
 }
 const hone__op hone__op_lrn = {"", "LRN", infer_float_same, NULL, run_lrn, 0};

@@ -1,4 +1,4 @@
-/* pass_fold.c: computes nodes on constants, and drops nodes that do nothing at inference. */
+/* pass_fold.c: computes nodes on constants, drops nodes that do nothing at inference, and calls a Sum of two Add. */
 #include <string.h>
 
 #include "ops/eval.h"
@@ -98,6 +98,7 @@ static hone_status visit(hone__graph *g, bool in_file, int *changed)
         next = n->next;
         for (int i = 0; i < n->attr_count; i++)
             if (n->attrs[i].kind == HONE__ATTR_GRAPH) HONE__TRY(visit(n->attrs[i].g, in_file, changed));
+        if (hone__node_is(n, "Sum") && n->input_count == 2 && n->inputs[0] && n->inputs[1]) n->op = "Add";
         const hone__op *op = hone__op_find(n->domain, n->op);
         if (op && foldable(n, op))
             HONE__TRY(fold(n, op, in_file, changed));

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "kernels/pool/pool_parts.h"
+#include "kernels/tile/tile.h"
+#include "kernels/vec/vec.h"
 
 /* A pooling shape with exactly three spatial axes. */
 typedef struct window {
@@ -99,7 +101,7 @@ static void max_each_f32(void *ctx, size_t begin, size_t end, int thread)
     }
 }
 
-enum { LINE = 2048 /* elements of the merged line */ };
+enum { LINE = 2048 /* elements of the merged line */, SPILL = 16 };
 
 /* A run of outputs of one output row: [first, first + count), reading line elements that stand for input columns
  * column + i, of which [inside, inside_end) exist. */
@@ -152,26 +154,34 @@ static int pairings(const window *w)
     return n;
 }
 
+/* to[i] = line[i * stride of the width] for i < n; up to SPILL elements behind may be overwritten. */
+static void take(const window *w, const float *line, size_t n, float *to)
+{
+    size_t step = w->stride[2];
+    if (step == 1)
+        memcpy(to, line, n * sizeof *to);
+    else if (step == 2)
+        hone__tile()->copy_rows_f32(line, 0, 2, 1, n, 0, n, to);
+    else
+        for (size_t i = 0; i < n; i++) to[i] = line[i * step];
+}
+
 static void line_max_f32(const struct job *j, const piece *p, float *line, float *y)
 {
     const window *w = &j->w;
     int pairs = pairings(w);
-    if (w->stride[2] == 1) {
-        memcpy(y, line, p->count * sizeof *y);
-        for (size_t k = 1; k < w->kernel[2]; k++) j->parts->max_into_f32(line + k * w->dilation[2], y, p->count);
-    } else if (pairs) {
+    if (pairs && w->stride[2] > 1) {
         for (int i = pairs; i > 0; i--) j->parts->pair_max_f32(line, i > 1 ? line : y, p->count << (i - 1));
-    } else {
-        for (size_t o = 0; o < p->count; o++) {
-            const float *at = line + o * w->stride[2];
-            float best = at[0];
-            for (size_t k = 1; k < w->kernel[2]; k++) {
-                float v = at[k * w->dilation[2]];
-                if (v > best || isnan(v)) best = isnan(best) ? best : v;
-            }
-            y[o] = best;
-        }
+        return;
     }
+    float best[LINE + SPILL], other[LINE + SPILL];
+    take(w, line, p->count, best);
+    for (size_t k = 1; k < w->kernel[2]; k++) {
+        const float *at = line + k * w->dilation[2];
+        if (w->stride[2] > 1) take(w, at, p->count, other);
+        j->parts->max_into_f32(w->stride[2] > 1 ? other : at, best, p->count);
+    }
+    memcpy(y, best, p->count * sizeof *y);
 }
 
 static void max_lines_f32(void *ctx, size_t begin, size_t end, int thread)
@@ -307,19 +317,29 @@ static size_t padded_taps(const window *w, int d, size_t o)
     return room < w->kernel[d] ? room : w->kernel[d];
 }
 
-/* Elements of the window at (depth and height) row o and column c. */
-static size_t divisor(const struct job *j, size_t o, size_t c)
+/* Elements of the windows at output position o of axis d that count. */
+static size_t counted(const struct job *j, int d, size_t o)
 {
-    const window *w = &j->w;
-    if (j->include_pad)
-        return padded_taps(w, 0, o / w->out[1]) * padded_taps(w, 1, o % w->out[1]) * padded_taps(w, 2, c);
-    size_t n = 1, first, last, at;
-    taps(w, 0, o / w->out[1], &first, &last, &at);
-    n *= last - first;
-    taps(w, 1, o % w->out[1], &first, &last, &at);
-    n *= last - first;
-    taps(w, 2, c, &first, &last, &at);
-    return n * (last - first);
+    size_t first, last, at;
+    if (j->include_pad) return padded_taps(&j->w, d, o);
+    taps(&j->w, d, o, &first, &last, &at);
+    return last - first;
+}
+
+/* The same for (depth and height) row o. */
+static size_t counted_rows(const struct job *j, size_t o)
+{
+    return counted(j, 0, o / j->w.out[1]) * counted(j, 1, o % j->w.out[1]);
+}
+
+/* Output columns [*first, *last) whose windows lie inside the input along the width. */
+static void full_columns(const window *w, size_t *first, size_t *last)
+{
+    size_t extent = line_extent(w), step = w->stride[2], pad = w->pad[2];
+    *first = (pad + step - 1) / step;
+    *last = w->in[2] + pad >= extent ? (w->in[2] + pad - extent) / step + 1 : 0;
+    if (*last > w->out[2]) *last = w->out[2];
+    if (*first > *last) *first = *last;
 }
 
 static void average_each(void *ctx, size_t begin, size_t end, int thread)
@@ -333,9 +353,35 @@ static void average_each(void *ctx, size_t begin, size_t end, int thread)
         for (size_t o = 0; o < w->out_size; o++) {
             double sum = 0;
             EACH_TAP(w, o, i, { sum += x[i]; });
-            size_t count = divisor(j, o / w->out[2], o % w->out[2]);
+            size_t count = counted_rows(j, o / w->out[2]) * counted(j, 2, o % w->out[2]);
             y[o] = count ? (float)(sum / (double)count) : 0;
         }
+    }
+}
+
+/* Sums along the width of a line that is summed up over rows; `rows`: how many of those count. */
+static void line_average(const struct job *j, const piece *p, const float *line, size_t rows, float *y)
+{
+    const window *w = &j->w;
+    float sum[LINE + SPILL], other[LINE + SPILL];
+    size_t full, end, first = p->first, last = first + p->count;
+    take(w, line, p->count, sum);
+    for (size_t k = 1; k < w->kernel[2]; k++) {
+        const float *at = line + k * w->dilation[2];
+        if (w->stride[2] > 1) take(w, at, p->count, other);
+        j->parts->add_into_f32(w->stride[2] > 1 ? other : at, sum, p->count);
+    }
+    full_columns(w, &full, &end);
+    if (full < first) full = first;
+    if (end > last) end = last;
+    if (full > end) full = end = last; /* no window is full: each is counted */
+    float whole = (float)(rows * w->kernel[2]);
+    if (rows) hone__vec_binary(HONE__DIV, sum + full - first, 1, &whole, 0, y + full - first, end - full);
+    for (size_t c = first; c < last; c++) {
+        if (rows && c == full && full < end) c = end;
+        if (c >= last) break;
+        size_t count = rows * counted(j, 2, c);
+        y[c - first] = count ? sum[c - first] / (float)count : 0;
     }
 }
 
@@ -354,12 +400,7 @@ static void average_lines(void *ctx, size_t begin, size_t end, int thread)
                 memset(line, 0, q.length * sizeof *line);
                 EACH_ROW(w, o, row,
                          { j->parts->add_into_f32(x + row + q.column, line + q.inside, q.inside_end - q.inside); });
-                for (size_t c = 0; c < q.count; c++) {
-                    float sum = 0;
-                    for (size_t k = 0; k < w->kernel[2]; k++) sum += line[c * w->stride[2] + k * w->dilation[2]];
-                    size_t count = divisor(j, o, first + c);
-                    y[o * w->out[2] + first + c] = count ? sum / (float)count : 0;
-                }
+                line_average(j, &q, line, counted_rows(j, o), y + o * w->out[2] + first);
                 first += q.count;
             }
     }
