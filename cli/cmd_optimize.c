@@ -48,6 +48,12 @@ static void on_change(void *ctx, const hone_weight_change *c)
             c->bytes_before, c->bytes_after, c->error, c->reason);
 }
 
+static void show_progress(void *ctx, size_t done, size_t total)
+{
+    (void)ctx;
+    progress("weights", done, total);
+}
+
 static size_t file_bytes(const char *path)
 {
     struct stat st;
@@ -118,6 +124,7 @@ static hone_status optimize(const char *source, const settings *o)
     hone_model_facts before, after;
     tally t = {.weights = json_array()};
     hone_optimize_options p = HONE_OPTIMIZE_OPTIONS_INIT;
+    p.progress = show_progress;
     p.precision = (hone_precision)o->precision;
     p.block = o->block;
     p.opset_only = o->opset_only;

@@ -187,6 +187,12 @@ static int one_option(int argc, char **argv, int *i, const option_row *rows)
     return set(r, value);
 }
 
+static void log_line(void *ctx, hone_log_level level, const char *text)
+{
+    (void)ctx, (void)level;
+    fprintf(stderr, "hone: %s\n", text);
+}
+
 int options_read(int argc, char **argv, const option_row *rows, const verb_help *help, text_list *rest)
 {
     bool only_rest = false;
@@ -207,5 +213,6 @@ int options_read(int argc, char **argv, const option_row *rows, const verb_help 
         print_help(rows, help);
         return EXIT_DONE;
     }
+    if (common.verbose) hone_set_log(log_line, NULL);
     return -1;
 }

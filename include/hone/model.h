@@ -81,8 +81,11 @@ typedef struct hone_optimize_options {
     int block;                           /* weights per scale: 16 to 256, a power of two; 0: one scale per row */
     int opset_only;                      /* standard operators only */
     const hone_calibration *calibration; /* int8 only: convolutions become static int8; NULL: dynamic */
+    /* Called after each node whose weights were considered; NULL: not. */
+    void (*progress)(void *ctx, size_t done, size_t total);
+    void *progress_ctx;
 } hone_optimize_options;
-#define HONE_OPTIMIZE_OPTIONS_INIT {HONE_PRECISION_FP32, 128, 0, NULL}
+#define HONE_OPTIMIZE_OPTIONS_INIT {HONE_PRECISION_FP32, 128, 0, NULL, NULL, NULL}
 
 /* What happened to one weight, for reports. */
 typedef struct hone_weight_change {

@@ -47,6 +47,21 @@ hone_status hone_session_run(hone_session *session, const hone_tensor *inputs, s
 hone_status hone_session_run_values(hone_session *session, const hone_value *inputs, size_t input_count,
                                     hone_value *outputs, size_t output_count);
 
+typedef struct hone_named_tensor {
+    const char *name;
+    hone_tensor tensor;
+} hone_named_tensor;
+
+/* The same by name: inputs in any order, all that the model has but states; outputs those that are wanted, their names
+ * filled in by the caller. HONE_E_ARGUMENT names what is missing, given twice or unknown. */
+hone_status hone_session_run_named(hone_session *session, const hone_named_tensor *inputs, size_t input_count,
+                                   hone_named_tensor *outputs, size_t output_count);
+
+/* Makes `input` a state: in hone_session_run_named it is what `output` was in the run before, and `first` in the next
+ * run, of which the session keeps a copy. Calling it again starts again. One that is given all the same is taken. */
+hone_status hone_session_set_state(hone_session *session, const char *input, const char *output,
+                                   const hone_tensor *first);
+
 /* Makes the current or next run end with HONE_E_CANCELLED; from any thread or signal handler. */
 void hone_session_cancel(hone_session *session);
 

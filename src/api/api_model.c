@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "api.h"
+#include "base/log.h"
 #include "onnx/onnx.h"
 #include "ops/eval.h"
 #include "passes/passes.h"
@@ -30,7 +31,12 @@ hone_status hone_model_open(const char *path, hone_model **out)
         hone__model_destroy(graph);
         return hone__at(s, "%s", path);
     }
-    return hone__api_wrap(graph, out);
+    HONE__TRY(hone__api_wrap(graph, out));
+    hone_model_facts f;
+    hone_model_facts_get(*out, &f);
+    hone__log(HONE_LOG_INFO, "%s: IR %lld, opset %lld, %zu nodes, %zu weights of %zu bytes", path,
+              (long long)f.ir_version, (long long)f.opset, f.nodes, f.weights, f.weight_bytes);
+    return HONE_OK;
 }
 
 void hone_model_destroy(hone_model *m)

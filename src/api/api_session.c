@@ -1,8 +1,10 @@
 /* api_session.c: hone_session over exec. */
+#include <stdio.h>
 #include <string.h>
 
 #include "api.h"
 #include "base/cpu.h"
+#include "base/log.h"
 #include "base/threads.h"
 #include "exec/session.h"
 #include "tensor/list.h"
@@ -14,6 +16,13 @@ typedef struct value_room {
     hone__list list; /* of an input */
 } value_room;
 
+typedef struct state {
+    size_t input, output;
+    hone__tensor value; /* its data: the session's copy */
+    void *data;
+    size_t room;
+} state;
+
 struct hone_session {
     hone__session *exec;
     atomic_bool cancel;
@@ -21,6 +30,8 @@ struct hone_session {
     hone__tensor *in; /* inputs, then pointers */
     const hone__tensor **in_list, **out_list;
     value_room *rooms; /* of inputs, then of outputs */
+    state *states;
+    size_t state_count, state_room;
     void (*on_node)(void *ctx, const hone_node_event *event);
     void *on_node_ctx;
 };
@@ -59,6 +70,8 @@ hone_status hone_session_create(const hone_model *model, const hone_session_opti
         return status;
     }
     s->out_list = s->in_list + s->inputs;
+    hone__log(HONE_LOG_INFO, "session: %zu inputs, %zu outputs, tier %s, %d threads", s->inputs, s->outputs,
+              hone_cpu_tier(), hone__session_threads(s->exec));
     *out = s;
     return HONE_OK;
 }
@@ -68,6 +81,8 @@ void hone_session_destroy(hone_session *s)
     if (!s) return;
     hone__session_destroy(s->exec);
     for (size_t i = 0; s->rooms && i < s->inputs + s->outputs; i++) hone__free(s->rooms[i].items);
+    for (size_t i = 0; i < s->state_count; i++) hone__free(s->states[i].data);
+    hone__free(s->states);
     hone__free(s->rooms);
     hone__free(s->in);
     hone__free(s->in_list);
@@ -169,6 +184,99 @@ hone_status hone_session_run_values(hone_session *s, const hone_value *inputs, s
     for (size_t i = 0; i < input_count; i++) HONE__TRY(take_value(s, &inputs[i], i));
     HONE__TRY(run_taken(s));
     for (size_t i = 0; i < output_count; i++) HONE__TRY(give_value(s, s->out_list[i], i, &outputs[i]));
+    return HONE_OK;
+}
+
+/* Place of a name among `count` values; HONE_E_ARGUMENT names it and those that there are. */
+static hone_status place_of(hone__value *const *values, size_t count, const char *name, const char *what, size_t *out)
+{
+    char known[256] = "";
+    size_t used = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (name && !strcmp(values[i]->name, name)) {
+            *out = i;
+            return HONE_OK;
+        }
+        int n = snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "", values[i]->name);
+        used = n < 0 || used + (size_t)n >= sizeof known ? sizeof known - 1 : used + (size_t)n;
+    }
+    return hone__fail(HONE_E_ARGUMENT, "no %s '%.80s'; there are: %s", what, name ? name : "(null)", known);
+}
+
+static state *state_of(const hone_session *s, size_t input)
+{
+    for (size_t i = 0; i < s->state_count; i++)
+        if (s->states[i].input == input) return &s->states[i];
+    return NULL;
+}
+
+static hone_status keep_state(state *st, const hone__tensor *from)
+{
+    if (from->kind != HONE_KIND_TENSOR || from->dtype == HONE_STRING)
+        return hone__fail(HONE_E_ARGUMENT, "a state is a tensor of numbers");
+    HONE__TRY(hone__grow(&st->data, &st->room, from->bytes, 1));
+    if (from->bytes) memcpy(st->data, from->data, from->bytes);
+    st->value = *from;
+    st->value.data = st->data;
+    return HONE_OK;
+}
+
+hone_status hone_session_set_state(hone_session *s, const char *input, const char *output, const hone_tensor *first)
+{
+    const hone__graph *g = hone__session_graph(s->exec);
+    size_t in, out;
+    hone__tensor t;
+    HONE__TRY(place_of(g->inputs, s->inputs, input, "input", &in));
+    HONE__TRY(place_of(g->outputs, s->outputs, output, "output", &out));
+    HONE__TRY(take_tensor(first, &t, in));
+    state *st = state_of(s, in);
+    if (!st) {
+        void *list = s->states;
+        HONE__TRY(hone__grow(&list, &s->state_room, s->state_count + 1, sizeof *st));
+        s->states = list;
+        st = &s->states[s->state_count++];
+        *st = (state){.input = in};
+    }
+    st->output = out;
+    return keep_state(st, &t);
+}
+
+/* Fills s->in; its rank is -1 where nothing was given yet. */
+static hone_status take_named(hone_session *s, const hone_named_tensor *inputs, size_t count)
+{
+    const hone__graph *g = hone__session_graph(s->exec);
+    for (size_t i = 0; i < s->inputs; i++) s->in[i].rank = -1;
+    for (size_t i = 0; i < count; i++) {
+        size_t at;
+        HONE__TRY(place_of(g->inputs, s->inputs, inputs[i].name, "input", &at));
+        if (s->in[at].rank >= 0) return hone__fail(HONE_E_ARGUMENT, "input '%s' is given twice", inputs[i].name);
+        hone_status st = take_tensor(&inputs[i].tensor, &s->in[at], at);
+        if (st != HONE_OK) return hone__at(st, "'%s'", inputs[i].name);
+    }
+    for (size_t i = 0; i < s->inputs; i++) {
+        const state *st = s->in[i].rank < 0 ? state_of(s, i) : NULL;
+        if (st) s->in[i] = st->value;
+        if (s->in[i].rank < 0) return hone__fail(HONE_E_ARGUMENT, "input '%s' is missing", g->inputs[i]->name);
+    }
+    return HONE_OK;
+}
+
+hone_status hone_session_run_named(hone_session *s, const hone_named_tensor *inputs, size_t input_count,
+                                   hone_named_tensor *outputs, size_t output_count)
+{
+    const hone__graph *g = hone__session_graph(s->exec);
+    size_t at;
+    for (size_t i = 0; i < output_count; i++)
+        HONE__TRY(place_of(g->outputs, s->outputs, outputs[i].name, "output", &at));
+    HONE__TRY(take_named(s, inputs, input_count));
+    HONE__TRY(run_taken(s));
+    for (size_t i = 0; i < output_count; i++) {
+        HONE__TRY(place_of(g->outputs, s->outputs, outputs[i].name, "output", &at));
+        if (s->out_list[at]->kind != HONE_KIND_TENSOR)
+            return hone__fail(HONE_E_ARGUMENT, "output '%s' is not a tensor", outputs[i].name);
+        give_tensor(s->out_list[at], &outputs[i].tensor);
+    }
+    for (size_t i = 0; i < s->state_count; i++) HONE__TRY(keep_state(&s->states[i], s->out_list[s->states[i].output]));
     return HONE_OK;
 }
 

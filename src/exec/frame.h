@@ -77,7 +77,6 @@ hone_status hone__session_scratch(hone__session *session, size_t bytes);
 /* Memory of a buffer that grows from `old` to `want` bytes: all of a session's together stay below options.max_memory.
  */
 hone_status hone__session_take(hone__session *session, size_t old, size_t want, const char *what);
-int hone__session_threads(const hone__session *session);
 
 struct hone__session {
     hone__model *model;

@@ -40,6 +40,7 @@ typedef struct hone__step_time {
 } hone__step_time;
 /* With options.profile: entry `index` of all graphs, outer before inner; false behind the last. */
 bool hone__session_time(const hone__session *session, size_t index, hone__step_time *out);
+int hone__session_threads(const hone__session *session);
 size_t hone__session_memory(const hone__session *session); /* bytes of slab, scratch and dynamic buffers */
 
 #endif

@@ -155,9 +155,12 @@ hone_status hone__quant_weights(hone__model *model, const hone_optimize_options 
         HONE__TRY(hone__quant_static(&q, options->calibration));
         HONE__TRY(hone__graph_infer(model->graph));
     }
+    size_t total = 0, done = 0;
+    for (const hone__node *n = model->graph->first; n; n = n->next) total++;
     for (hone__node *n = model->graph->first, *next; s == HONE_OK && n; n = next) {
         next = n->next;
         s = visit(&q, n);
+        if (options->progress) options->progress(options->progress_ctx, ++done, total);
     }
     hone__free(q.made);
     hone__graph_sweep(model->graph);

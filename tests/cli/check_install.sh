@@ -19,4 +19,6 @@ EOF
 cmake -S "$work/user" -B "$work/user/build" -DCMAKE_PREFIX_PATH="$work/tree" >/dev/null
 cmake --build "$work/user/build" >/dev/null
 [ "$("$work/user/build/run_model" "$work/model.onnx" | wc -l)" = 22 ]
-echo "both run"
+cc "$SOURCE/examples/stream_states.c" $(PKG_CONFIG_PATH=$pc pkg-config --cflags --libs --static hone) -o "$work/stream_states"
+[ "$(seq 4 | "$work/stream_states" "$SOURCE/tests/fuzz/corpus/onnx/running_sum.onnx" x y sum next_sum 2>/dev/null | tr '\n' ' ')" = "1 3 6 10 " ]
+echo "all run"

@@ -101,7 +101,13 @@ def string_loop():
             [tensor("n", INT64, []), tensor("a", STRING, ["n"])], [tensor("last", STRING, ["n"]), sequence("all", STRING), tensor("rows", STRING, ["i", "n"])], [])
 
 
-MODELS = {"strings": strings, "grams": grams, "string_loop": string_loop, "seq_loop": loop, "seq_edit": edit, "seq_map": split_map, "optional": optionals}
+def running_sum():
+    """y = x + sum; the next sum is y."""
+    return ([node("Add", ["x", "sum"], ["y"]), node("Identity", ["y"], ["next_sum"])],
+            [tensor("x", FLOAT, ["n"]), tensor("sum", FLOAT, ["n"])], [tensor("y", FLOAT, ["n"]), tensor("next_sum", FLOAT, ["n"])], [])
+
+
+MODELS = {"running_sum": running_sum, "strings": strings, "grams": grams, "string_loop": string_loop, "seq_loop": loop, "seq_edit": edit, "seq_map": split_map, "optional": optionals}
 
 
 def main():
