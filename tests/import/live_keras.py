@@ -5,6 +5,7 @@ imported and run by hone and, where it is installed, by ONNX Runtime. Then the p
 Usage: HONE=build/hone live_keras.py [--only TEXT] [--engine hone|onnxruntime|both]      exit 77: no Keras here
        ... --random N [--seed S] [--library keras|tf_keras|both] [--kind layer|chain|graph] [--only LAYER] [--keep FOLDER]
 N random models of random_models.py instead, from seed S on; --keep holds the files of what failed.
+       ... --precision fp16|bf16|int8|int4     the file that this precision gives, against the float model, with room for it
 A case fails above a relative error of 1e-5: max |a - b| / max |b| over each output."""
 import argparse
 import os
@@ -21,10 +22,12 @@ import keras_cases
 
 HONE = os.environ.get("HONE", "build/hone")
 TOLERANCE = 1e-5
+ROOM = {"fp32": 0, "fp16": 2e-2, "bf16": 1e-1, "int8": 2e-1, "int4": 1.0}
+PRECISION = "fp32"
 
 
 def import_model(path, out):
-    r = subprocess.run([HONE, "optimize", path, "-o", out, "--precision", "fp32"], capture_output=True, text=True, timeout=120)
+    r = subprocess.run([HONE, "optimize", path, "-o", out, "--precision", PRECISION], capture_output=True, text=True, timeout=120)
     return "" if r.returncode == 0 else (r.stderr.strip() or f"exit {r.returncode}")
 
 
@@ -60,7 +63,7 @@ def compare(label, path, values, expected, engines, folder, tolerance=TOLERANCE)
         try:
             got = run(out, values, folder)
             errors = [keras_cases.relative_error(g, e) for g, e in zip(got, expected)]
-            if len(got) != len(expected) or not all(e <= tolerance for e in errors):
+            if len(got) != len(expected) or not all(e <= tolerance + ROOM[PRECISION] for e in errors):
                 problem = f"{name}: relative errors {errors}"
         except Exception as e:  # an engine's failure is a failed case, whatever its class
             problem = f"{name}: {str(e).splitlines()[0][:200]}"
@@ -168,8 +171,11 @@ def main():
     p.add_argument("--library", default="both", choices=["keras", "tf_keras", "both"])
     p.add_argument("--kind", choices=["layer", "chain", "graph"])
     p.add_argument("--keep", default="")
+    p.add_argument("--precision", default="fp32", choices=sorted(ROOM))
     p.add_argument("--verbose", action="store_true")
     o = p.parse_args()
+    global PRECISION
+    PRECISION = o.precision
     try:
         import keras
         import tf_keras

@@ -230,7 +230,7 @@ def norm_axes(r, shape):
 def normalizing(K, r, shape, kind):
     L = K.layers
     if kind == "batch":
-        a = axis_of(r, shape)
+        a = norm_axes(r, shape) if K.__version__[0] == "2" and r.coin(0.3) else axis_of(r, shape)
         return None if a is None else L.BatchNormalization(axis=a, center=r.coin(0.8), scale=r.coin(0.8), epsilon=r.pick([1e-3, 1e-5]), momentum=0.9)
     if kind == "group":
         a = axis_of(r, shape)
@@ -244,7 +244,10 @@ def normalizing(K, r, shape, kind):
     axes = norm_axes(r, shape)
     if axes is None:
         return None
+    over = [shape[a - 1 if a > 0 else a] for a in (axes if isinstance(axes, list) else [axes])]
     if kind == "layer":
+        if all(d == 1 for d in over):
+            return None  # one element less itself: only rounding is left
         return L.LayerNormalization(axis=axes, center=r.coin(0.8), scale=r.coin(0.8), epsilon=r.pick([1e-3, 1e-6]))
     if kind == "unit":
         return L.UnitNormalization(axis=axes)

@@ -155,7 +155,8 @@ hone__value *hone__k_ints(kctx *c, const int64_t *v, size_t n)
     int seen = 0; /* a bound keeps large models linear */
     for (kcached *k = c->constants; k && seen < 64; k = k->next, seen++) {
         const hone__tensor *t = k->value->constant;
-        if (t && t->dtype == HONE_I64 && t->rank == 1 && t->count == n && memcmp(t->data, v, n * sizeof *v) == 0)
+        if (t && t->dtype == HONE_I64 && t->rank == 1 && t->count == n &&
+            (n == 0 || memcmp(t->data, v, n * sizeof *v) == 0))
             return k->value;
     }
     kcached *k = hone__k_alloc(c, sizeof *k);

@@ -172,7 +172,10 @@ hone_status hone__klayer_layer_norm(kctx *c, klayer *l, kcall *call)
         if (scale) y = hone__k2(c, "Mul", y, scale);
         if (shift) y = hone__k2(c, "Add", y, shift);
     }
-    return hone__k_return(c, call, hone__kt_like(c, t, K_PLAIN, y));
+    kt *out = hone__kt_like(c, t, K_PLAIN, y);
+    for (int i = 0; rms && out && i < n; i++) /* its scale lies against the last axes, and may widen them */
+        if (out->dims[t->rank - n + i] == 1) out->dims[t->rank - n + i] = t->dims[axes[i]];
+    return hone__k_return(c, call, out);
 }
 
 hone_status hone__klayer_group_norm(kctx *c, klayer *l, kcall *call)
