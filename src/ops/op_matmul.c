@@ -5,6 +5,7 @@
 #include "broadcast.h"
 #include "epilogue_attrs.h"
 #include "kernels/gemm/gemm.h"
+#include "widen.h"
 
 /* NumPy's matmul: rank-1 operands get an axis that is dropped again. */
 hone_status hone__matmul_infer(const hone__shape *a, const hone__shape *b, hone__shape *out)
@@ -133,7 +134,20 @@ static hone_status run_matmul(hone__run *r)
         hone__bcast_run(&p->batch, NULL, matrices, &j); /* each product is parallel inside */
     return HONE_OK;
 }
-const hone__op hone__op_matmul = {"", "MatMul", infer_matmul, prepare_matmul, run_matmul, 0};
+
+static bool is_half(hone_dtype d) { return d == HONE_F16 || d == HONE_BF16; }
+
+/* Half precision is widened: its sums are float32. double and integers have loops of their own. */
+static hone_status prepare_matmul_any(hone__prepare *p)
+{
+    return is_half(p->in[0]->dtype) ? hone__widen_prepare(p, prepare_matmul, 0) : prepare_matmul(p);
+}
+
+static hone_status run_matmul_any(hone__run *r)
+{
+    return is_half(r->in[0]->dtype) ? hone__widen_run(r, run_matmul) : run_matmul(r);
+}
+const hone__op hone__op_matmul = {"", "MatMul", infer_matmul, prepare_matmul_any, run_matmul_any, 0};
 
 /* Gemm: alpha * A' * B' + beta * C */
 static hone_status infer_gemm(hone__infer *x)
@@ -238,7 +252,17 @@ static hone_status run_gemm(hone__run *r)
     hone__bcast_run(&w, r->pool, add_c, &j);
     return HONE_OK;
 }
-const hone__op hone__op_gemm = {"", "Gemm", infer_gemm, prepare_gemm, run_gemm, 0};
+
+static hone_status prepare_gemm_any(hone__prepare *p)
+{
+    return is_half(p->in[0]->dtype) ? hone__widen_prepare(p, prepare_gemm, 0) : prepare_gemm(p);
+}
+
+static hone_status run_gemm_any(hone__run *r)
+{
+    return is_half(r->in[0]->dtype) ? hone__widen_run(r, run_gemm) : run_gemm(r);
+}
+const hone__op hone__op_gemm = {"", "Gemm", infer_gemm, prepare_gemm_any, run_gemm_any, 0};
 
 /* hone:Linear. x: [..., K] float32, w: [K, N] or [N, K] float32, float16 or bfloat16 */
 static hone_status infer_linear(hone__infer *x)

@@ -34,25 +34,37 @@ static hone__value *stored(hone__value *w, bool *transposed)
                : NULL;
 }
 
+static bool is_half(hone_dtype d) { return d == HONE_F16 || d == HONE_BF16; }
+
+static hone__value *cast(hone__node *before, hone__value *x, hone_dtype to)
+{
+    hone__node *n = hone__node_new(before->graph, before, "", "Cast", "", &x, 1, 1);
+    return n && hone__node_set_int(n, "to", to) == HONE_OK ? n->outputs[0] : NULL;
+}
+
 static hone_status fuse(hone__node *mm, int *changed)
 {
-    hone__value *x = mm->inputs[0], *w = mm->inputs[1];
+    hone__value *x = mm->inputs[0], *w = mm->inputs[1], *y;
+    if (!x || !w || x->constant || x->shape.rank < 1 || (x->dtype != HONE_F32 && !is_half(x->dtype))) return HONE_OK;
     hone__node *n = NULL, *t = w->producer;
-    if (!x || !w || x->constant || x->dtype != HONE_F32 || x->shape.rank < 1) return HONE_OK;
-    bool transposed;
+    bool transposed, half = is_half(x->dtype);
     hone__value *matrix = stored(w, &transposed);
-    if (matrix) {
+    if (matrix && (!half || matrix->constant->dtype == x->dtype)) { /* half precision: sums are float32 all the same */
+        if (half && !(x = cast(mm, x, HONE_F32))) return HONE_E_MEMORY;
         n = hone__node_new(mm->graph, mm, "hone", "Linear", mm->name, (hone__value *[]){x, matrix}, 2, 1);
         if (n && transposed) HONE__TRY(hone__node_set_int(n, "trans_b", 1));
-    } else if (t && hone__node_is(t, "Transpose") && swaps_two(t) && is_row_quantized(t->inputs[0]->producer)) {
+    } else if (!half && t && hone__node_is(t, "Transpose") && swaps_two(t) &&
+               is_row_quantized(t->inputs[0]->producer)) {
         hone__node *dq = t->inputs[0]->producer;
         n = hone__node_new(mm->graph, mm, "hone", "DequantLinear", mm->name,
                            (hone__value *[]){x, dq->inputs[0], dq->inputs[1]}, 3, 1);
     } else
         return HONE_OK;
-    if (!n) return HONE_E_MEMORY;
+    y = n ? n->outputs[0] : NULL;
+    if (y && half) y = cast(mm, y, mm->outputs[0]->dtype);
+    if (!y) return HONE_E_MEMORY;
     ++*changed;
-    return hone__value_replace_uses(mm->outputs[0], n->outputs[0]);
+    return hone__value_replace_uses(mm->outputs[0], y);
 }
 
 /* Gemm with a constant B, and nothing for C but a bias per column. */
