@@ -208,13 +208,25 @@ typedef struct where_job {
     size_t size;
 } where_job;
 
+/* size: a constant where it is called, so that copies are moves */
+static inline void where_sized(const where_job *j, size_t out, const size_t *at, const size_t *step, size_t n,
+                               size_t size)
+{
+    const uint8_t *c = j->c + at[0];
+    const char *a = j->a + at[1] * size, *b = j->b + at[2] * size;
+    char *y = j->y + out * size;
+    for (size_t i = 0; i < n; i++, c += step[0], a += step[1] * size, b += step[2] * size, y += size)
+        memcpy(y, *c ? a : b, size);
+}
+
 static void where_piece(void *ctx, size_t out, const size_t *at, const size_t *step, size_t n)
 {
     const where_job *j = ctx;
-    for (size_t i = 0; i < n; i++) {
-        const char *from =
-            j->c[at[0] + i * step[0]] ? j->a + (at[1] + i * step[1]) * j->size : j->b + (at[2] + i * step[2]) * j->size;
-        memcpy(j->y + (out + i) * j->size, from, j->size);
+    switch (j->size) {
+    case 1: where_sized(j, out, at, step, n, 1); break;
+    case 4: where_sized(j, out, at, step, n, 4); break;
+    case 8: where_sized(j, out, at, step, n, 8); break;
+    default: where_sized(j, out, at, step, n, j->size);
     }
 }
 
