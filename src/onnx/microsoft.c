@@ -21,6 +21,10 @@ static hone__value *input(const hone__node *n, int i) { return i < n->input_coun
 static hone_status become(hone__builder *b, hone__node *n, hone__value *y)
 {
     HONE__TRY(b->status);
+    if (!y) return hone__fail(HONE_E_SHAPE, "an input is missing");
+    for (int i = 1; i < n->output_count; i++)
+        if (n->outputs[i] && !hone__value_unused(n->outputs[i]))
+            return hone__fail(HONE_E_SHAPE, "has %d outputs", n->output_count);
     y->producer->name = n->name;
     HONE__TRY(hone__value_replace_uses(n->outputs[0], y));
     hone__node_remove(n);
@@ -89,8 +93,10 @@ static hone_status gather_nd(hone__builder *b, hone__node *n)
 static hone_status unique(hone__builder *b, hone__node *n)
 {
     hone__value *out[4] = {NULL};
+    if (n->output_count > 3) return hone__fail(HONE_E_SHAPE, "has %d outputs", n->output_count);
     hone__emit_multi(b, "Unique", n->name, n->inputs, n->input_count, HONE__ATTRS(hone__a_int("sorted", 0)), out, 4);
     HONE__TRY(b->status);
+    if (!out[0]) return hone__fail(HONE_E_SHAPE, "an input is missing");
     hone__node_move(out[0]->producer, n);
     for (int i = 0; i < n->output_count; i++)
         if (n->outputs[i]) HONE__TRY(hone__value_replace_uses(n->outputs[i], out[i ? i + 1 : 0]));
@@ -180,9 +186,9 @@ static hone_status between_moves(hone__builder *b, hone__node *n, int64_t rank)
         return hone__fail(HONE_E_UNSUPPORTED, "channels in the last place, and a rank that is not known");
     hone__value *x = move_channels(b, n, n->inputs[0], rank, false);
     HONE__TRY(b->status);
-    y = hone__emit(b, n->op, "", n->inputs, n->input_count, n->attrs, n->attr_count);
+    y = before(b, n, n->op, n->inputs, n->input_count, n->attrs, n->attr_count);
     HONE__TRY(b->status);
-    hone__node_move(y->producer, n);
+    if (!y) return hone__fail(HONE_E_SHAPE, "an input is missing");
     HONE__TRY(hone__node_set_input(y->producer, 0, x));
     hone__node_drop_attr(y->producer, "channels_last");
     return become(b, n, move_channels(b, n, y, rank, true));

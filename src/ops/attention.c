@@ -107,15 +107,17 @@ size_t hone__attention_scratch(const hone__attention *a, int threads)
     return scores_bytes(a) + (x > y ? x : y);
 }
 
-size_t hone__attention_scratch_upto(const hone__attention *a, int threads)
+hone_status hone__attention_scratch_upto(const hone__attention *a, int threads, size_t *bytes)
 {
-    size_t most = hone__attention_scratch(a, threads);
     hone__attention shorter = *a;
+    if (a->keys > HONE__ATTENTION_KEYS)
+        return hone__fail(HONE_E_LIMIT, "%zu keys, expected at most %d", a->keys, HONE__ATTENTION_KEYS);
+    *bytes = hone__attention_scratch(a, threads);
     while (shorter.keys-- > 1) {
-        size_t bytes = hone__attention_scratch(&shorter, threads);
-        if (bytes > most) most = bytes;
+        size_t need = hone__attention_scratch(&shorter, threads);
+        if (need > *bytes) *bytes = need;
     }
-    return most;
+    return HONE_OK;
 }
 
 hone__heads hone__heads_of(const float *data, bool packed, size_t heads, size_t rows, size_t size)

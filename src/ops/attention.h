@@ -45,8 +45,10 @@ hone_status hone__attention_mask_make(const hone__attention *a, const hone__tens
 size_t hone__attention_mask_bytes(const hone__attention *a, const hone__tensor *m);
 hone_status hone__attention_mask_ints(hone__attention *a, const hone__tensor *m, uint8_t *to, hone__tensor *t);
 size_t hone__attention_scratch(const hone__attention *a, int threads);
-/* For a run with at most a->keys keys. */
-size_t hone__attention_scratch_upto(const hone__attention *a, int threads);
+/* For a run with at most a->keys keys; HONE_E_LIMIT for more than HONE__ATTENTION_KEYS, every number of them is tried.
+ */
+enum { HONE__ATTENTION_KEYS = 1 << 22 };
+hone_status hone__attention_scratch_upto(const hone__attention *a, int threads, size_t *bytes);
 void hone__attention_run(const hone__attention *a, void *scratch, hone__pool *pool);
 
 /* [batch, heads, rows, size], or packed: [batch, rows, heads * size] */

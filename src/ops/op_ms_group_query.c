@@ -133,7 +133,7 @@ static hone_status prepare_group(hone__prepare *p)
                   : p->output_count > 2 && p->out[2] ? (size_t)p->out[2]->dims[2]
                                                      : 0;
     if (!room && p->out[0]->count)
-        return hone__fail(HONE_E_UNSUPPORTED, "present_key and present_value are not both wanted");
+        return hone__fail(HONE_E_UNSUPPORTED, "neither present_key nor present_value is wanted");
     plan_attention(q, p->node, room);
     if (hone__node_int(p->node, "do_rotary", 0)) {
         if (!cosine || !sine || cosine->rank != 2 || sine->rank != 2 || sine->dims[1] != cosine->dims[1] ||
@@ -149,7 +149,8 @@ static hone_status prepare_group(hone__prepare *p)
     q->scores_at = q->v_at + floats(rows);
     q->sink_at = q->scores_at + (p->output_count > 3 && p->out[3] ? floats(a->heads * a->queries * room) : 0);
     q->work_at = q->sink_at + floats(a->heads);
-    p->scratch = q->work_at + hone__attention_scratch_upto(a, p->threads);
+    HONE__TRY(hone__attention_scratch_upto(a, p->threads, &p->scratch));
+    p->scratch += q->work_at;
     p->state = q;
     return HONE_OK;
 }

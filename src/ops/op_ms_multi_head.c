@@ -25,7 +25,11 @@ typedef struct sizes {
 
 static int64_t split(int64_t d, int64_t parts) { return d < 0 ? -1 : d / parts; }
 
-static int64_t times(int64_t a, int64_t b) { return a < 0 || b < 0 ? -1 : a * b; }
+static int64_t times(int64_t a, int64_t b)
+{
+    int64_t y;
+    return a < 0 || b < 0 || !hone__mul_i64(a, b, &y) ? -1 : y;
+}
 
 static hone_status shapes_differ(void) { return hone__fail(HONE_E_SHAPE, "query, key and value do not fit"); }
 
@@ -318,7 +322,9 @@ static hone_status prepare_decoder(hone__prepare *p)
     a->q = q->stage_q ? hone__heads_of(NULL, false, a->heads, 1, a->size) : heads_in(&q->s, p->in, Q);
     a->k = cached ? hone__heads_of(NULL, false, a->heads, a->keys, a->size) : heads_in(&q->s, p->in, K);
     a->v = cached ? a->k : heads_in(&q->s, p->in, V);
-    place(q, input(p->in, p->input_count, D_MASK), hone__attention_scratch_upto(a, p->threads), &p->scratch);
+    size_t work;
+    HONE__TRY(hone__attention_scratch_upto(a, p->threads, &work));
+    place(q, input(p->in, p->input_count, D_MASK), work, &p->scratch);
     p->state = q;
     return HONE_OK;
 }
