@@ -5,6 +5,8 @@ python=build/peers-venv/bin/python
 export HONE="$PWD/build/hone"
 echo "== every allocation fails once"
 HONE_TEST_ALL=1 build/tests/test_exec
+echo "== 5,000 random graphs"
+HONE_TEST_ALL=1 build/tests/test_random_graphs
 echo "== live Keras"
 $python tests/import/live_keras.py
 echo "== ONNX's node tests"

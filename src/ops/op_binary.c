@@ -194,7 +194,7 @@ static void run_any(void *ctx, size_t out, const size_t *at, const size_t *step,
         } else if (floats) {
             double v = f64(j->k, hone__tensor_f64(j->a, pa), hone__tensor_f64(j->b, pb));
             if (hone__dtype_is_int(j->out))
-                store_wrapped(j->out, j->y, out + i, (int64_t)trunc(v));
+                store_wrapped(j->out, j->y, out + i, hone__element_i64(HONE_F64, &v, 0));
             else
                 hone__element_set_f64(j->out, j->y, out + i, v);
         } else {

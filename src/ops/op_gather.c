@@ -39,6 +39,7 @@ static hone_status run_gather(hone__run *r)
     for (int i = axis + 1; i < x->rank; i++) inner *= (size_t)x->dims[i];
     char *y = hone__out_data(r, 0);
     for (size_t k = 0; k < t->count; k++) HONE__TRY(wrap_index(hone__tensor_i64(t, k), x->dims[axis], &from));
+    if (!r->out[0]->count) return HONE_OK;
     for (size_t o = 0; o < outer; o++) {
         const char *base = (const char *)x->data + o * (size_t)x->dims[axis] * inner;
         for (size_t k = 0; k < t->count; k++, y += inner) {

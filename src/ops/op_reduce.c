@@ -94,7 +94,9 @@ static void take(hone__reduce kind, acc *a, double f, int64_t i, bool whole, boo
         break;
     case HONE__REDUCE_SUMSQ:
     case HONE__REDUCE_L2: a->f += f * f, a->i = (int64_t)((uint64_t)a->i + (uint64_t)i * (uint64_t)i); break;
-    case HONE__REDUCE_L1: a->f += fabs(f), a->i += i < 0 ? -i : i; break;
+    case HONE__REDUCE_L1:
+        a->f += fabs(f), a->i = (int64_t)((uint64_t)a->i + (i < 0 ? 0 - (uint64_t)i : (uint64_t)i));
+        break;
     case HONE__REDUCE_MAX:
     case HONE__REDUCE_MIN: {
         bool max = kind == HONE__REDUCE_MAX;
@@ -139,9 +141,10 @@ static void store(hone__reduce kind, hone_dtype d, void *y, size_t at, const acc
         v = a->n ? a->i / (int64_t)a->n : 0;
     else if (kind == HONE__REDUCE_PROD && !a->n)
         v = 1;
-    else if (kind == HONE__REDUCE_L2 || kind >= HONE__REDUCE_LOGSUM)
-        v = (int64_t)finish(kind, a);
-    else if ((kind == HONE__REDUCE_MAX || kind == HONE__REDUCE_MIN) && !a->n)
+    else if (kind == HONE__REDUCE_L2 || kind >= HONE__REDUCE_LOGSUM) {
+        double real = finish(kind, a); /* the logarithm of an empty sum has no end */
+        v = hone__element_i64(HONE_F64, &real, 0);
+    } else if ((kind == HONE__REDUCE_MAX || kind == HONE__REDUCE_MIN) && !a->n)
         v = d == HONE_BOOL ? kind == HONE__REDUCE_MIN : kind == HONE__REDUCE_MAX ? INT64_MIN : INT64_MAX;
     if (hone__dtype_bits(d) == 32)
         ((uint32_t *)y)[at] = (uint32_t)v;

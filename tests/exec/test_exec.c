@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "counting.h"
 #include "exec/session.h"
 #include "graph/builder.h"
 #include "onnx/onnx.h"
@@ -189,24 +190,8 @@ static void files_read_back_the_same(void **state)
     unlink(path);
 }
 
-static size_t calls, fail_at, live;
-static void *counting(void *ctx, void *block, size_t old_size, size_t new_size)
-{
-    (void)ctx;
-    if (!new_size) {
-        live -= old_size;
-        free(block);
-        return NULL;
-    }
-    if (++calls == fail_at) return NULL;
-    void *p = realloc(block, new_size);
-    if (p) live += new_size - old_size;
-    return p;
-}
-
 static void nothing_is_allocated_after_the_first_run(void **state)
 {
-    static const hone_allocator counter = {counting, NULL};
     hone__model *m;
     hone__session *s;
     float x[2 * 432] = {0};
@@ -245,7 +230,6 @@ static hone_status whole_job(float *out)
 
 static void memory_that_runs_out_is_an_error(void **state)
 {
-    static const hone_allocator counter = {counting, NULL};
     float want[30], got[30];
     (void)state;
     assert_int_equal(whole_job(want), HONE_OK);
