@@ -120,7 +120,7 @@ static hone_status run_gather_nd(hone__run *r)
             HONE__TRY(wrap_index(hone__tensor_i64(t, k * (size_t)depth + (size_t)a), x->dims[batch + a], &i));
             from = from * (size_t)x->dims[batch + a] + i;
         }
-        memcpy(y, (const char *)x->data + from * inner, inner);
+        if (inner) memcpy(y, (const char *)x->data + from * inner, inner);
     }
     return HONE_OK;
 }
