@@ -532,6 +532,7 @@ def more_keras_ops(K, add):
     add("moments", lambda x: list(o.moments(x, axes=[1])) + list(o.moments(x, axes=[1, 2], keepdims=True)), (4, 3))
     add("order", lambda x: [o.sort(x), o.sort(x, axis=1), o.argsort(x, axis=1), o.top_k(x, 2)[0], o.top_k(x, 3)[1], o.sort(x, axis=None)], (4, 3))
     add("order_unknown", lambda x: [o.sort(x, axis=1), o.roll(x, 2, axis=1), o.diff(x, axis=1)], (None, 3))
+    add("repeat", lambda x: [o.repeat(x, 2, axis=1), o.repeat(x, 3, axis=2), o.repeat(x, [1, 0, 2], axis=2), o.repeat(x, 2, axis=0), o.repeat(x, 2)], (None, 3))
     add("quantile", lambda x: [o.median(x, axis=1), o.quantile(x, 0.3, axis=2, keepdims=True), o.quantile(x, 0.8, axis=1), o.median(x, axis=(1, 2))], (4, 3))
     add("roll", lambda x: [o.roll(x, 1, axis=1), o.roll(x, -5, axis=2), o.roll(x, (1, 2), axis=(1, 2)), o.roll(x, 2)], (4, 3))
     add("diff", lambda x: [o.diff(x), o.diff(x, n=2, axis=1), o.tril(x), o.triu(x, 1), o.tril(x, -1), o.flip(x), o.rot90(x, axes=(1, 2)), o.rot90(x, k=3, axes=(1, 2))], (4, 3))

@@ -265,7 +265,67 @@ hone_status hone__kop_pad(kctx *c, klayer *l, kcall *call)
     return hone__k_return(c, call, hone__kt_new(c, form, x, t->dtype, t->rank, dims));
 }
 
-/* variant 1: every element repeated along one axis */
+/* Each element of an axis as often as its number says. */
+static kt *repeat_each(kctx *c, kt *t, int axis, const double *times, int n)
+{
+    int64_t *at = hone__k_alloc(c, K_FAKE_MAX * sizeof *at), dims[HONE_MAX_RANK];
+    size_t count = 0;
+    if (!at) return NULL;
+    for (int i = 0; i < n; i++)
+        for (int k = 0; k < (int)times[i] && count < K_FAKE_MAX; k++) at[count++] = i;
+    if (n != t->dims[axis] || count == 0 || count == K_FAKE_MAX) {
+        hone__k_refuse(c, "%d repetitions along axis %d of shape %s", n, axis, hone__k_dims(c, t));
+        return NULL;
+    }
+    memcpy(dims, t->dims, sizeof dims);
+    dims[axis] = (int64_t)count;
+    hone__value *x = hone__emit(&c->b, "Gather", "repeat", HONE__INS(hone__kt_plain(c, t), hone__k_ints(c, at, count)),
+                                HONE__ATTRS(hone__a_int("axis", axis)));
+    return hone__kt_new(c, K_PLAIN, x, t->dtype, t->rank, dims);
+}
+
+/* Every element of an axis so often. */
+static kt *repeat_all(kctx *c, kt *t, int axis, int64_t times)
+{
+    int64_t repeats[HONE_MAX_RANK], dims[HONE_MAX_RANK], factor[HONE_MAX_RANK], to[HONE_MAX_RANK];
+    int unknown = 0;
+    if (times < 1 || t->rank >= 8 || (t->dims[axis] > 0 && times > K_MAX_DIM / t->dims[axis])) {
+        hone__k_refuse(c, "%lld repetitions of shape %s", (long long)times, hone__k_dims(c, t));
+        return NULL;
+    }
+    for (int i = 0; i <= t->rank; i++) repeats[i] = i == axis + 1 ? times : 1;
+    for (int i = 0; i < t->rank; i++) {
+        factor[i] = i == axis ? times : 1;
+        dims[i] = t->dims[i] < 0 ? -1 : t->dims[i] * factor[i];
+        to[i] = i < axis ? 0 : dims[i]; /* 0: as it is */
+        unknown += i >= axis && dims[i] < 0;
+    }
+    hone__value *x = hone__kt_plain(c, t), *y = hone__k2(c, "Tile", hone__k_unsqueeze(c, x, axis + 1),
+                                                         hone__k_ints(c, repeats, (size_t)t->rank + 1));
+    if (unknown < 2)
+        y = hone__k_reshape(c, y, t->rank, to);
+    else {
+        hone__value *shape = hone__k2(c, "Mul", hone__k1(c, "Shape", x), hone__k_ints(c, factor, (size_t)t->rank));
+        y = hone__k2(c, "Reshape", y, shape);
+    }
+    return hone__kt_new(c, K_PLAIN, y, t->dtype, t->rank, dims);
+}
+
+hone_status hone__kop_repeat(kctx *c, klayer *l, kcall *call)
+{
+    enum { MOST = 4096 };
+    kt *t = first_input(c, l, call);
+    double *list = hone__k_alloc(c, MOST * sizeof *list);
+    const json_t *given = hone__kop_arg(l, call, 2, "axis");
+    int n = list ? hone__kop_list(hone__kop_arg(l, call, 1, "repeats"), list, MOST) : -1;
+    if (!t || n < 1) return c->b.status ? c->b.status : hone__k_refuse(c, "repeats that are not numbers");
+    if (!given) t = hone__k_reshaped(c, t, 1, (int64_t[]){-1}); /* of the flattened value */
+    if (!t || t->rank < 1) return c->b.status ? c->b.status : hone__k_refuse(c, "a scalar input");
+    int axis = hone__kjson_axis(c, given, 0, t->rank);
+    return hone__k_return(c, call,
+                          n == 1 ? repeat_all(c, t, axis, (int64_t)list[0]) : repeat_each(c, t, axis, list, n));
+}
+
 hone_status hone__kop_tile(kctx *c, klayer *l, kcall *call)
 {
     kt *t = first_input(c, l, call);
@@ -273,25 +333,6 @@ hone_status hone__kop_tile(kctx *c, klayer *l, kcall *call)
     int64_t repeats[HONE_MAX_RANK], dims[HONE_MAX_RANK];
     int n = hone__kop_list(hone__kop_arg(l, call, 1, "repeats|multiples"), list, 8);
     if (!t || n < 1) return c->b.status ? c->b.status : hone__k_refuse(c, "repeats that are not numbers");
-    if (l->kind->variant) {
-        const json_t *given = hone__kop_arg(l, call, 2, "axis");
-        if (n != 1 || !given || t->rank >= 8 || list[0] < 1)
-            return hone__k_refuse(c, "a repetition that differs along the axis");
-        int axis = hone__kjson_axis(c, given, 0, t->rank);
-        for (int i = 0; i <= t->rank; i++)
-            repeats[i] = i == axis + 1 ? (int64_t)list[0] : 1, dims[i] = i > axis ? 0 : 0;
-        hone__value *x = hone__k2(c, "Tile", hone__k_unsqueeze(c, hone__kt_plain(c, t), axis + 1),
-                                  hone__k_ints(c, repeats, (size_t)t->rank + 1));
-        if (axis == 0 || !hone__kt_known(t, 1))
-            return hone__k_refuse(c, "a repetition along axis %d of shape %s", axis, hone__k_dims(c, t));
-        memcpy(dims, t->dims, sizeof dims);
-        dims[axis] *= (int64_t)list[0];
-        int64_t to[HONE_MAX_RANK];
-        memcpy(to, dims, sizeof to);
-        to[0] = 0;
-        return hone__k_return(c, call,
-                              hone__kt_new(c, K_PLAIN, hone__k_reshape(c, x, t->rank, to), t->dtype, t->rank, dims));
-    }
     if (n > t->rank) return hone__k_refuse(c, "more repeats than axes");
     for (int i = 0; i < t->rank; i++) {
         int k = i - (t->rank - n);
