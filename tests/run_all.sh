@@ -17,6 +17,10 @@ for least in node:1852 pytorch-converted:82 pytorch-operator:35 simple:21; do
     echo "$kind: $line"
     [ "${line%% *}" -ge "${least#*:}" ] || { echo "fewer than ${least#*:} pass"; exit 1; }
 done
+echo "== random one-node models against live ONNX Runtime"
+$python tests/onnx/live_operators.py --seed 7 --cases 12
+echo "== what ONNX Runtime's quantiser makes of real models"
+$python tests/onnx/live_quantised.py || [ $? = 77 ] # without the models
 echo "== threads under ThreadSanitizer"
 cmake --preset tsan -Wno-dev >/dev/null
 cmake --build build-tsan -j 2 --target test_base test_exec

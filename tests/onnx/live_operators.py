@@ -85,7 +85,8 @@ def apart(call):
 
 def generate(draw, cases, only):
     for module in (random_floats, random_quantised, random_attention, random_ml, random_old):
-        for op, generator in module.GENERATORS.items():
+        asked = {k: v for k, v in getattr(module, "REFUSED", {}).items() if k == only}
+        for op, generator in (module.GENERATORS | asked).items():
             if not fnmatch.fnmatch(op, only) and module.__name__ != only:
                 continue
             for i in range(cases):

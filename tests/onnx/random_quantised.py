@@ -365,5 +365,8 @@ GENERATORS = {
     "QLinearGlobalAveragePool": qlinear_global_pool, "QLinearConv": qlinear_conv, "DynamicQuantizeMatMul": dynamic_matmul,
     "MatMulIntegerToFloat": integer_to_float, "QGemm": qgemm, "MatMulInteger16": matmul_integer_16, "QuantizeLinear": quantize,
     "DequantizeLinear": dequantize, "DequantizeLinear of int4": dequantize_int4, "MatMulNBits": nbits, "GatherBlockQuantized": gather_blocks,
-    "DynamicQuantizeLSTM": dynamic_lstm, "QEmbedLayerNormalization": qembed, "QAttention": qattention, "MatMulBnb4": bnb4,
+    "DynamicQuantizeLSTM": dynamic_lstm, "QEmbedLayerNormalization": qembed, "QAttention": qattention,
 }
+
+# hone refuses it by name: drawn only when asked for by name.
+REFUSED = {"MatMulBnb4": bnb4}
