@@ -67,7 +67,7 @@ struct run {
     hone__conv_shape conv;
     hone__pool_shape pool_shape;
     float *x, *w, *y, *bias;
-    void *scratch;
+    void *scratch, *made;
     size_t scratch_bytes;
     hone__pool *pool;
 };
@@ -138,6 +138,7 @@ static void once(struct run *r)
                                 .x_zp = 3,
                                 .w = r->w,
                                 .w_signed = 1,
+                                .made = r->made,
                                 .y_q = r->y,
                                 .y_zp = 5,
                                 .y_scale_inv = 0.01f,
@@ -176,12 +177,14 @@ static void set_up(struct run *r, int threads)
     r->w = buffer((dense ? l->in_c * l->out_c : l->out_c * l->in_c * l->kernel * l->kernel) * 4);
     r->y = buffer((dense ? l->out_c : l->out_c * oh * ow) * 4);
     r->bias = buffer(l->out_c * 4);
+    size_t made = r->int8 && !dense && l->kind != POOL ? hone__conv_i8_made(&r->conv) : 0;
+    if (made) hone__conv_i8_make(&r->conv, r->w, 1, r->made = buffer(made));
     hone__gemm_f32_args gf = dense_f32(r);
     hone__gemm_i8_args gi = dense_i8(r);
     r->scratch_bytes = l->kind == POOL    ? 0
                        : dense && r->int8 ? hone__gemm_i8_scratch(&gi, threads)
                        : dense            ? hone__gemm_f32_scratch(&gf, threads)
-                       : r->int8          ? hone__conv_i8_scratch(&r->conv, threads)
+                       : r->int8          ? hone__conv_i8_scratch(&r->conv, threads, r->made != NULL)
                                           : hone__conv_f32_scratch(&r->conv, threads);
     r->scratch = buffer(r->scratch_bytes);
 }
@@ -246,7 +249,7 @@ static void run_net(const net *n, int int8, hone__pool *pool, int repeat, double
     }
     for (int i = 0; i < n->count; i++) {
         hone__aligned_free(runs[i].x), hone__aligned_free(runs[i].w), hone__aligned_free(runs[i].y);
-        hone__aligned_free(runs[i].bias), hone__aligned_free(runs[i].scratch);
+        hone__aligned_free(runs[i].bias), hone__aligned_free(runs[i].scratch), hone__aligned_free(runs[i].made);
     }
     hone__aligned_free(times);
 }

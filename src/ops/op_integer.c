@@ -154,9 +154,21 @@ typedef struct ci {
     hone__conv_shape shape;
     hone__epilogue ep;
     size_t kernel_scratch, w_zeros, quantized;
+    void *made; /* from constant weights; NULL: made by every run */
 } ci;
 
 static size_t round64(size_t n) { return (n + 63) / 64 * 64; }
+
+static hone_status make_weights(hone__prepare *p, int w, ci *s)
+{
+    size_t bytes = p->in[w]->data ? hone__conv_i8_made(&s->shape) : 0;
+    if (!bytes) return HONE_OK;
+    char *room = hone__arena_alloc(p->arena, bytes + 63);
+    if (!room) return hone__out_of_memory(bytes);
+    s->made = room + (64 - (uintptr_t)room % 64) % 64;
+    hone__conv_i8_make(&s->shape, p->in[w]->data, p->in[w]->dtype == HONE_I8, s->made);
+    return HONE_OK;
+}
 
 static hone_status prepare_ci(hone__prepare *p, int w, int wz, ci **out)
 {
@@ -166,7 +178,8 @@ static hone_status prepare_ci(hone__prepare *p, int w, int wz, ci **out)
     const hone__tensor *z = wz < p->input_count ? p->in[wz] : NULL;
     HONE__TRY(check_zeros(z, s->shape.out_c, "weight"));
     s->w_zeros = z ? z->count : 0;
-    s->kernel_scratch = p->out[0]->count ? round64(hone__conv_i8_scratch(&s->shape, p->threads)) : 0;
+    if (p->out[0]->count) HONE__TRY(make_weights(p, w, s));
+    s->kernel_scratch = p->out[0]->count ? round64(hone__conv_i8_scratch(&s->shape, p->threads, s->made != NULL)) : 0;
     p->scratch = s->kernel_scratch + round64(s->w_zeros * sizeof(int32_t));
     p->state = *out = s;
     return HONE_OK;
@@ -183,6 +196,7 @@ static hone__conv_i8_args ci_args(const ci *s, const hone__run *r, int w, int wz
     int32_t *zeros = (int32_t *)((char *)r->scratch + s->kernel_scratch);
     return (hone__conv_i8_args){.w = r->in[w]->data,
                                 .w_signed = r->in[w]->dtype == HONE_I8,
+                                .made = s->made,
                                 .w_zp = s->w_zeros ? zero_points(r->in[wz], zeros) : NULL,
                                 .w_zp_count = (int)s->w_zeros};
 }

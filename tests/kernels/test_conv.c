@@ -217,8 +217,10 @@ static void i8_case(int kind)
         q.ep.act = pick(0, 1) ? HONE__ACT_RELU : pick(0, 1) ? HONE__ACT_LEAKY : HONE__ACT_NONE, q.ep.a = 0.5f;
     q.y_signed = (int)pick(0, 1), q.y_zp = (int32_t)pick(0, 255) - (q.y_signed ? 128 : 0),
     q.y_scale_inv = uniform(0.01f, 2);
-    size_t size = hone__conv_i8_scratch(&s, 2);
-    void *scratch = scratch_new(size);
+    size_t made_size = pick(0, 1) ? hone__conv_i8_made(&s) : 0, size = hone__conv_i8_scratch(&s, 2, made_size > 0);
+    void *scratch = scratch_new(size), *made = made_size ? scratch_new(made_size) : NULL;
+    if (made) hone__conv_i8_make(&s, q.w, q.w_signed, made);
+    q.made = made;
     for (int threads = 1; threads <= 2; threads++) {
         void *out = threads == 1 ? y.data : y2.data;
         q.y_i32 = kind == 0 ? out : NULL, q.y_f32 = kind == 1 ? out : NULL, q.y_q = kind == 2 ? out : NULL;
@@ -226,6 +228,7 @@ static void i8_case(int kind)
         check_i8(&s, &d, &q, ny);
     }
     scratch_free(scratch, size);
+    if (made) scratch_free(made, made_size);
     assert_memory_equal(y.data, y2.data, bytes);
     guarded_free(&x), guarded_free(&w), guarded_free(&y), guarded_free(&y2), guarded_free(&f), guarded_free(&r);
 }

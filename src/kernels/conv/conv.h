@@ -33,6 +33,7 @@ typedef struct hone__conv_i8_args {
     int32_t x_zp;
     const void *w;
     int w_signed;
+    const void *made;    /* by hone__conv_i8_make from w; NULL: every call does that work again */
     const int32_t *w_zp; /* NULL = 0 */
     int w_zp_count;      /* 1 or out_c */
     int32_t *y_i32;
@@ -46,7 +47,12 @@ typedef struct hone__conv_i8_args {
     hone__epilogue ep;  /* residual: y_f32 only */
 } hone__conv_i8_args;
 
-size_t hone__conv_i8_scratch(const hone__conv_shape *s, int threads);
+/* What depends on the weights alone: sums of rows, and the order in which tiles take them. Bytes (0: nothing to make),
+ * and making it; `to` is 64-byte aligned. */
+size_t hone__conv_i8_made(const hone__conv_shape *s);
+void hone__conv_i8_make(const hone__conv_shape *s, const void *w, int w_signed, void *to);
+
+size_t hone__conv_i8_scratch(const hone__conv_shape *s, int threads, int has_made);
 void hone__conv_i8(const hone__conv_shape *s, const hone__conv_i8_args *args, void *scratch, hone__pool *pool);
 
 /* Transposed: x: [batch, in_c, in...], w: [in_c, out_c / groups, kernel...], y: [batch, out_c, out...], where in_c, in

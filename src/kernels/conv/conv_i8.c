@@ -67,7 +67,7 @@ static void *place(char *base, size_t *at, size_t n)
     return here;
 }
 
-static size_t lay_out(struct job *j, char *base, int threads)
+static size_t lay_out(struct job *j, char *base, int threads, bool has_made)
 {
     const hone__conv_plan *p = &j->p;
     size_t at = 0;
@@ -82,7 +82,7 @@ static size_t lay_out(struct job *j, char *base, int threads)
     j->row_mul = place(base, &at, p->out_c * sizeof(int32_t));
     j->ones = place(base, &at, p->k);
     if (j->by_image) {
-        j->ordered = place(base, &at, p->out_c * j->row_ordered);
+        if (!has_made) j->ordered = place(base, &at, p->out_c * j->row_ordered);
         j->ordered_ones = place(base, &at, j->row_ordered);
     }
     size_t lanes_bytes = align(HONE__TILE_MAX_LANES * 4) + MAX_ROWS * HONE__TILE_MAX_LANES * sizeof(float);
@@ -97,26 +97,32 @@ static size_t lay_out(struct job *j, char *base, int threads)
     return at;
 }
 
-size_t hone__conv_i8_scratch(const hone__conv_shape *s, int threads)
+size_t hone__conv_i8_scratch(const hone__conv_shape *s, int threads, int has_made)
 {
     struct job j = {0};
     j.p = plan(s, &j.plane);
-    return lay_out(&j, NULL, threads);
+    return lay_out(&j, NULL, threads, has_made);
 }
 
 /* Items: channels of x to copy, then blocks of weight rows to sum up. */
 enum { SUM_ROWS = 16 };
+
+/* From sums of weights to what is added to sums of products. */
+static void set_row_terms(struct job *j, const int32_t *sums, size_t begin, size_t end)
+{
+    for (size_t r = begin; r < end; r++) {
+        uint32_t wz = j->q.w_zp ? (uint32_t)j->q.w_zp[j->q.w_zp_count > 1 ? r : 0] : 0, xz = (uint32_t)j->x_zp;
+        j->row_add[r] = (int32_t)((uint32_t)j->p.k * xz * wz - xz * (uint32_t)sums[r]);
+        j->row_mul[r] = (int32_t)(0 - wz);
+    }
+}
 
 static void sum_rows(struct job *j, size_t begin, size_t end)
 {
     const hone__conv_plan *p = &j->p;
     if (end > p->out_c) end = p->out_c;
     j->tile->sums_i8(j->w + begin * p->k, p->k, end - begin, p->k, j->q.w_signed, j->row_add + begin);
-    for (size_t r = begin; r < end; r++) {
-        uint32_t wz = j->q.w_zp ? (uint32_t)j->q.w_zp[j->q.w_zp_count > 1 ? r : 0] : 0, xz = (uint32_t)j->x_zp;
-        j->row_add[r] = (int32_t)((uint32_t)p->k * xz * wz - xz * (uint32_t)j->row_add[r]);
-        j->row_mul[r] = (int32_t)(0 - wz);
-    }
+    set_row_terms(j, j->row_add, begin, end);
 }
 
 static void order_row(const struct job *j, const uint8_t *w, uint8_t *to)
@@ -130,6 +136,31 @@ static void order_rows(const struct job *j, size_t begin, size_t end)
     const hone__conv_plan *p = &j->p;
     if (end > p->out_c) end = p->out_c;
     for (size_t r = begin; r < end; r++) order_row(j, j->w + r * p->k, j->ordered + r * j->row_ordered);
+}
+
+/* Made once: the sums, then the ordered rows. */
+static uint8_t *ordered_part(const hone__conv_plan *p, const void *made)
+{
+    return (uint8_t *)(uintptr_t)made + align(p->out_c * sizeof(int32_t));
+}
+
+size_t hone__conv_i8_made(const hone__conv_shape *s)
+{
+    struct job j = {0};
+    j.p = plan(s, &j.plane);
+    if (j.p.depthwise) return 0;
+    choose_tiles(&j);
+    return align(j.p.out_c * sizeof(int32_t)) + (j.by_image ? align(j.p.out_c * j.row_ordered) : 0);
+}
+
+void hone__conv_i8_make(const hone__conv_shape *s, const void *w, int w_signed, void *to)
+{
+    struct job j = {.tile = hone__tile(), .w = w, .q = {.w_signed = w_signed}};
+    j.p = plan(s, &j.plane);
+    choose_tiles(&j);
+    j.ordered = ordered_part(&j.p, to);
+    j.tile->sums_i8(j.w, j.p.k, j.p.out_c, j.p.k, w_signed, to);
+    if (j.by_image) order_rows(&j, 0, j.p.out_c);
 }
 
 static void prepare(void *ctx, size_t begin, size_t end, int thread)
@@ -349,7 +380,7 @@ void hone__conv_i8(const hone__conv_shape *s, const hone__conv_i8_args *args, vo
 {
     struct job j = {.tile = hone__tile(), .q = *args, .w = args->w, .fill = (uint8_t)args->x_zp};
     j.p = plan(s, &j.plane);
-    lay_out(&j, scratch, hone__pool_threads(pool));
+    lay_out(&j, scratch, hone__pool_threads(pool), args->made != NULL);
     j.planes = hone__depthwise_table_of(hone__cpu_tier());
     if (j.banded)
         hone__conv_bands_taps(&j.bands, j.tap);
@@ -364,9 +395,12 @@ void hone__conv_i8(const hone__conv_shape *s, const hone__conv_i8_args *args, vo
         memset(j.ones, 1, j.p.k);
         if (j.by_image) order_row(&j, j.ones, j.ordered_ones);
     }
+    bool made = args->made && !j.p.depthwise;
+    if (made && j.by_image) j.ordered = ordered_part(&j.p, args->made);
+    if (made && sums) set_row_terms(&j, args->made, 0, j.p.out_c);
     if (!sums) j.row_add = NULL;
     size_t copies = j.p.direct || j.banded ? 0 : j.p.in_c;
-    size_t blocks = sums || j.by_image ? (j.p.out_c + SUM_ROWS - 1) / SUM_ROWS : 0;
+    size_t blocks = !made && (sums || j.by_image) ? (j.p.out_c + SUM_ROWS - 1) / SUM_ROWS : 0;
     size_t per_item = j.p.channel >= 16384 ? 1 : 16384 / j.p.channel + 1;
     if (!copies) per_item = 65536 / (SUM_ROWS * j.p.k) + 1; /* only weights to read: far cheaper than a loop */
     for (size_t n = 0; n < j.p.batch; n++) {
