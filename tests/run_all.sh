@@ -23,9 +23,10 @@ echo "== what ONNX Runtime's quantiser makes of real models"
 $python tests/onnx/live_quantised.py || [ $? = 77 ] # without the models
 echo "== threads under ThreadSanitizer"
 cmake --preset tsan -Wno-dev >/dev/null
-cmake --build build-tsan -j 2 --target test_base test_exec
+cmake --build build-tsan -j 2 --target test_base test_exec test_api_threads
 build-tsan/tests/test_base
 build-tsan/tests/test_exec
+build-tsan/tests/test_api_threads
 echo "== aarch64 under qemu: the labels of x86-64"
 sh tests/cross_arm.sh
 echo "== fuzzing"

@@ -114,13 +114,15 @@ static hone_status run_gather_nd(hone__run *r)
     }
     size_t rows = depth ? t->count / (size_t)depth : 0, per = batches ? rows / batches : 0;
     char *y = hone__out_data(r, 0);
-    for (size_t k = 0; k < rows; k++, y += inner) {
+    for (size_t k = 0; k < rows; k++) {
         size_t from = per ? k / per : 0, i = 0;
         for (int a = 0; a < depth; a++) {
             HONE__TRY(wrap_index(hone__tensor_i64(t, k * (size_t)depth + (size_t)a), x->dims[batch + a], &i));
             from = from * (size_t)x->dims[batch + a] + i;
         }
-        if (inner) memcpy(y, (const char *)x->data + from * inner, inner);
+        if (!inner) continue; /* of an empty slice only the indices are checked */
+        memcpy(y, (const char *)x->data + from * inner, inner);
+        y += inner;
     }
     return HONE_OK;
 }

@@ -58,7 +58,8 @@ static hone_status read_settings(const hone__node *n, settings *s)
         if (s->counts[i] < (i ? s->counts[i - 1] : 0) || (size_t)s->counts[i] > s->items)
             return hone__fail(HONE_E_SHAPE, "ngram_counts[%zu] is %lld", i, (long long)s->counts[i]);
     for (size_t i = 0; i < s->index_count; i++) {
-        if (s->index[i] < 0) return hone__fail(HONE_E_SHAPE, "ngram_indexes[%zu] is negative", i);
+        if (s->index[i] < 0 || s->index[i] >= INT32_MAX)
+            return hone__fail(HONE_E_SHAPE, "ngram_indexes[%zu] is %lld", i, (long long)s->index[i]);
         if (s->index[i] >= s->columns) s->columns = s->index[i] + 1;
     }
     if (!s->count_count || !s->index_count) return hone__fail(HONE_E_SHAPE, "ngram_counts or ngram_indexes is missing");
