@@ -350,6 +350,11 @@ def cases(K):
     add("category_onehot", lambda: L.CategoryEncoding(num_tokens=5, output_mode="one_hot"), (1,), dtype="int32")
     add("category_multihot", lambda: L.CategoryEncoding(num_tokens=6, output_mode="multi_hot"), (4,), dtype="int32")
     add("category_count", lambda: L.CategoryEncoding(num_tokens=6, output_mode="count"), (4,), dtype="int32")
+    add("lookup", lambda: L.IntegerLookup(vocabulary=[3, 1, 7]), (5,), dtype="int64")
+    add("lookup_mask", lambda: L.IntegerLookup(vocabulary=[3, 1, 7], mask_token=0), (5,), dtype="int64")
+    for mode in ("multi_hot", "count"):
+        add("lookup_" + mode, lambda mode=mode: L.IntegerLookup(vocabulary=[3, 1, 7], output_mode=mode), (5,), dtype="int64")
+    add("lookup_one_hot", lambda: L.IntegerLookup(vocabulary=[3, 1, 7], output_mode="one_hot", max_tokens=6, pad_to_max_tokens=True), (1,), dtype="int64")
     if v3:
         for mode in ("log", "magnitude", "psd", "real", "imag", "stft", "angle"):
             add(f"stft_{mode}", lambda mode=mode: L.STFTSpectrogram(mode=mode, frame_length=16, frame_step=8, fft_length=32), (100, 2))

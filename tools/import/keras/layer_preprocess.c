@@ -158,3 +158,41 @@ hone_status hone__klayer_discretization(kctx *c, klayer *l, kcall *call)
                                  : hone__kt_cast(c, y, c->keras_major >= 3 ? HONE_I32 : HONE_I64);
     return hone__k_return(c, call, y);
 }
+
+/* Whole numbers to their places in a vocabulary: [mask] [one for the unknown] vocabulary. */
+hone_status hone__klayer_integer_lookup(kctx *c, klayer *l, kcall *call)
+{
+    kt *t = hone__kt_cast(c, call->in[0], HONE_I64),
+       *words = hone__kt_cast(c, hone__kt_constant(c, hone__kcfg(l, "vocabulary")), HONE_I64);
+    const char *mode = hone__kcfg_text(l, "output_mode", "int");
+    const json_t *mask = hone__kcfg(l, "mask_token");
+    bool whole = strcmp(mode, "int") == 0;
+    int64_t unknown = hone__kcfg_int(c, l, "num_oov_indices", 1, 0, K_MAX_DIM), first = unknown + (mask != NULL),
+            axes[1];
+    if (!t || !words || words->rank != 1)
+        return c->b.status ? c->b.status : hone__k_refuse(c, "no vocabulary in its settings");
+    if (unknown > 1 || hone__kcfg_bool(l, "invert", false) || hone__kcfg_bool(l, "sparse", false) || t->rank >= 8 ||
+        (mask && !whole))
+        return hone__k_refuse(c, "a lookup that is inverted, sparse or hashes what it does not know");
+    int64_t n = words->dims[0], *place = hone__k_alloc(c, (size_t)n * sizeof *place);
+    if (!place) return c->b.status;
+    for (int64_t i = 0; i < n; i++) place[i] = i + first + 1; /* one more, for 0 to mean none */
+    axes[0] = t->rank;
+    hone__value *x = hone__kt_plain(c, t);
+    hone__value *hit = hone__k2(c, "Equal", hone__k_unsqueeze(c, x, t->rank), hone__kt_plain(c, words));
+    hone__value *at = hone__k2(c, "Mul", hone__k_cast(c, hit, HONE_I64), hone__k_ints(c, place, (size_t)n));
+    at = hone__k_reduce(c, "ReduceMax", at, axes, 1, false);
+    hone__value *none = hone__k_scalar(c, unknown ? (double)first : 0, HONE_I64); /* the last before the vocabulary */
+    at = hone__k2(c, "Sub", hone__k2(c, "Max", at, none), hone__k_scalar(c, 1, HONE_I64));
+    if (mask) {
+        hone__value *masked = hone__k2(c, "Equal", x, hone__k_scalar(c, hone__kjson_num(mask, 0), HONE_I64));
+        at =
+            hone__emit(&c->b, "Where", "masked", HONE__INS(masked, hone__k_scalar(c, 0, HONE_I64), at), HONE__NO_ATTRS);
+    }
+    kt *y = hone__kt_new(c, K_PLAIN, at, HONE_I64, t->rank, t->dims);
+    if (whole) return hone__k_return(c, call, y);
+    bool padded = hone__kcfg_bool(l, "pad_to_max_tokens", false) && hone__kcfg(l, "max_tokens");
+    int64_t depth = padded ? hone__kcfg_int(c, l, "max_tokens", 1, n + first, 1 << 24) : n + first;
+    y = encode(c, y, mode, depth);
+    return hone__k_return(c, call, c->keras_major >= 3 ? hone__kt_cast(c, y, HONE_I64) : y);
+}
