@@ -171,7 +171,8 @@ def page(lines):
         text += ["", f"## {domain}: {len(rows)} operators", "", "| operator | types in cases | opsets | cases | kernels | also | source |", "|---|---|---|---|---|---|---|"]
         for name, path, seen, span, count, kernels, notes in sorted(rows):
             text.append(f"| {name} | {seen} | {span} | {count or ''} | {kernels} | {notes} | {path} |")
-    text += ["", "Not known: ImageDecoder; Gradient (ai.onnx.preview.training); CastMap, DictVectorizer and ZipMap (ai.onnx.ml), which take or make maps."]
+    text += ["", "Not known: ImageDecoder; Gradient (ai.onnx.preview.training); CastMap and DictVectorizer (ai.onnx.ml), which take maps.",
+             "ZipMap (ai.onnx.ml) is lifted when a file is read: its maps are a table of scores, columns in the order of its labels."]
     return "\n".join(text) + "\n"
 
 

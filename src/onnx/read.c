@@ -40,7 +40,8 @@ static hone_status read_value(hone__reader *r, hone__span s, hone__scope *sc, bo
         return hone__fail(HONE_E_FORMAT, "two inputs are called '%.200s'", text);
     *out = v;
     hone__type declared = {.shape.rank = -1};
-    if (type.p) HONE__TRY(hone__read_type(r, type, &declared, text));
+    /* maps that ZipMap makes are lifted to tensors */
+    if (type.p && (input || !hone__type_is_map(type))) HONE__TRY(hone__read_type(r, type, &declared, text));
     if (v->constant) {
         if (declared.wrap) return hone__fail(HONE_E_FORMAT, "'%.200s' is a tensor and declared as none", text);
         return HONE_OK;

@@ -32,6 +32,8 @@ typedef struct hone__node_proto {
 
 /* `name` is for messages. */
 hone_status hone__read_type(hone__reader *r, hone__span s, hone__type *out, const char *name);
+/* A TypeProto of a map, or of a sequence or optional of them. */
+bool hone__type_is_map(hone__span s);
 /* The attributes of the NodeProto `s` become those of `n`; of the FunctionProto `s` those that its call does not give.
  */
 hone_status hone__read_attrs(hone__reader *r, hone__span s, hone__scope *sc, hone__node *n);

@@ -79,3 +79,19 @@ hone_status hone__read_type(hone__reader *r, hone__span s, hone__type *out, cons
     }
     return bad ? hone__read_bad(r, whole.p, "a type") : HONE_OK;
 }
+
+bool hone__type_is_map(hone__span s)
+{
+    hone__field f;
+    bool bad = false;
+    while (hone__wire_next(&s, &f, &bad)) {
+        if (f.type != 2 || f.number == 6) continue;
+        if (f.number == 5) return true;
+        if (f.number != 4 && f.number != 9) return false;
+        hone__span inner = f.span;
+        s = (hone__span){NULL, NULL};
+        while (hone__wire_next(&inner, &f, &bad))
+            if (f.number == 1 && f.type == 2) s = f.span; /* goes on inside */
+    }
+    return false;
+}

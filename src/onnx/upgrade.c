@@ -171,6 +171,18 @@ static hone_status group_norm(hone__builder *b, hone__node *n)
     return HONE_OK;
 }
 
+/* ZipMap makes a list of maps from class labels to scores, which are columns: it is lifted to these columns, in the
+ * order of its labels. */
+static hone_status zip_map(hone__builder *b, hone__node *n)
+{
+    hone__value *y = hone__emit(b, "Identity", n->name, HONE__INS(n->inputs[0]), HONE__NO_ATTRS);
+    HONE__TRY(b->status);
+    put_before(n, y);
+    HONE__TRY(hone__value_replace_uses(n->outputs[0], y));
+    hone__node_remove(n);
+    return HONE_OK;
+}
+
 /* A node written for an opset below `before` needs `how`. */
 static const struct {
     const char *op;
@@ -216,6 +228,7 @@ static hone_status lift_node(hone__builder *b, hone__node *n, int64_t version)
         hone_status s = hone__onnx_microsoft(b, n);
         return s == HONE_OK ? s : hone__at(s, "node '%.200s' (%s)", n->name, n->op);
     }
+    if (!strcmp(n->domain, "ai.onnx.ml") && !strcmp(n->op, "ZipMap") && n->inputs[0]) return zip_map(b, n);
     if (*n->domain) return HONE_OK;
     if (version < 7) {
         hone_status s = hone__onnx_upgrade_early(b, n, version);

@@ -60,6 +60,7 @@ static hone_status run_inverse(hone__run *r)
 {
     const hone__tensor *x = r->in[0];
     size_t n = (size_t)x->dims[x->rank - 1];
+    if (!x->count) return HONE_OK;
     double *m = r->scratch, *y = m + n * n;
     for (size_t from = 0; from < x->count; from += n * n) {
         for (size_t i = 0; i < n * n; i++) {

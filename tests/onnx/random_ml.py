@@ -1,8 +1,8 @@
 """Random cases of ai.onnx.ml's operators. Features lie apart from thresholds, and classes are not told by ties."""
 import numpy as np
-from onnx import numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
-from case_writer import ML
+from case_writer import ML, answers_of
 
 F32 = np.float32
 WORDS = ["", "cat", "dog", "Hund", "Katze", "été", "x" * 30, "1", "0", "猫"]
@@ -316,6 +316,25 @@ def tree_ensemble(d):
     d.add("TreeEnsemble", [x], domain=ML, **a)
 
 
+def zip_map(d):
+    """As converters end classifiers: what is a list of maps elsewhere is a table here, columns in the order of labels."""
+    columns, classes = d.size(1, 6), d.size(2, 5)
+    labels = labels_of(d, classes)
+    keys = labels.get("classlabels_strings") or labels["classlabels_ints"]
+    strings = isinstance(keys[0], str)
+    nodes = [helper.make_node("LinearClassifier", ["x"], ["label", "scores"], domain=ML, coefficients=d.floats(columns * classes).tolist(),
+                              intercepts=d.floats(classes).tolist(), post_transform="SOFTMAX", **labels),
+             helper.make_node("ZipMap", ["scores"], ["maps"], domain=ML, **{"classlabels_strings" if strings else "classlabels_int64s": keys})]
+    key = TensorProto.STRING if strings else TensorProto.INT64
+    maps = helper.make_sequence_type_proto(helper.make_map_type_proto(key, helper.make_tensor_type_proto(TensorProto.FLOAT, [])))
+    graph = helper.make_graph(nodes, "zip", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, columns])],
+                              [helper.make_tensor_value_info("label", key, [None]), helper.make_value_info("maps", maps)])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 15), helper.make_opsetid(ML, 1)], ir_version=8)
+    feeds = {"x": d.floats(d.pick(1, 2, 7), columns)}
+    label, rows = answers_of(model, feeds)
+    d.write("ZipMap", model, feeds, [label, np.array([[row[k] for k in keys] for row in rows], F32)], True, d.name)
+
+
 GENERATORS = {
     "ArrayFeatureExtractor": extract,
     "Binarizer": binarizer,
@@ -336,4 +355,5 @@ GENERATORS = {
     "TreeEnsemble": tree_ensemble,
     "TreeEnsembleClassifier": tree_classifier,
     "TreeEnsembleRegressor": tree_regressor,
+    "ZipMap": zip_map,
 }
