@@ -1,5 +1,6 @@
 """Models of others, as bench/onnx.sh measures them: real ones with their free dimensions fixed, and the `light` networks
-of the onnx package with random weights in place of constants. usage: onnx_models.py DATA OUT"""
+of the onnx package with random weights in place of constants, and integer products and convolutions between the
+quantisation and scaling that quantisers put around them. usage: onnx_models.py DATA OUT"""
 import os, sys
 import numpy as np
 import onnx
@@ -40,7 +41,37 @@ def random_weights(model, rng):
     return model
 
 
+GEMM = {"gemm-int-1500": (1500, 384, 1536), "gemm-int-128": (128, 768, 768), "gemm-int-1": (1, 768, 3072)}  # M, K, N
+CONV = {"conv-int-3x3": ((1, 64, 56, 56), (64, 64, 3, 3)), "conv-int-1x1": ((1, 256, 28, 28), (128, 256, 1, 1)),
+        "conv-int-1d": ((1, 80, 1, 1000), (384, 80, 1, 3))}  # input, weights
+
+
+def integer_graph(op, in_dims, out_dims, weights, **attributes):
+    """x -> DynamicQuantizeLinear -> op with int8 weights -> float32, scaled."""
+    nodes = [helper.make_node("DynamicQuantizeLinear", ["x"], ["q", "s", "z"]),
+             helper.make_node(op, ["q", "w", "z"], ["sum"], **attributes),
+             helper.make_node("Cast", ["sum"], ["float"], to=onnx.TensorProto.FLOAT),
+             helper.make_node("Mul", ["s", "ws"], ["scale"]),
+             helper.make_node("Mul", ["float", "scale"], ["y"])]
+    graph = helper.make_graph(
+        nodes, op, [helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, in_dims)],
+        [helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, out_dims)],
+        [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(np.float32([0.01]), "ws")])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def integer_models(rng):
+    for name, (m, k, n) in GEMM.items():
+        yield name, integer_graph("MatMulInteger", (m, k), (m, n), rng.integers(-127, 128, (k, n), np.int8))
+    for name, (x, w) in CONV.items():
+        pads = [d // 2 for d in w[2:]] * 2
+        unsigned = rng.integers(0, 256, w, np.uint8)  # the only ones that ONNX Runtime's ConvInteger takes
+        yield name, integer_graph("ConvInteger", x, (x[0], w[0], *x[2:]), unsigned, pads=pads)
+
+
 os.makedirs(out, exist_ok=True)
+for name, model in integer_models(np.random.default_rng(2)):
+    onnx.save(model, os.path.join(out, name + ".onnx"))
 for name, (path, dims) in REAL.items():
     source = os.path.join(data, path)
     if not os.path.exists(source):

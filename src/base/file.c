@@ -51,6 +51,13 @@ hone__map *hone__map_ref(hone__map *m)
     return m;
 }
 
+void hone__map_idle(const hone__map *m, const void *data, size_t bytes)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = ((uintptr_t)data + page - 1) / page * page;
+    uintptr_t end = ((uintptr_t)data + bytes) / page * page, first = (uintptr_t)m->data;
+    if (begin < end && begin >= first && end <= first + m->size) madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 void hone__map_unref(hone__map *m)
 {
     if (!m || __atomic_sub_fetch(&m->refs, 1, __ATOMIC_ACQ_REL)) return;

@@ -19,6 +19,9 @@ hone_status hone__map_open(const char *path, hone__map **out);
 hone_status hone__map_fd(int fd, const char *name, hone__map **out); /* does not take the descriptor */
 hone__map *hone__map_ref(hone__map *map);
 void hone__map_unref(hone__map *map); /* NULL is fine */
+/* Gives the pages that lie wholly inside [data, data + bytes) back to the system: they will hardly be read again. When
+ * they are, they come from the file again. */
+void hone__map_idle(const hone__map *map, const void *data, size_t bytes);
 
 /* Reads a whole file or stream ("-" is standard input) of at most `limit` bytes; *out is freed by hone__free. */
 hone_status hone__file_read(const char *path, size_t limit, uint8_t **out, size_t *size);

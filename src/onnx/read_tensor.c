@@ -230,6 +230,7 @@ static hone_status view_aligned(hone__blob *blob, size_t offset, hone_dtype d, c
         return hone__tensor_view(blob, offset, d, p->rank, p->dims, out);
     HONE__TRY(hone__tensor_new(d, p->rank, p->dims, out));
     if (out->bytes) memcpy(hone__tensor_write(out), blob->data + offset, out->bytes);
+    hone__blob_idle(blob, offset, out->bytes);
     return HONE_OK;
 }
 

@@ -58,14 +58,16 @@ static hone_status apply(hone__node *conv, const affine *a, bool transposed)
     if (!scaled) return HONE_OK;
     hone__value *weights = hone__new_f32(conv->graph, conv->inputs[1]->name, w->rank, w->dims, &wd);
     if (!weights) return HONE_E_MEMORY;
-    size_t inner = 1;
-    for (int i = 2; i < w->rank; i++) inner *= (size_t)w->dims[i];
-    size_t per_group = (size_t)w->dims[1], groups = (size_t)hone__node_int(conv, "group", 1);
-    for (size_t i = 0; i < w->count; i++) {
-        size_t row = i / inner / per_group, col = i / inner % per_group;
-        size_t c = transposed ? row / ((size_t)w->dims[0] / groups) * per_group + col : row;
-        wd[i] = (float)(((const float *)w->data)[i] * a->scale[c]);
-    }
+    size_t rows = (size_t)w->dims[0], cols = transposed ? (size_t)w->dims[1] : 1; /* per scale */
+    size_t run = rows && cols ? w->count / rows / cols : 0,
+           group_rows = rows / (size_t)hone__node_int(conv, "group", 1);
+    const float *from = w->data;
+    for (size_t row = 0; row < rows; row++)
+        for (size_t col = 0; col < cols; col++, from += run, wd += run) {
+            double scale = a->scale[transposed ? row / group_rows * cols + col : row];
+            for (size_t i = 0; i < run; i++) wd[i] = (float)(from[i] * scale);
+        }
+    hone__tensor_idle(w);
     return hone__node_set_input(conv, 1, weights);
 }
 

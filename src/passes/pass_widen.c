@@ -11,6 +11,7 @@ static hone_status widen(hone__node *cast, int *changed)
     hone__tensor out;
     if (!in || cast->outputs[0]->output_count || !cast->outputs[0]->use_count) return HONE_OK;
     HONE__TRY(hone__node_eval(cast, hone__op_find("", "Cast"), &in, &out, HONE__ELEMENT_LIMIT));
+    hone__tensor_idle(in);
     ++*changed;
     return hone__value_set_constant(cast->outputs[0], &out);
 }

@@ -54,6 +54,11 @@ hone__blob *hone__blob_ref(hone__blob *b)
     return b;
 }
 
+void hone__blob_idle(const hone__blob *b, size_t offset, size_t bytes)
+{
+    if (b->map) hone__map_idle(b->map, b->data + offset, bytes);
+}
+
 void hone__blob_unref(hone__blob *b)
 {
     if (!b || __atomic_sub_fetch(&b->refs, 1, __ATOMIC_ACQ_REL)) return;
@@ -143,6 +148,11 @@ hone_status hone__tensor_strings(int rank, const int64_t *dims, const hone__stri
         text += list[i].size;
     }
     return HONE_OK;
+}
+
+void hone__tensor_idle(const hone__tensor *t)
+{
+    if (t->blob) hone__blob_idle(t->blob, (size_t)((const uint8_t *)t->data - t->blob->data), t->bytes);
 }
 
 void hone__tensor_release(hone__tensor *t)

@@ -23,7 +23,8 @@ hone_status hone__blob_new(size_t size, hone__blob **out);                      
 hone_status hone__blob_map(hone__map *map, size_t offset, size_t size, hone__blob **out); /* takes a reference on map */
 hone_status hone__blob_borrow(const void *data, size_t size, hone__blob **out);
 hone__blob *hone__blob_ref(hone__blob *blob);
-void hone__blob_unref(hone__blob *blob); /* NULL is fine */
+void hone__blob_unref(hone__blob *blob);                                   /* NULL is fine */
+void hone__blob_idle(const hone__blob *blob, size_t offset, size_t bytes); /* hone__map_idle where it is a file's */
 
 typedef hone_string hone__string;
 
@@ -58,8 +59,9 @@ hone_status hone__tensor_strings(int rank, const int64_t *dims, const hone__stri
  * the shape says. */
 hone_status hone__tensor_view(hone__blob *blob, size_t offset, hone_dtype dtype, int rank, const int64_t *dims,
                               hone__tensor *out);
-void *hone__tensor_write(hone__tensor *tensor);  /* only for tensors from hone__tensor_new that nobody else holds */
-void hone__tensor_release(hone__tensor *tensor); /* any value */
+void *hone__tensor_write(hone__tensor *tensor);     /* only for tensors from hone__tensor_new that nobody else holds */
+void hone__tensor_release(hone__tensor *tensor);    /* any value */
+void hone__tensor_idle(const hone__tensor *tensor); /* hone__blob_idle of its bytes */
 
 /* Element i as a double or int64, whatever the numeric type (floats truncate to int64 and saturate). */
 double hone__element_f64(hone_dtype dtype, const void *data, size_t i);
