@@ -156,32 +156,74 @@ void hone__transpose_32_avx2(const uint32_t *src, size_t src_rs, size_t rows, si
     hone__transpose_32_scalar(src + r8 * src_rs, src_rs, rows - r8, cols, dst + r8, dst_rs);
 }
 
-/* Two rows of 8 bytes, widened and paired: lane j holds (b[0][j], b[1][j]) as int16. */
-INLINE __m256i pair_rows(__m128i r0, __m128i r1, int is_unsigned)
+enum { I8_ROWS = 16, I8_COLS = 32 }; /* of a block whose sums stay in registers */
+
+/* Sums that unpacking left in the order of columns 0-3 16-19, 4-7 20-23, 8-11 24-27, 12-15 28-31. */
+INLINE void add_columns(const __m256i *v, int32_t *y)
 {
-    __m128i both = _mm_unpacklo_epi8(r0, r1);
-    return is_unsigned ? _mm256_cvtepu8_epi16(both) : _mm256_cvtepi8_epi16(both);
+    __m256i *to = (__m256i *)(void *)y;
+#pragma GCC unroll 2
+    for (int i = 0; i < 2; i++) {
+        __m256i low = _mm256_permute2x128_si256(v[2 * i], v[2 * i + 1], 0x20);
+        __m256i high = _mm256_permute2x128_si256(v[2 * i], v[2 * i + 1], 0x31);
+        _mm256_storeu_si256(to + i, _mm256_add_epi32(_mm256_loadu_si256(to + i), low));
+        _mm256_storeu_si256(to + 2 + i, _mm256_add_epi32(_mm256_loadu_si256(to + 2 + i), high));
+    }
+}
+
+/* I8_COLS columns of 2 * pairs rows, made unsigned by `flips`; w: two rows' factors as int16 in a dword; `off` is what
+ * the flip added to a column's sum of products, off_sum to its plain sum. */
+INLINE void block_i8(const int32_t *w, size_t pairs, const uint8_t *b, size_t b_rs, __m256i flips, int32_t off,
+                     int32_t off_sum, int32_t *y, int32_t *sums)
+{
+    const __m256i zero = _mm256_setzero_si256();
+    __m256i acc[4], plain[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++) acc[v] = _mm256_set1_epi32(-off), plain[v] = zero;
+    for (size_t i = 0; i < pairs; i++, b += 2 * b_rs) {
+        __m256i r0 = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(const void *)b), flips);
+        __m256i r1 = _mm256_xor_si256(_mm256_loadu_si256((const __m256i *)(const void *)(b + b_rs)), flips);
+        __m256i low = _mm256_unpacklo_epi8(r0, r1), high = _mm256_unpackhi_epi8(r0, r1);
+        __m256i pair[4] = {_mm256_unpacklo_epi8(low, zero), _mm256_unpackhi_epi8(low, zero),
+                           _mm256_unpacklo_epi8(high, zero), _mm256_unpackhi_epi8(high, zero)};
+        __m256i factor = _mm256_set1_epi32(w[i]);
+#pragma GCC unroll 4
+        for (int v = 0; v < 4; v++) {
+            acc[v] = _mm256_add_epi32(acc[v], _mm256_madd_epi16(pair[v], factor));
+            if (sums) plain[v] = _mm256_add_epi16(plain[v], pair[v]); /* I8_ROWS / 2 bytes stay below 2^15 */
+        }
+    }
+    add_columns(acc, y);
+    if (!sums) return;
+#pragma GCC unroll 4
+    for (int v = 0; v < 4; v++)
+        plain[v] = _mm256_sub_epi32(_mm256_madd_epi16(plain[v], _mm256_set1_epi16(1)), _mm256_set1_epi32(off_sum));
+    add_columns(plain, sums);
 }
 
 void hone__axpy_i8_avx2(const uint8_t *a, int a_unsigned, const uint8_t *b, size_t b_rs, uint8_t flip, size_t k,
                         size_t n, int32_t *y, int32_t *sums)
 {
-    const __m128i flips = _mm_set1_epi8((char)flip);
-    size_t whole = n & ~(size_t)7, pairs = k & ~(size_t)1;
-    for (size_t i = 0; i < pairs; i += 2) {
-        int32_t w0 = a_unsigned ? a[i] : (int8_t)a[i], w1 = a_unsigned ? a[i + 1] : (int8_t)a[i + 1];
-        __m256i w = _mm256_set1_epi32((int32_t)((uint32_t)(w0 & 0xffff) | (uint32_t)w1 << 16));
-        for (size_t j = 0; j < whole; j += 8) {
-            const uint8_t *p = b + i * b_rs + j;
-            __m128i r0 = _mm_xor_si128(_mm_loadl_epi64((const __m128i *)p), flips);
-            __m128i r1 = _mm_xor_si128(_mm_loadl_epi64((const __m128i *)(p + b_rs)), flips);
-            __m256i v = _mm256_madd_epi16(pair_rows(r0, r1, !a_unsigned), w);
-            _mm256_storeu_si256((__m256i *)(y + j), _mm256_add_epi32(_mm256_loadu_si256((__m256i *)(y + j)), v));
-            if (!sums) continue;
-            v = _mm256_madd_epi16(pair_rows(r0, r1, !a_unsigned), _mm256_set1_epi16(1));
-            _mm256_storeu_si256((__m256i *)(sums + j), _mm256_add_epi32(_mm256_loadu_si256((__m256i *)(sums + j)), v));
+    /* b' is made unsigned: what is signed gains 128, which comes off again */
+    const __m256i flips = _mm256_set1_epi8((char)(a_unsigned ? flip ^ 0x80 : flip));
+    size_t whole = n / I8_COLS * I8_COLS, even = k & ~(size_t)1;
+    for (size_t i = 0; i < even; i += I8_ROWS) {
+        size_t rows = even - i < I8_ROWS ? even - i : I8_ROWS;
+        int32_t w[I8_ROWS / 2], total = 0;
+        for (size_t r = 0; r < rows; r += 2) {
+            const uint8_t *p = a + i + r;
+            int32_t w0 = a_unsigned ? p[0] : (int8_t)p[0], w1 = a_unsigned ? p[1] : (int8_t)p[1];
+            w[r / 2] = (int32_t)((uint32_t)(w0 & 0xffff) | (uint32_t)w1 << 16);
+            total += w0 + w1;
+        }
+        int32_t off = a_unsigned ? 128 * total : 0, off_sum = a_unsigned ? 128 * (int32_t)rows : 0;
+        for (size_t j = 0; j < whole; j += I8_COLS) {
+            if (sums)
+                block_i8(w, rows / 2, b + i * b_rs + j, b_rs, flips, off, off_sum, y + j, sums + j);
+            else
+                block_i8(w, rows / 2, b + i * b_rs + j, b_rs, flips, off, off_sum, y + j, NULL);
         }
     }
-    hone__axpy_i8_scalar(a, a_unsigned, b + whole, b_rs, flip, pairs, n - whole, y + whole, sums ? sums + whole : NULL);
-    hone__axpy_i8_scalar(a + pairs, a_unsigned, b + pairs * b_rs, b_rs, flip, k - pairs, n, y, sums);
+    hone__axpy_i8_scalar(a, a_unsigned, b + whole, b_rs, flip, even, n - whole, y + whole, sums ? sums + whole : NULL);
+    hone__axpy_i8_scalar(a + even, a_unsigned, b + even * b_rs, b_rs, flip, k - even, n, y, sums);
 }

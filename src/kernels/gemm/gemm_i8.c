@@ -8,7 +8,7 @@
 #include "kernels/gemm/gemm_parts.h"
 #include "kernels/tile/tile.h"
 
-enum { MAX_PARTS = 32, PART_BYTES = 64 << 10, MIN_ITEMS = 8, MIN_WORK = 1 << 17, COPY_ROWS = 64 };
+enum { MAX_PARTS = 32, PART_BYTES = 256 << 10, MIN_ITEMS = 8, MIN_WORK = 1 << 17, COPY_ROWS = 64 };
 
 static size_t align(size_t n) { return (n + 63) & ~(size_t)63; }
 static size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
@@ -27,6 +27,9 @@ struct job {
     size_t step, strip, strips, row_chunk, row_chunks;
     size_t pieces, piece, line;
     uint8_t *packed_a, *ones;
+    uint8_t
+        *ordered_a; /* rows as order_weights leaves them, where that saves work per tile; NULL: a is read in place */
+    size_t ordered_rs;
     int32_t *row_sum, *row_add, *row_mul, *lane_mul; /* [m], [m], [m], [n padded] */
     float *row_scale;                                /* [m]: per-tensor scales spread out */
     char *panels;
@@ -65,6 +68,7 @@ static struct job plan(const hone__gemm_i8_args *g)
     j.row_chunk = ceil_div(ceil_div(g->m, chunks), mr) * mr;
     j.row_chunks = ceil_div(g->m, j.row_chunk ? j.row_chunk : 1);
     j.panel_bytes = align(ceil_div(g->k, 4) * j.strip * 4) + align(HONE__TILE_MAX_LANES * 4);
+    if (j.tile->ordered_bytes > 1) j.ordered_rs = ceil_div(g->k, 4) * 4 * j.tile->ordered_bytes;
     return j;
 }
 
@@ -87,6 +91,7 @@ static size_t lay_out(struct job *j, char *base, int threads)
         j->partial = place(base, &at, j->pieces * j->line * 4 * 2);
         return at;
     }
+    j->ordered_a = j->ordered_rs ? place(base, &at, g->m * j->ordered_rs) : NULL;
     j->row_sum = place(base, &at, g->m * 4);
     j->row_add = place(base, &at, g->m * 4);
     j->row_mul = place(base, &at, g->m * 4);
@@ -116,6 +121,8 @@ static void rows_of_a(void *ctx, size_t begin, size_t end, int thread)
                 j->packed_a[r * g->k + i] = ((const uint8_t *)g->a)[r * g->a_rs + i * g->a_cs];
     if (j->row_way) return;
     j->tile->sums_i8(j->a + first * j->a_rs, j->a_rs, last - first, g->k, g->a_signed, j->row_sum + first);
+    for (size_t r = first; j->ordered_a && r < last; r++)
+        j->tile->order_weights(j->a + r * j->a_rs, g->k, 1, g->a_signed, j->ordered_a + r * j->ordered_rs);
     for (size_t r = first; r < last; r++) {
         uint32_t az = zero_at(g->a_zp, g->a_zp_per_row, r);
         uint32_t bz = g->b_zp_per_col ? 0 : zero_at(g->b_zp, 0, 0) + (uint32_t)j->b_shift;
@@ -166,7 +173,9 @@ static int late_act(const hone__epilogue *ep)
 
 static void run_rows(const struct job *j, hone__tile_i8_args *t, size_t first, size_t from, size_t to)
 {
+    static const size_t no_tap = 0;
     const hone__gemm_i8_args *g = j->g;
+    const uint8_t *a = j->ordered_a ? j->ordered_a : j->a;
     size_t mr = t->lanes <= j->step ? j->tile->i8_mr_thin : j->tile->i8_mr;
     float lane_scale[HONE__TILE_MAX_LANES];
     if (g->b_scale && !g->b_scale_per_col)
@@ -176,10 +185,15 @@ static void run_rows(const struct job *j, hone__tile_i8_args *t, size_t first, s
     t->lo = g->ep.act == HONE__ACT_CLIP ? g->ep.a : 0;
     t->hi = g->ep.act == HONE__ACT_CLIP ? g->ep.b : INFINITY;
     t->lane_bias = g->ep.bias && !g->bias_per_row ? g->ep.bias + first : NULL;
+    t->a_rs = j->ordered_a ? j->ordered_rs : j->a_rs;
+    t->channels = ceil_div(g->k, 4);
+    t->taps = 1;
+    t->tap = &no_tap;
+    t->b_rs = t->width;
     for (size_t r = from; r < to; r += t->rows) {
         size_t at = r * g->c_rs + first;
         t->rows = smaller(mr, to - r);
-        t->a = j->a + r * j->a_rs;
+        t->a = a + r * t->a_rs;
         t->row_add = j->row_add + r;
         t->row_mul = g->a_zp ? j->row_mul + r : NULL;
         t->row_sum = g->b_zp_per_col ? j->row_sum + r : NULL;
@@ -188,7 +202,7 @@ static void run_rows(const struct job *j, hone__tile_i8_args *t, size_t first, s
         t->residual = g->c_f32 && g->ep.residual ? g->ep.residual + at : NULL;
         t->out_i32 = g->c_i32 ? g->c_i32 + at : NULL;
         t->out_f32 = g->c_i32 ? NULL : g->c_f32 + at;
-        j->tile->i8(t);
+        (j->ordered_a ? j->tile->i8_image : j->tile->i8)(t);
         for (size_t i = r; t->out_f32 && late_act(&g->ep) && i < r + t->rows; i++) {
             const float *slope = g->ep.slope ? g->ep.slope + (g->bias_per_row ? i : first) : NULL;
             hone__epilogue_row(&g->ep, NULL, slope, !g->bias_per_row, NULL, g->c_f32 + i * g->c_rs + first, t->lanes);
@@ -249,17 +263,18 @@ static void row_finish(void *ctx, size_t begin, size_t end, int thread)
     j->tile->sums_i8(j->a, g->k, 1, g->k, g->a_signed, &row_sum);
     for (size_t item = begin; item < end; item++) {
         size_t first = item * COLUMNS, n = smaller(COLUMNS, g->n - first);
+        uint32_t acc[COLUMNS] = {0}, sum[COLUMNS] = {0};
         float v[COLUMNS];
+        for (size_t p = 0; p < j->pieces; p++) {
+            const int32_t *y = j->partial + p * j->line + first, *more = y + j->pieces * j->line;
+            for (size_t i = 0; i < n; i++) acc[i] += (uint32_t)y[i];
+            for (size_t i = 0; g->a_zp && i < n; i++) sum[i] += (uint32_t)more[i];
+        }
         for (size_t i = 0; i < n; i++) {
-            uint32_t bz = zero_at(g->b_zp, g->b_zp_per_col, first + i) + (uint32_t)j->b_shift, acc = 0;
-            uint32_t sum = 0;
-            for (size_t p = 0; p < j->pieces; p++) {
-                acc += (uint32_t)j->partial[p * j->line + first + i];
-                if (g->a_zp) sum += (uint32_t)j->partial[(j->pieces + p) * j->line + first + i];
-            }
-            acc += (uint32_t)g->k * az * bz - bz * (uint32_t)row_sum - az * sum;
-            if (g->c_i32) g->c_i32[first + i] = (int32_t)acc;
-            v[i] = (float)(int32_t)acc;
+            uint32_t bz = zero_at(g->b_zp, g->b_zp_per_col, first + i) + (uint32_t)j->b_shift;
+            acc[i] += (uint32_t)g->k * az * bz - bz * (uint32_t)row_sum - az * sum[i];
+            if (g->c_i32) g->c_i32[first + i] = (int32_t)acc[i];
+            v[i] = (float)(int32_t)acc[i];
             if (g->a_scale) v[i] *= g->a_scale[0];
             if (g->b_scale) v[i] *= g->b_scale[g->b_scale_per_col ? first + i : 0];
         }
