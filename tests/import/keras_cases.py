@@ -388,6 +388,21 @@ def cases(K):
         y = L.Multiply()([y, s])
         return K.Model(x, L.Flatten()(y))
 
+    for nd, shape in ((1, (9, 4)), (2, (7, 6, 4)), (3, (4, 5, 3, 4))):  # layers over channels, between convolutions
+        def between(nd=nd, shape=shape):
+            x = K.Input(shape, name="x")
+            conv = getattr(L, f"Conv{nd}D")
+            y = conv(5, 3, padding="same")(x)
+            z = L.LayerNormalization(epsilon=1e-6)(y)
+            z = L.Dense(7, activation="gelu")(z)
+            z = L.Dense(5, use_bias=False)(L.UnitNormalization()(z))
+            y = L.Add()([L.LayerNormalization(center=False)(y), z])
+            if v3:
+                y = L.RMSNormalization()(y)
+            y = L.LayerNormalization(scale=False)(conv(3, 2)(y))
+            return K.Model(x, getattr(L, f"GlobalAveragePooling{nd}D")()(y))
+        c[f"between_convolutions_{nd}d"] = between
+
     @model("two_inputs_outputs")
     def make():
         a, b = K.Input((4,), name="a"), K.Input((6, 3), name="b")

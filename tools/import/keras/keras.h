@@ -121,6 +121,7 @@ hone__value *hone__kt_get(kctx *c, kt *t, int form);
 hone__value *hone__kt_f32(kctx *c, kt *t); /* PLAIN, cast to float32 where it is not a float */
 kt *hone__kt_cast(kctx *c, kt *t, hone_dtype dtype);
 bool hone__kt_known(const kt *t, int first); /* all dims from `first` on */
+bool hone__kt_only_moved(const kt *t);       /* the PLAIN form would cost a transposition */
 
 hone__value *hone__k1(kctx *c, const char *op, hone__value *x);
 hone__value *hone__k2(kctx *c, const char *op, hone__value *x, hone__value *y);

@@ -51,6 +51,8 @@ static bool is_reshape(const kt *t)
     return unknown <= 1 && (t->dims[t->rank - 1] == 1 || spatial == 1);
 }
 
+bool hone__kt_only_moved(const kt *t) { return t->form[K_MOVED] && !t->form[K_PLAIN] && !is_reshape(t); }
+
 static hone__value *move(kctx *c, kt *t, hone__value *v, bool to_moved)
 {
     int64_t perm[HONE_MAX_RANK], dims[HONE_MAX_RANK];

@@ -13,6 +13,19 @@ hone_status hone__klayer_identity(kctx *c, klayer *l, kcall *call)
     return hone__k_return(c, call, y);
 }
 
+/* On a value whose channels lie second, the product with a kernel is a convolution with windows of one element. */
+static kt *dense_moved(kctx *c, klayer *l, kt *t, const kweight *w, hone__value *bias)
+{
+    int64_t to[HONE_MAX_RANK] = {w->dims[1], w->dims[0]}, one[HONE_MAX_RANK], dims[HONE_MAX_RANK];
+    for (int i = 0; i < t->rank - 2; i++) one[i] = to[i + 2] = 1;
+    hone__value *kernel = hone__kw_permuted(c, l, w, "window", 2, w->dims, (int64_t[]){1, 0}, t->rank, to);
+    hone__value *y = hone__emit(&c->b, "Conv", "pointwise", HONE__INS(t->form[K_MOVED], kernel, bias),
+                                HONE__ATTRS(hone__a_ints("kernel_shape", one, (size_t)t->rank - 2)));
+    memcpy(dims, t->dims, sizeof dims);
+    dims[t->rank - 1] = w->dims[1];
+    return hone__kt_new(c, K_MOVED, y, HONE_F32, t->rank, dims);
+}
+
 hone_status hone__klayer_dense(kctx *c, klayer *l, kcall *call)
 {
     kt *t = hone__kt_cast(c, call->in[0], HONE_F32);
@@ -22,7 +35,13 @@ hone_status hone__klayer_dense(kctx *c, klayer *l, kcall *call)
                                    t ? hone__k_dims(c, t) : "?");
     int64_t in = t->dims[t->rank - 1], units = hone__kcfg_int(c, l, "units", 0, 1, K_MAX_DIM);
     if (!hone__kw_take(c, l, "", 0, "kernel", 2, (int64_t[]){in, units}, &w)) return c->b.status;
-    hone__value *x, *kernel;
+    hone__value *x, *kernel, *bias = NULL;
+    if (hone__kcfg_bool(l, "use_bias", true) && hone__kw_take(c, l, "", 1, "bias", 1, &units, &b))
+        bias = hone__kw_emit(c, l, &b);
+    if (t->rank <= 5 && hone__kt_only_moved(t)) {
+        kt *out = dense_moved(c, l, t, &w, bias);
+        return hone__k_return(c, call, hone__k_activation(c, l, hone__kcfg(l, "activation"), out));
+    }
     if (t->form[K_FLAT]) { /* rows in the order in which the channels-first value was flattened */
         int64_t from[3] = {t->spatial, t->channels, units}, perm[3] = {1, 0, 2};
         x = t->form[K_FLAT];
@@ -32,10 +51,7 @@ hone_status hone__klayer_dense(kctx *c, klayer *l, kcall *call)
         kernel = hone__kw_emit(c, l, &w);
     }
     hone__value *y = hone__emit(&c->b, "MatMul", "matmul", HONE__INS(x, kernel), HONE__NO_ATTRS);
-    if (hone__kcfg_bool(l, "use_bias", true)) {
-        if (!hone__kw_take(c, l, "", 1, "bias", 1, &units, &b)) return c->b.status;
-        y = hone__emit(&c->b, "Add", "bias_add", HONE__INS(y, hone__kw_emit(c, l, &b)), HONE__NO_ATTRS);
-    }
+    if (bias) y = hone__emit(&c->b, "Add", "bias_add", HONE__INS(y, bias), HONE__NO_ATTRS);
     int64_t dims[HONE_MAX_RANK];
     memcpy(dims, t->dims, sizeof dims);
     dims[t->rank - 1] = units;

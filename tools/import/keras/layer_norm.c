@@ -130,6 +130,16 @@ static hone__value *take_over_axes(kctx *c, klayer *l, int index, const char *na
     return hone__kw_shaped(c, l, &w, rank, shaped);
 }
 
+/* A parameter over the last axis, which lies second. */
+static hone__value *take_over_moved(kctx *c, klayer *l, int index, const char *name, const kt *t)
+{
+    kweight w;
+    int64_t n = t->dims[t->rank - 1], dims[HONE_MAX_RANK];
+    if (!hone__kw_take(c, l, "", index, name, 1, &n, &w)) return NULL;
+    for (int i = 0; i < t->rank - 1; i++) dims[i] = i ? 1 : n;
+    return hone__kw_shaped(c, l, &w, t->rank - 1, dims);
+}
+
 enum { NORM_LAYER, NORM_RMS };
 
 /* x * rsqrt(spread + epsilon), where spread is the variance (of x - mean) or the mean square. */
@@ -156,11 +166,18 @@ hone_status hone__klayer_layer_norm(kctx *c, klayer *l, kcall *call)
     double epsilon = hone__kcfg_num(c, l, "epsilon", rms ? 1e-6 : 1e-3);
     bool has_scale = rms || odd || hone__kcfg_bool(l, "scale", true),
          has_shift = !rms && !odd && hone__kcfg_bool(l, "center", true);
-    hone__value *scale = NULL, *shift = NULL, *x = hone__kt_plain(c, t), *y;
-    if (has_scale) scale = take_over_axes(c, l, index++, "gamma", t, axes, n, rms);
-    if (has_shift) shift = take_over_axes(c, l, index++, "beta", t, axes, n, false);
+    bool moved = trailing && n == 1 && hone__kt_only_moved(t);
+    int form = moved ? K_MOVED : K_PLAIN;
+    hone__value *scale = NULL, *shift = NULL, *x = hone__kt_get(c, t, form), *y;
+    if (has_scale)
+        scale = moved ? take_over_moved(c, l, index++, "gamma", t)
+                      : take_over_axes(c, l, index++, "gamma", t, axes, n, rms);
+    if (has_shift)
+        shift = moved ? take_over_moved(c, l, index++, "beta", t)
+                      : take_over_axes(c, l, index++, "beta", t, axes, n, false);
     if (c->b.status != HONE_OK) return c->b.status;
-    if (!rms && !odd && trailing && n == 1) {
+    if (moved) axes[0] = 1;
+    if (!moved && !rms && !odd && trailing && n == 1) {
         if (!scale && !(scale = hone__kw_cached(l, l, "ones")))
             hone__kw_remember(c, l, l, "ones", scale = filled(c, t->dims[axes[0]], 1));
         y = hone__emit(&c->b, "LayerNormalization", "layer_norm", HONE__INS(x, scale, shift),
@@ -172,8 +189,8 @@ hone_status hone__klayer_layer_norm(kctx *c, klayer *l, kcall *call)
         if (scale) y = hone__k2(c, "Mul", y, scale);
         if (shift) y = hone__k2(c, "Add", y, shift);
     }
-    kt *out = hone__kt_like(c, t, K_PLAIN, y);
-    for (int i = 0; rms && out && i < n; i++) /* its scale lies against the last axes, and may widen them */
+    kt *out = hone__kt_like(c, t, form, y);
+    for (int i = 0; rms && !moved && out && i < n; i++) /* its scale lies against the last axes, and may widen them */
         if (out->dims[t->rank - n + i] == 1) out->dims[t->rank - n + i] = t->dims[axes[i]];
     return hone__k_return(c, call, out);
 }
@@ -227,9 +244,11 @@ hone_status hone__klayer_unit_norm(kctx *c, klayer *l, kcall *call)
     bool trailing;
     if (!t || t->rank < 1) return hone__k_shape_error(c, "a scalar input");
     int n = trailing_axes(c, hone__kcfg(l, "axis"), t, axes, &trailing);
-    hone__value *x = hone__kt_plain(c, t), *norm = hone__k_reduce(c, "ReduceL2", x, axes, (size_t)n, true);
+    int form = hone__kt_only_moved(t) ? K_MOVED : K_PLAIN;
+    for (int i = 0; i < n; i++) axes[i] = hone__kt_axis(t, form, (int)axes[i]);
+    hone__value *x = hone__kt_get(c, t, form), *norm = hone__k_reduce(c, "ReduceL2", x, axes, (size_t)n, true);
     norm = hone__k2(c, "Max", norm, hone__k_scalar(c, 1e-12, HONE_F32));
-    return hone__k_return(c, call, hone__kt_like(c, t, K_PLAIN, hone__k2(c, "Div", x, norm)));
+    return hone__k_return(c, call, hone__kt_like(c, t, form, hone__k2(c, "Div", x, norm)));
 }
 
 /* The wrapped layer with its kernel as training left it. */
