@@ -22,6 +22,7 @@ import random_floats
 import random_ml
 import random_old
 import random_quantised
+import random_search
 from case_writer import MICROSOFT, Refused, Writer
 
 TIERS = ("scalar", "avx2", None)
@@ -84,7 +85,7 @@ def apart(call):
 
 
 def generate(draw, cases, only):
-    for module in (random_floats, random_quantised, random_attention, random_ml, random_old):
+    for module in (random_floats, random_quantised, random_attention, random_search, random_ml, random_old):
         asked = {k: v for k, v in getattr(module, "REFUSED", {}).items() if k == only}
         for op, generator in (module.GENERATORS | asked).items():
             if not fnmatch.fnmatch(op, only) and module.__name__ != only:
