@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "broadcast.h"
+#include "epilogue_attrs.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/quantize/quantize.h"
 #include "widen.h"
@@ -124,12 +125,13 @@ const hone__op hone__op_ms_transpose_matmul = {"com.microsoft",    "TransposeMat
 
 /* One int8 product a [..., K] x b [K, N] (or turned), with places of its scales and zero points among the inputs. */
 typedef struct layout {
-    int a, a_scale, a_zero, b, b_scale, b_zero, bias;
+    int a, a_scale, a_zero, b, b_scale, b_zero, bias, residual;
     bool dynamic; /* a is float32, quantised here */
 } layout;
 
-static const layout dynamic_layout = {0, -1, -1, 1, 2, 3, 4, true}, integer_layout = {0, 2, 4, 1, 3, 5, 6, false},
-                    gemm_layout = {0, 1, 2, 3, 4, 5, 6, false};
+static const layout dynamic_layout = {0, -1, -1, 1, 2, 3, 4, -1, true},
+                    integer_layout = {0, 2, 4, 1, 3, 5, 6, -1, false}, linear_layout = {0, 2, 4, 1, 3, 5, 6, 7, false},
+                    gemm_layout = {0, 1, 2, 3, 4, 5, 6, -1, false};
 
 typedef struct product {
     hone__gemm_i8_args g; /* of one matrix */
@@ -199,6 +201,7 @@ static hone_status prepare_product(hone__prepare *p, const layout *l)
                                 .b_cs = tb ? b1 : 1,
                                 .c_rs = n,
                                 .b_zp_per_col = bz && bz->count > 1,
+                                .ep = hone__epilogue_read(p->node),
                                 .b_scale_per_col = bs->count > 1};
     size_t columns = (n + 1) * (s->matrices + 1);
     s->quantized_at = round64(columns * sizeof(int32_t));
@@ -260,6 +263,7 @@ static void product_matrices(void *ctx, size_t out, const size_t *at, const size
         g.b = (const uint8_t *)g.b + which * g.k * g.n;
         g.b_scale += which * j->scale_step;
         if (g.b_zp) g.b_zp += which * j->zero_step;
+        if (g.ep.residual) g.ep.residual += (out + i) * g.m * g.n;
         g.c_f32 += (out + i) * g.m * g.n;
         hone__gemm_i8(&g, (uint8_t *)j->r->scratch + j->s->gemm_at, j->r->pool);
     }
@@ -269,7 +273,8 @@ static hone_status run_to_float(hone__run *r, const layout *l)
 {
     const product *s = r->state;
     const hone__tensor *bias = input(r->in, r->input_count, l->bias), *bs = r->in[l->b_scale],
-                       *bz = input(r->in, r->input_count, l->b_zero);
+                       *bz = input(r->in, r->input_count, l->b_zero),
+                       *residual = input(r->in, r->input_count, l->residual);
     int32_t az;
     float as;
     if (!r->out[0]->count) return HONE_OK;
@@ -279,6 +284,7 @@ static hone_status run_to_float(hone__run *r, const layout *l)
     g.c_i32 = NULL;
     g.c_f32 = hone__out_data(r, 0);
     g.ep.bias = bias ? bias->data : NULL;
+    g.ep.residual = residual ? residual->data : NULL;
     pairs j = {r, s, g, bs->count > s->g.n ? s->g.n : 0, bz && bz->count > s->g.n ? s->g.n : 0};
     if (s->matrices > 1)
         hone__bcast_run(&s->batch, NULL, product_matrices, &j);
@@ -289,7 +295,7 @@ static hone_status run_to_float(hone__run *r, const layout *l)
 
 static hone_status infer_to_float(hone__infer *x, const layout *l)
 {
-    HONE__TRY(hone__infer_arity(x, l->dynamic ? 3 : 4, l->bias + 1));
+    HONE__TRY(hone__infer_arity(x, l->dynamic ? 3 : 4, (l->residual < 0 ? l->bias : l->residual) + 1));
     for (int i = 0; i < 2; i++) {
         hone_dtype d = x->in[i].dtype, want = l->dynamic && i == 0 ? HONE_F32 : HONE_U8;
         if (d && d != want && !(want == HONE_U8 && d == HONE_I8))
@@ -298,7 +304,8 @@ static hone_status infer_to_float(hone__infer *x, const layout *l)
     if (hone__has_input(x, l->bias) && x->in[l->bias].dtype && x->in[l->bias].dtype != HONE_F32)
         return hone__fail(HONE_E_UNSUPPORTED, "a bias of type %s", hone_dtype_name(x->in[l->bias].dtype));
     x->out[0].dtype = HONE_F32;
-    return hone__matmul_infer(&x->in[0].shape, &x->in[1].shape, &x->out[0].shape);
+    HONE__TRY(hone__matmul_infer(&x->in[0].shape, &x->in[1].shape, &x->out[0].shape));
+    return l->residual < 0 ? HONE_OK : hone__infer_like_output(x, l->residual);
 }
 static hone_status infer_dynamic(hone__infer *x) { return infer_to_float(x, &dynamic_layout); }
 static hone_status prepare_dynamic(hone__prepare *p) { return prepare_product(p, &dynamic_layout); }
@@ -310,6 +317,12 @@ const hone__op hone__op_ms_dynamic_quantize_matmul = {
     "com.microsoft", "DynamicQuantizeMatMul", infer_dynamic, prepare_dynamic, run_dynamic, 0};
 const hone__op hone__op_ms_matmul_integer_to_float = {
     "com.microsoft", "MatMulIntegerToFloat", infer_integer, prepare_integer, run_integer, 0};
+
+/* hone:IntegerLinear: MatMulIntegerToFloat with an activation and a residual */
+static hone_status infer_linear(hone__infer *x) { return infer_to_float(x, &linear_layout); }
+static hone_status prepare_linear(hone__prepare *p) { return prepare_product(p, &linear_layout); }
+static hone_status run_linear(hone__run *r) { return run_to_float(r, &linear_layout); }
+const hone__op hone__op_hone_integer_linear = {"hone", "IntegerLinear", infer_linear, prepare_linear, run_linear, 0};
 
 /* QGemm: a, a_scale, a_zero, b, b_scale, b_zero, c (int32)?, y_scale?, y_zero?; without the last two the result is
  * float. */

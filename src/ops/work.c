@@ -59,6 +59,7 @@ static const struct {
     {"com.microsoft", "MatMulIntegerToFloat", product, 1, true, "gemm int8"},
     {"com.microsoft", "DynamicQuantizeMatMul", product, 1, true, "gemm int8"},
     {"com.microsoft", "QGemm", product, 3, true, "gemm int8"},
+    {"hone", "IntegerLinear", product, 1, true, "gemm int8"},
     {"hone", "DequantLinear", product, 1, true, "nbits int8"},
     {"com.microsoft", "MatMulNBits", product, 1, true, "nbits"},
     {"", "Conv", convolution, 1, false, "conv f32"},

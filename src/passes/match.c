@@ -3,6 +3,8 @@
 
 #include <math.h>
 
+#include "ops/eval.h"
+
 hone__value *hone__new_f32(hone__graph *g, const char *name, int rank, const int64_t *dims, float **data)
 {
     hone__tensor t;
@@ -61,4 +63,26 @@ const hone__tensor *hone__half_weights(const hone__node *n)
     const hone__tensor *t = hone__node_is(n, "Cast") ? hone__constant_input(n, 0) : NULL;
     if (!t || (t->dtype != HONE_F16 && t->dtype != HONE_BF16) || hone__node_int(n, "to", 0) != HONE_F32) return NULL;
     return t;
+}
+
+hone_status hone__float_constant(const hone__node *n, int i, hone__value **out, bool *ok)
+{
+    hone__value *b = hone__input(n, i);
+    *out = NULL;
+    *ok = true;
+    if (!b) return HONE_OK;
+    if (b->constant) {
+        *out = b;
+        *ok = b->constant->dtype == HONE_F32;
+        return HONE_OK;
+    }
+    const hone__node *dq = b->producer;
+    const hone__tensor *in[3] = {NULL, NULL, NULL};
+    *ok = dq && hone__node_is(dq, "DequantizeLinear") && dq->input_count <= 3;
+    for (int k = 0; *ok && k < dq->input_count; k++) *ok = !dq->inputs[k] || (in[k] = dq->inputs[k]->constant);
+    if (!*ok) return HONE_OK;
+    hone__tensor t;
+    HONE__TRY(hone__node_eval(dq, hone__op_find("", "DequantizeLinear"), in, &t, HONE__ELEMENT_LIMIT));
+    *out = hone__value_constant(n->graph, "", &t);
+    return *out ? HONE_OK : HONE_E_MEMORY;
 }

@@ -62,4 +62,8 @@ const hone__tensor *hone__half_weights(const hone__node *n);
 /* A new float32 constant of the given shape; *data to fill. NULL: out of memory. */
 hone__value *hone__new_f32(hone__graph *g, const char *name, int rank, const int64_t *dims, float **data);
 
+/* Input i in float32, whether it is a constant or one behind a DequantizeLinear; NULL where there is none. *ok false:
+ * neither. */
+hone_status hone__float_constant(const hone__node *n, int i, hone__value **out, bool *ok);
+
 #endif

@@ -1,5 +1,6 @@
 /* pass_epilogue.c: bias, residual addition and activation behind a product go into the product's node of domain hone
- * (hone:Conv, Linear, DequantLinear, DynamicConv) or into MatMulNBits: the result is stored once, finished. */
+ * (hone:Conv, Linear, DequantLinear, IntegerLinear, DynamicConv) or into MatMulNBits: the result is stored once,
+ * finished. */
 #include "match.h"
 #include "passes.h"
 
@@ -16,6 +17,7 @@ static const product products[] = {
     {"hone", "DynamicConv", 3, 4, true},
     {"hone", "Linear", 2, 3, false},
     {"hone", "DequantLinear", 3, 4, false},
+    {"hone", "IntegerLinear", 6, 7, false},
     {"com.microsoft", "MatMulNBits", 5, -1, false},
 };
 

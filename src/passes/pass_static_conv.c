@@ -53,29 +53,6 @@ static hone_status set_act(hone__node *n, const hone__epilogue *ep)
     return hone__node_set_float(n, "act_b", ep->b);
 }
 
-/* The bias in float32, whether it was a constant or int32 behind a DequantizeLinear. *ok false: neither. */
-static hone_status float_bias(const hone__node *conv, hone__value **out, bool *ok)
-{
-    hone__value *b = hone__input(conv, 2);
-    *out = NULL;
-    *ok = true;
-    if (!b) return HONE_OK;
-    if (b->constant) {
-        *out = b;
-        *ok = b->constant->dtype == HONE_F32;
-        return HONE_OK;
-    }
-    const hone__node *dq = b->producer;
-    const hone__tensor *in[3] = {NULL, NULL, NULL};
-    *ok = dq && hone__node_is(dq, "DequantizeLinear") && dq->input_count <= 3;
-    for (int i = 0; *ok && i < dq->input_count; i++) *ok = !dq->inputs[i] || (in[i] = dq->inputs[i]->constant);
-    if (!*ok) return HONE_OK;
-    hone__tensor t;
-    HONE__TRY(hone__node_eval(dq, hone__op_find("", "DequantizeLinear"), in, &t, HONE__ELEMENT_LIMIT));
-    *out = hone__value_constant(conv->graph, "", &t);
-    return *out ? HONE_OK : HONE_E_MEMORY;
-}
-
 static hone_status fuse_conv(hone__node *conv, int *changed)
 {
     const hone__node *x = whole_tensor(conv->inputs[0]), *w = weight_rows(conv->inputs[1]);
@@ -84,7 +61,7 @@ static hone_status fuse_conv(hone__node *conv, int *changed)
     hone__value *bias;
     bool ok;
     if (!q) return HONE_OK;
-    HONE__TRY(float_bias(conv, &bias, &ok));
+    HONE__TRY(hone__float_constant(conv, 2, &bias, &ok));
     if (!ok) return HONE_OK;
     hone__value *ins[9] = {x->inputs[0], x->inputs[1], x->inputs[2], w->inputs[0], w->inputs[1],
                            NULL,         q->inputs[1], q->inputs[2], bias};

@@ -1,15 +1,7 @@
 /* test_compose.c: groups of nodes that have an operator of their own: found in every spelling, with the same numbers;
  * left alone where something differs. */
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
+#include "run_model.h"
 
-#include <cmocka.h>
-
-#include "exec/session.h"
 #include "graph/builder.h"
 #include "ops/eval.h"
 #include "passes/passes.h"
@@ -90,20 +82,6 @@ static const char *const wanted[] = {"LayerNormalization",
                                      NULL,
                                      NULL};
 
-static void run(const hone__model *m, bool plain, float *out)
-{
-    float v[ROWS * D];
-    hone__session *s;
-    hone__session_options o = {.threads = 1, .plain = plain};
-    hone__tensor x = {.dtype = HONE_F32, .rank = 2, .dims = {ROWS, D}, .count = ROWS * D, .bytes = sizeof v, .data = v};
-    const hone__tensor *list = &x, *y;
-    for (int i = 0; i < ROWS * D; i++) v[i] = sinf((float)(i * i)) * 3;
-    assert_int_equal(hone__session_create(m, &o, &s), HONE_OK);
-    assert_int_equal(hone__session_run(s, &list, 1, &y, 1), HONE_OK);
-    memcpy(out, y->data, sizeof v);
-    hone__session_destroy(s);
-}
-
 static void each_spelling(void **state)
 {
     (void)state;
@@ -116,8 +94,8 @@ static void each_spelling(void **state)
         hone__value *x = hone__emit_input(&b, "x", HONE_F32, 2, (int64_t[]){ROWS, D});
         hone__emit_output(&b, "y", build(&b, x, which));
         assert_int_equal(b.status, HONE_OK);
-        run(m, true, want);
-        run(m, false, got);
+        run_model(m, true, ROWS, D, want, ROWS * D);
+        run_model(m, false, ROWS, D, got, ROWS * D);
         for (int i = 0; i < ROWS * D; i++)
             if (!(fabsf(got[i] - want[i]) <= 2e-6f * (1 + fabsf(want[i]))))
                 fail_msg("%d: element %d is %g, expected %g", which, i, (double)got[i], (double)want[i]);
