@@ -63,10 +63,10 @@ static void mm_shape(const hone__tensor *a, const hone__tensor *b, mm *s)
                                 .c_rs = n};
 }
 
-static hone_status check_zeros(const hone__tensor *t, size_t want, const char *what)
+static hone_status check_count(const hone__tensor *t, size_t want, const char *what)
 {
     if (!t || t->count == 1 || t->count == want) return HONE_OK;
-    return hone__fail(HONE_E_UNSUPPORTED, "%zu %s zero points, expected 1 or %zu", t->count, what, want);
+    return hone__fail(HONE_E_UNSUPPORTED, "%zu %s, expected 1 or %zu", t->count, what, want);
 }
 
 /* scratch: kernel | a's zero points | b's | accumulators (QLinearMatMul) */
@@ -76,8 +76,8 @@ static hone_status prepare_mm(hone__prepare *p, int a, int b, int az, int bz, bo
     if (!s) return hone__out_of_memory(sizeof *s);
     mm_shape(p->in[a], p->in[b], s);
     const hone__tensor *za = az < p->input_count ? p->in[az] : NULL, *zb = bz < p->input_count ? p->in[bz] : NULL;
-    HONE__TRY(check_zeros(za, s->g.m, "a"));
-    HONE__TRY(check_zeros(zb, s->g.n, "b"));
+    HONE__TRY(check_count(za, s->g.m, "a zero points"));
+    HONE__TRY(check_count(zb, s->g.n, "b zero points"));
     s->az = za ? za->count : 0;
     s->bz = zb ? zb->count : 0;
     s->g.a_zp_per_row = s->az > 1;
@@ -176,7 +176,7 @@ static hone_status prepare_ci(hone__prepare *p, int w, int wz, ci **out)
     if (!s) return hone__out_of_memory(sizeof *s);
     HONE__TRY(hone__conv_shape_make(p->node, p->in[0], p->in[w], &s->shape));
     const hone__tensor *z = wz < p->input_count ? p->in[wz] : NULL;
-    HONE__TRY(check_zeros(z, s->shape.out_c, "weight"));
+    HONE__TRY(check_count(z, s->shape.out_c, "weight zero points"));
     s->w_zeros = z ? z->count : 0;
     if (p->out[0]->count) HONE__TRY(make_weights(p, w, s));
     s->kernel_scratch = p->out[0]->count ? round64(hone__conv_i8_scratch(&s->shape, p->threads, s->made != NULL)) : 0;
@@ -311,7 +311,7 @@ static hone_status read_qparams(const hone__tensor *const *in, int count, size_t
 {
     const hone__tensor *ws = in[4], *b = count > 8 ? in[8] : NULL;
     float xs = (float)hone__tensor_f64(in[1], 0);
-    HONE__TRY(check_zeros(ws, out_c, "scale as"));
+    HONE__TRY(check_count(ws, out_c, "weight scales"));
     q->scale_count = ws->count;
     for (size_t i = 0; i < ws->count; i++) q->scales[i] = xs * (float)hone__tensor_f64(ws, i);
     q->has_bias = b && b->dtype == HONE_I32;
@@ -390,6 +390,7 @@ static hone_status infer_qlinear_matmul(hone__infer *x)
 {
     HONE__TRY(hone__infer_arity(x, 8, 8));
     HONE__TRY(bytes_only(x, 0, 3));
+    HONE__TRY(bytes_only(x, 7, 7));
     x->out[0].dtype = x->in[7].dtype;
     return hone__matmul_infer(&x->in[0].shape, &x->in[3].shape, &x->out[0].shape);
 }
@@ -398,9 +399,32 @@ static hone_status prepare_qlinear_matmul(hone__prepare *p)
 {
     HONE__TRY(prepare_mm(p, 0, 3, 2, 5, false));
     mm *s = p->state;
+    HONE__TRY(check_count(p->in[1], s->g.m, "a scales"));
+    HONE__TRY(check_count(p->in[4], s->g.n, "b scales"));
+    HONE__TRY(check_count(p->in[6], 1, "result scales"));
+    HONE__TRY(check_count(p->in[7], 1, "result zero points"));
     s->acc_bytes = round64(p->out[0]->count * sizeof(int32_t));
     p->scratch += s->acc_bytes;
     return HONE_OK;
+}
+
+/* y = saturate(round(acc * (a's scale * b's / y's)) + y's zero point) */
+static void requantize(const mm *s, hone__run *r, const int32_t *acc)
+{
+    const hone__tensor *as = r->in[1], *bs = r->in[4];
+    float scale = (float)hone__tensor_f64(r->in[6], 0), a = 0, b = (float)hone__tensor_f64(bs, 0);
+    bool is_signed = r->out[0]->dtype == HONE_I8;
+    float zero = (float)hone__tensor_i64(r->in[7], 0), lo = is_signed ? -128 : 0, hi = lo + 255;
+    uint8_t *y = hone__out_data(r, 0);
+    for (size_t row = 0; row < r->out[0]->count / s->g.n; row++, y += s->g.n, acc += s->g.n) {
+        a = (float)hone__tensor_f64(as, as->count > 1 ? row % s->g.m : 0);
+        for (size_t i = 0; i < s->g.n; i++) {
+            if (bs->count > 1) b = (float)hone__tensor_f64(bs, i);
+            float v = nearbyintf((float)acc[i] * (a * b / scale)) + zero;
+            v = v >= lo ? v : lo;
+            y[i] = (uint8_t)(int)(v <= hi ? v : hi);
+        }
+    }
 }
 
 static hone_status run_qlinear_matmul(hone__run *r)
@@ -413,15 +437,7 @@ static hone_status run_qlinear_matmul(hone__run *r)
     j.za = s->az ? zero_points(r->in[2], room) : NULL;
     j.zb = s->bz ? zero_points(r->in[5], room + s->az) : NULL;
     mm_all(s, &j);
-    const hone__tensor *as = r->in[1], *bs = r->in[4];
-    float ys = (float)hone__tensor_f64(r->in[6], 0);
-    int64_t zp = hone__tensor_i64(r->in[7], 0);
-    for (size_t i = 0; i < y->count; i++) {
-        float a = (float)hone__tensor_f64(as, as->count > 1 ? i / s->g.n % s->g.m : 0);
-        float b = (float)hone__tensor_f64(bs, bs->count > 1 ? i % s->g.n : 0);
-        hone__element_set_f64(y->dtype, hone__out_data(r, 0), i,
-                              nearbyint((double)((float)acc[i] * (a * b / ys))) + (double)zp);
-    }
+    requantize(s, r, acc);
     return HONE_OK;
 }
 const hone__op hone__op_qlinear_matmul = {

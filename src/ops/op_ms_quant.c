@@ -18,16 +18,25 @@ static hone_status read_params(const hone__run *r, int scale, int zero, params *
     if (!s || s->count != 1 || (z && z->count != 1))
         return hone__fail(HONE_E_UNSUPPORTED, "scale or zero point is not one value");
     *p = (params){hone__tensor_f64(s, 0), z ? hone__tensor_i64(z, 0) : 0};
+    if (p->zero < -128 || p->zero > 255)
+        return hone__fail(HONE_E_ARGUMENT, "a zero point of %lld for bytes", (long long)p->zero);
     return HONE_OK;
 }
-static double value_at(const hone__tensor *t, size_t i, params p)
+/* The number that each byte of t stands for. */
+static void read_table(const hone__tensor *t, params p, double *table)
 {
-    return (double)(hone__tensor_i64(t, i) - p.zero) * p.scale;
+    for (int i = 0; i < 256; i++)
+        table[i] = (double)((t->dtype == HONE_I8 ? (int64_t)(int8_t)(uint8_t)i : i) - p.zero) * p.scale;
 }
-static void store(const hone__run *r, size_t i, double v, params p)
+
+/* The byte that stands for v; NaN is the lowest. */
+static uint8_t code(hone_dtype dtype, double v, params p)
 {
-    hone__element_set_f64(r->out[0]->dtype, hone__out_data(r, 0), i, nearbyint(v / p.scale) + (double)p.zero);
+    double lo = dtype == HONE_I8 ? -128 : 0, q = nearbyint(v / p.scale) + (double)p.zero;
+    q = q >= lo ? q : lo;
+    return (uint8_t)(int)(q <= lo + 255 ? q : lo + 255);
 }
+
 static hone_status bytes(const hone__infer *x, int i)
 {
     hone_dtype d = x->in[i].dtype;
@@ -48,25 +57,33 @@ static hone_status infer_two(hone__infer *x)
 }
 typedef struct two {
     const hone__run *r;
-    params a, b, y;
+    params y;
     bool product;
+    double a[256], b[256];
 } two;
+
 static void two_piece(void *ctx, size_t out, const size_t *at, const size_t *step, size_t n)
 {
     const two *j = ctx;
+    const uint8_t *a = (const uint8_t *)j->r->in[0]->data + at[0], *b = (const uint8_t *)j->r->in[3]->data + at[1];
+    uint8_t *y = (uint8_t *)hone__out_data(j->r, 0) + out;
+    hone_dtype dtype = j->r->out[0]->dtype;
     for (size_t i = 0; i < n; i++) {
-        double a = value_at(j->r->in[0], at[0] + i * step[0], j->a),
-               b = value_at(j->r->in[3], at[1] + i * step[1], j->b);
-        store(j->r, out + i, j->product ? a * b : a + b, j->y);
+        double u = j->a[a[i * step[0]]], v = j->b[b[i * step[1]]];
+        y[i] = code(dtype, j->product ? u * v : u + v, j->y);
     }
 }
+
 static hone_status run_two(hone__run *r, bool product)
 {
     two j = {.r = r, .product = product};
+    params a, b;
     hone__bcast w;
-    HONE__TRY(read_params(r, 1, 2, &j.a));
-    HONE__TRY(read_params(r, 4, 5, &j.b));
+    HONE__TRY(read_params(r, 1, 2, &a));
+    HONE__TRY(read_params(r, 4, 5, &b));
     HONE__TRY(read_params(r, 6, 7, &j.y));
+    read_table(r->in[0], a, j.a);
+    read_table(r->in[3], b, j.b);
     hone__bcast_init(&w, r->out[0], (const hone__tensor *[]){r->in[0], r->in[3]}, 2);
     hone__bcast_run(&w, r->pool, two_piece, &j);
     return HONE_OK;
@@ -91,10 +108,16 @@ static hone_status run_one(hone__run *r, bool leaky)
     double alpha = hone__node_float(r->node, "alpha", 0.01f);
     HONE__TRY(read_params(r, 1, 2, &p));
     HONE__TRY(read_params(r, 3, 4, &q));
-    for (size_t i = 0; i < r->in[0]->count; i++) {
-        double v = value_at(r->in[0], i, p);
-        store(r, i, leaky ? (v < 0 ? alpha * v : v) : 1 / (1 + exp(-v)), q);
+    double value[256];
+    uint8_t answer[256];
+    read_table(r->in[0], p, value);
+    for (int i = 0; i < 256; i++) {
+        double v = value[i];
+        answer[i] = code(r->out[0]->dtype, leaky ? (v < 0 ? alpha * v : v) : 1 / (1 + exp(-v)), q);
     }
+    const uint8_t *x = r->in[0]->data;
+    uint8_t *y = hone__out_data(r, 0);
+    for (size_t i = 0; i < r->in[0]->count; i++) y[i] = answer[x[i]];
     return HONE_OK;
 }
 static hone_status run_qlinear_sigmoid(hone__run *r) { return run_one(r, false); }
@@ -117,13 +140,18 @@ static hone_status run_qlinear_softmax(hone__run *r)
     n = (size_t)x->dims[axis];
     for (int i = axis + 1; i < x->rank; i++) inner *= (size_t)x->dims[i];
     if (hone__node_int(r->node, "opset", 13) < 13) n *= inner, inner = 1;
+    const uint8_t *from = x->data;
+    uint8_t *to = hone__out_data(r, 0);
+    double value[256];
+    read_table(x, p, value);
     for (size_t row = 0; x->count && row < x->count / n; row++) {
         size_t base = row / inner * n * inner + row % inner;
-        double peak = -INFINITY, sum = 0;
-        for (size_t k = 0; k < n; k++) peak = fmax(peak, value_at(x, base + k * inner, p));
-        for (size_t k = 0; k < n; k++) sum += exp(value_at(x, base + k * inner, p) - peak);
+        double peak = -INFINITY, sum = 0, e[256];
+        for (size_t k = 0; k < n; k++) peak = fmax(peak, value[from[base + k * inner]]);
+        for (int i = 0; i < 256; i++) e[i] = exp(value[i] - peak);
+        for (size_t k = 0; k < n; k++) sum += e[from[base + k * inner]];
         for (size_t k = 0; k < n; k++)
-            store(r, base + k * inner, exp(value_at(x, base + k * inner, p) - peak) / sum, q);
+            to[base + k * inner] = code(r->out[0]->dtype, e[from[base + k * inner]] / sum, q);
     }
     return HONE_OK;
 }
@@ -168,7 +196,14 @@ static hone_status run_concat(hone__run *r)
         const hone__tensor *x = r->in[k];
         size_t n = (size_t)x->dims[axis] * inner, whole = (size_t)y->dims[axis] * inner;
         HONE__TRY(read_params(r, k + 1, k + 2, &p));
-        for (size_t i = 0; i < x->count; i++) store(r, i / n * whole + before + i % n, value_at(x, i, p), q);
+        double value[256];
+        uint8_t answer[256];
+        read_table(x, p, value);
+        for (int i = 0; i < 256; i++) answer[i] = code(y->dtype, value[i], q);
+        const uint8_t *from = x->data;
+        uint8_t *to = (uint8_t *)hone__out_data(r, 0) + before;
+        for (size_t row = 0; n && row < x->count / n; row++, from += n, to += whole)
+            for (size_t i = 0; i < n; i++) to[i] = answer[from[i]];
         before += n;
     }
     return HONE_OK;
@@ -219,6 +254,9 @@ static hone_status run_pool(hone__run *r, bool global)
     HONE__TRY(read_params(r, 3, 4, &q));
     size_t size = 1, window = 1, channels = (size_t)s.dims[1];
     for (int a = 0; a < w.rank; a++) size *= (size_t)w.out[a], window *= (size_t)w.kernel[a];
+    const uint8_t *from = x->data;
+    double value[256];
+    read_table(x, p, value);
     for (size_t i = 0; i < y->count; i++) {
         size_t n = i / (size * channels), c = last ? i % channels : i / size % channels,
                place = last ? i / channels % size : i % size, count = 0;
@@ -235,10 +273,10 @@ static hone_status run_pool(hone__run *r, bool global)
                 at += (inside ? (size_t)v : 0) * step;
                 step *= (size_t)s.dims[a + 2];
             }
-            if (inside) sum += value_at(x, last ? (n * step + at) * channels + c : (n * channels + c) * step + at, p);
+            if (inside) sum += value[from[last ? (n * step + at) * channels + c : (n * channels + c) * step + at]];
             count += inside || padded; /* also what ceil_mode adds behind the padding, as ONNX Runtime counts */
         }
-        store(r, i, count ? sum / (double)count : 0, q);
+        ((uint8_t *)hone__out_data(r, 0))[i] = code(y->dtype, count ? sum / (double)count : 0, q);
     }
     return HONE_OK;
 }

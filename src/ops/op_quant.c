@@ -49,6 +49,32 @@ static size_t scale_at(const layout *l, size_t i)
     return (i / l->inner / l->axis * l->blocks + a / l->block) * l->inner + i % l->inner;
 }
 
+/* Bytes and float32 with whole runs per scale, or a row of scales along the last axis: the usual cases. */
+static bool is_plain(const layout *l, hone_dtype bytes, hone_dtype numbers, const hone__tensor *s)
+{
+    return (bytes == HONE_U8 || bytes == HONE_I8) && numbers == HONE_F32 && s->dtype == HONE_F32 && l->count;
+}
+
+static int32_t zero_at(const hone__tensor *z, size_t k) { return z ? (int32_t)hone__tensor_i64(z, k) : 0; }
+
+static void quantize_run(hone_dtype to, const float *x, size_t n, float scale, int32_t zero, void *y, size_t at,
+                         hone__pool *pool)
+{
+    if (to == HONE_U8)
+        hone__quantize_u8(x + at, n, scale, zero, (uint8_t *)y + at, pool);
+    else
+        hone__quantize_s8(x + at, n, scale, zero, (int8_t *)y + at, pool);
+}
+
+static void dequantize_run(const hone__tensor *x, size_t at, size_t n, float scale, int32_t zero, float *y,
+                           hone__pool *pool)
+{
+    if (x->dtype == HONE_U8)
+        hone__dequantize_u8((const uint8_t *)x->data + at, n, scale, zero, y + at, pool);
+    else
+        hone__dequantize_s8((const int8_t *)x->data + at, n, scale, zero, y + at, pool);
+}
+
 static hone_status infer_quantize(hone__infer *x)
 {
     HONE__TRY(hone__infer_arity(x, 2, 3));
@@ -66,13 +92,13 @@ static hone_status run_quantize(hone__run *r)
     HONE__TRY(make_layout(r->node, x, s, &l));
     if (z && z->count != s->count)
         return hone__fail(HONE_E_SHAPE, "%zu zero points for %zu scales", z->count, s->count);
-    if (l.count == 1 && x->dtype == HONE_F32 && s->dtype == HONE_F32 && (y->dtype == HONE_U8 || y->dtype == HONE_I8)) {
-        int32_t zp = z ? (int32_t)hone__tensor_i64(z, 0) : 0;
-        float scale = *(const float *)s->data;
-        if (y->dtype == HONE_U8)
-            hone__quantize_u8(x->data, x->count, scale, zp, hone__out_data(r, 0), r->pool);
-        else
-            hone__quantize_s8(x->data, x->count, scale, zp, hone__out_data(r, 0), r->pool);
+    if (is_plain(&l, y->dtype, x->dtype, s) && (l.count == 1 || l.inner > 1)) {
+        size_t run = l.count == 1 ? x->count : l.inner;
+        for (size_t at = 0; at < x->count; at += run) {
+            size_t k = scale_at(&l, at);
+            quantize_run(y->dtype, x->data, run, ((const float *)s->data)[k], zero_at(z, k), hone__out_data(r, 0), at,
+                         r->pool);
+        }
         return HONE_OK;
     }
     bool saturate = hone__node_int(r->node, "saturate", 1) != 0;
@@ -109,14 +135,20 @@ static hone_status run_dequantize(hone__run *r)
     HONE__TRY(make_layout(r->node, x, s, &l));
     if (z && z->count != s->count)
         return hone__fail(HONE_E_SHAPE, "%zu zero points for %zu scales", z->count, s->count);
-    bool bytes = x->dtype == HONE_U8 || x->dtype == HONE_I8;
-    if (l.count == 1 && bytes && y->dtype == HONE_F32 && s->dtype == HONE_F32) {
-        int32_t zp = z ? (int32_t)hone__tensor_i64(z, 0) : 0;
-        float scale = *(const float *)s->data;
-        if (x->dtype == HONE_U8)
-            hone__dequantize_u8(x->data, x->count, scale, zp, hone__out_data(r, 0), r->pool);
-        else
-            hone__dequantize_s8(x->data, x->count, scale, zp, hone__out_data(r, 0), r->pool);
+    if (is_plain(&l, x->dtype, y->dtype, s)) {
+        const float *scales = s->data;
+        float *to = hone__out_data(r, 0);
+        if (l.count > 1 && l.inner == 1) { /* a row of scales */
+            dequantize_run(x, 0, x->count, 1, 0, to, r->pool);
+            for (size_t row = 0; l.axis && row < x->count / l.axis; row++, to += l.axis)
+                for (size_t k = 0; k < l.axis; k++) to[k] = (to[k] - (float)zero_at(z, k)) * scales[k];
+            return HONE_OK;
+        }
+        size_t run = l.count == 1 ? x->count : l.inner;
+        for (size_t at = 0; at < x->count; at += run) {
+            size_t k = scale_at(&l, at);
+            dequantize_run(x, at, run, scales[k], zero_at(z, k), to, r->pool);
+        }
         return HONE_OK;
     }
     for (size_t i = 0; i < x->count; i++) {
