@@ -63,14 +63,14 @@ hone_status hone__quant_keep(hone__quant *q, const hone__value *from, hone__valu
     return HONE_OK;
 }
 
-/* Which inputs of an operator are weights; `eighths`: they have an int8 form. */
+/* Which inputs of an operator are weights, and which form their integers take. */
 static const struct {
     const char *op;
     int first, last;
-    bool eighths;
+    enum { FLOAT, LINEAR, CONV, TABLE, RECURRENT } form;
 } weighted[] = {
-    {"MatMul", 1, 1, true},  {"Gemm", 1, 1, true},  {"Conv", 1, 1, true}, {"ConvTranspose", 1, 1, false},
-    {"Gather", 0, 0, false}, {"LSTM", 1, 2, false}, {"GRU", 1, 2, false}, {"RNN", 1, 2, false},
+    {"MatMul", 1, 1, LINEAR}, {"Gemm", 1, 1, LINEAR},    {"Conv", 1, 1, CONV},     {"ConvTranspose", 1, 1, FLOAT},
+    {"Gather", 0, 0, TABLE},  {"LSTM", 1, 2, RECURRENT}, {"GRU", 1, 2, RECURRENT}, {"RNN", 1, 2, RECURRENT},
 };
 
 static bool is_half(const hone__quant *q)
@@ -78,26 +78,27 @@ static bool is_half(const hone__quant *q)
     return q->options->precision == HONE_PRECISION_FP16 || q->options->precision == HONE_PRECISION_BF16;
 }
 
-static bool is_weight(const hone__quant *q, const hone__node *n, int input)
+/* The form of a weight in the precision asked for, -1: none. In half precision all forms are one. */
+static int form_of(const hone__quant *q, const hone__node *n, int input)
 {
     for (size_t i = 0; i < sizeof weighted / sizeof *weighted; i++)
-        if (hone__node_is(n, weighted[i].op) && (is_half(q) || weighted[i].eighths))
-            return input >= weighted[i].first && input <= weighted[i].last;
-    return false;
+        if (hone__node_is(n, weighted[i].op) && input >= weighted[i].first && input <= weighted[i].last)
+            return is_half(q) ? FLOAT : weighted[i].form == FLOAT ? -1 : (int)weighted[i].form;
+    return -1;
 }
 
 /* Whether a reader would keep the float32 numbers alive beside the new ones. */
-static bool kept_by_another(const hone__quant *q, const hone__value *v)
+static bool kept_by_another(const hone__quant *q, const hone__value *v, int form)
 {
     bool kept = v->output_count > 0;
     for (size_t i = 0; i < v->use_count; i++)
-        kept |= v->uses[i].node->graph != v->graph || !is_weight(q, v->uses[i].node, v->uses[i].input);
+        kept |= v->uses[i].node->graph != v->graph || form_of(q, v->uses[i].node, v->uses[i].input) != form;
     return kept;
 }
 
-static hone_status to_int(hone__quant *q, hone__node *n, hone__weight *w)
+static hone_status to_int(hone__quant *q, hone__node *n, int input, hone__weight *w)
 {
-    if (n->inputs[1]->constant->count < SMALL) {
+    if (n->inputs[input]->constant->count < SMALL) {
         w->reason = "fewer than 1024 weights: nothing to gain";
         return HONE_OK;
     }
@@ -108,7 +109,8 @@ static hone_status to_int(hone__quant *q, hone__node *n, hone__weight *w)
         if (!n) return HONE_OK;
         w->node = n;
     }
-    return hone__quant_linear(q, n, w);
+    if (hone__node_is(n, "MatMul")) return hone__quant_linear(q, n, w);
+    return hone__node_is(n, "Gather") ? hone__quant_table(q, n, w) : hone__quant_recurrent(q, n, input, w);
 }
 
 static hone_status consider(hone__quant *q, hone__node *n, int input)
@@ -118,12 +120,12 @@ static hone_status consider(hone__quant *q, hone__node *n, int input)
     hone__weight w = {.node = n, .name = n->inputs[input]->name, .from = t->dtype, .before = t->bytes};
     if (!finite_all(t))
         w.reason = "holds infinities or NaN";
-    else if (!hone__quant_made_of(q, n->inputs[input]) && kept_by_another(q, n->inputs[input]))
+    else if (!hone__quant_made_of(q, n->inputs[input]) && kept_by_another(q, n->inputs[input], form_of(q, n, input)))
         w.reason = "another node reads its float32 numbers";
     else if (is_half(q))
         HONE__TRY(hone__quant_half(q, n, input, &w));
     else
-        HONE__TRY(to_int(q, n, &w));
+        HONE__TRY(to_int(q, n, input, &w));
     if (!w.again) hone__quant_tell(q, &w);
     return HONE_OK;
 }
@@ -131,7 +133,7 @@ static hone_status consider(hone__quant *q, hone__node *n, int input)
 static hone_status visit(hone__quant *q, hone__node *n)
 {
     for (int i = 0; i < n->input_count; i++)
-        if (is_weight(q, n, i)) HONE__TRY(consider(q, n, i));
+        if (form_of(q, n, i) >= 0) HONE__TRY(consider(q, n, i));
     return HONE_OK;
 }
 

@@ -41,10 +41,12 @@ void hone__quant_tell(const hone__quant *q, const hone__weight *w);
  * where it stays: transposed or scaled products, another C than a bias per column. */
 hone_status hone__quant_split_gemm(hone__node *gemm, hone__node **matmul);
 
-/* Each rewrites one node whose weight (input 1; hone__quant_half: `input`) is a float32 constant, or sets w->reason. */
+/* Each rewrites one node whose weight (input 1, or `input`) is a float32 constant, or sets w->reason. */
 hone_status hone__quant_linear(hone__quant *q, hone__node *matmul, hone__weight *w);
 hone_status hone__quant_convolution(hone__quant *q, hone__node *conv, hone__weight *w);
 hone_status hone__quant_half(hone__quant *q, hone__node *node, int input, hone__weight *w);
+hone_status hone__quant_recurrent(hone__quant *q, hone__node *node, int input, hone__weight *w);
+hone_status hone__quant_table(hone__quant *q, hone__node *gather, hone__weight *w); /* input 0 */
 
 /* Convolutions, additions and max pools in static int8, before the weights of the rest are considered. */
 hone_status hone__quant_static(hone__quant *q, const hone_calibration *calibration);

@@ -138,9 +138,89 @@ static void a_scaled_gemm_stays(void **state)
     hone__model_destroy(m);
 }
 
+enum { TIME = 6, HIDDEN = 20, WIDTH = 24, WORDS = 50 };
+
+/* Words -> rows of a table -> an LSTM both ways; `shared`: the table is a product's matrix, too. */
+static hone__model *sequence(bool shared)
+{
+    hone__model *m;
+    assert_int_equal(hone__model_new(&m), HONE_OK);
+    hone__builder b = {.graph = m->graph};
+    static float v[2 * 4 * HIDDEN * WIDTH];
+    const int64_t w[] = {2, 4 * HIDDEN, WIDTH}, r[] = {2, 4 * HIDDEN, HIDDEN};
+    seed = 5;
+    hone__value *ids = hone__emit_input(&b, "ids", HONE_I64, 2, (int64_t[]){TIME, 1});
+    hone__value *table = weights(&b, "table", 2, WORDS, WIDTH);
+    hone__value *x = hone__emit(&b, "Gather", "embed", HONE__INS(table, ids), HONE__NO_ATTRS), *y[1];
+    for (size_t i = 0; i < sizeof v / sizeof *v; i++) v[i] = random_float() * (i % 3 ? 1 : 2);
+    hone__value *wv = hone__emit_f32(&b, "w", v, 3, w), *rv = hone__emit_f32(&b, "r", v, 3, r);
+    hone__emit_multi(&b, "LSTM", "lstm", HONE__INS(x, wv, rv),
+                     HONE__ATTRS(hone__a_int("hidden_size", HIDDEN), hone__a_string("direction", "bidirectional")), y,
+                     1);
+    hone__emit_output(&b, "y", y[0]);
+    if (shared) {
+        hone__value *one = weights(&b, "one", 2, 1, WORDS);
+        hone__emit_output(&b, "z",
+                          hone__emit(&b, "MatMul", "",
+                                     HONE__INS(hone__emit(&b, "Mul", "",
+                                                          HONE__INS(one, hone__emit(&b, "ReduceMax", "", HONE__INS(x),
+                                                                                    HONE__NO_ATTRS)),
+                                                          HONE__NO_ATTRS),
+                                               table),
+                                     HONE__NO_ATTRS));
+    }
+    assert_int_equal(b.status, HONE_OK);
+    assert_int_equal(hone__graph_infer(m->graph), HONE_OK);
+    return m;
+}
+
+static void run_sequence(const hone__model *m, bool plain, float *out)
+{
+    int64_t ids[TIME] = {3, 49, 0, 7, 7, 21};
+    hone__session *s;
+    hone__session_options o = {.threads = 1, .plain = plain};
+    hone__tensor x = {.dtype = HONE_I64, .rank = 2, .dims = {TIME, 1}, .count = TIME, .bytes = sizeof ids, .data = ids};
+    const hone__tensor *list = &x, *y[2];
+    assert_int_equal(hone__session_create(m, &o, &s), HONE_OK);
+    assert_int_equal(hone__session_run(s, &list, 1, y, m->graph->output_count), HONE_OK);
+    memcpy(out, y[0]->data, TIME * 2 * HIDDEN * sizeof *out);
+    hone__session_destroy(s);
+}
+
+static void tables_and_recurrent_weights_are_bytes(void **state)
+{
+    (void)state;
+    for (int shared = 0; shared < 2; shared++) {
+        float want[TIME * 2 * HIDDEN], got[TIME * 2 * HIDDEN], plain[TIME * 2 * HIDDEN];
+        hone_optimize_options o = HONE_OPTIMIZE_OPTIONS_INIT;
+        hone__model *m = sequence(shared);
+        told t = {0};
+        size_t bytes = 0;
+        o.precision = HONE_PRECISION_INT8;
+        run_sequence(m, false, want);
+        assert_int_equal(hone__quant_weights(m, &o, count, &t), HONE_OK);
+        assert_int_equal(hone__graph_verify(m->graph), HONE_OK);
+        assert_int_equal(hone__graph_infer(m->graph), HONE_OK);
+        assert_int_equal(t.left, shared ? 2 : 0); /* the table, told where it is gathered from and where multiplied */
+        for (const hone__node *n = m->graph->first; n; n = n->next)
+            for (int i = 0; i < n->input_count; i++)
+                if (n->inputs[i] && n->inputs[i]->constant && n->inputs[i]->constant->dtype == HONE_I8)
+                    bytes += n->inputs[i]->constant->bytes;
+        assert_int_equal(bytes, 2 * 4 * HIDDEN * (WIDTH + HIDDEN) + (shared ? 0 : WORDS * WIDTH));
+        run_sequence(m, false, got);
+        run_sequence(m, true, plain);
+        for (int i = 0; i < TIME * 2 * HIDDEN; i++)
+            if (!(fabsf(got[i] - want[i]) <= 0.01f && fabsf(got[i] - plain[i]) <= 1e-5f))
+                fail_msg("shared %d: %d is %g, in float32 %g, as written %g", shared, i, (double)got[i],
+                         (double)want[i], (double)plain[i]);
+        hone__model_destroy(m);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(one_copy_for_all_readers),
-                                       cmocka_unit_test(a_scaled_gemm_stays)};
+                                       cmocka_unit_test(a_scaled_gemm_stays),
+                                       cmocka_unit_test(tables_and_recurrent_weights_are_bytes)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
