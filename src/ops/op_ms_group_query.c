@@ -1,5 +1,6 @@
 /* op_ms_group_query.c: com.microsoft's GroupQueryAttention: every sequence has its own length, keys and values are
- * appended to a buffer that may be longer than what it holds, several heads share one of keys. */
+ * appended to a buffer that may be longer than what it holds, several heads share one of keys. The buffer may be in 8
+ * or 4 bits, or hold a window of the newest keys only. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -13,9 +14,44 @@ enum { Q = 0, K, V, PAST_K, PAST_V, LENGTHS, TOTAL, COS, SIN, POSITIONS, BIAS, S
 typedef struct sizes {
     bool packed; /* keys and values behind the query's heads */
     int64_t batch, rows, heads, groups, size, room;
+    int bits;     /* of a quantised cache: 8 or 4; 0: floats */
+    bool sliding; /* the cache holds a window */
 } sizes;
 
 static const hone__tensor *input(const hone__tensor *const *in, int count, int i) { return i < count ? in[i] : NULL; }
+
+/* How the cache is kept. */
+static hone_status read_cache(const hone__infer *x, sizes *s)
+{
+    static const char *const words[] = {"k_quant_type", "v_quant_type"};
+    int64_t bits = hone__node_int(x->node, "kv_cache_bit_width", 8),
+            window = hone__node_int(x->node, "local_window_size", -1);
+    int quantised = 0;
+    for (int i = 0; i < 2; i++) {
+        const char *kind = hone__node_string(x->node, words[i], "NONE");
+        if (!strcmp(kind, "NONE")) continue;
+        if (strcmp(kind, "PER_TENSOR") && strcmp(kind, "PER_CHANNEL"))
+            return hone__fail(HONE_E_UNSUPPORTED, "%s '%.20s'", words[i], kind);
+        quantised++;
+        if (!hone__has_input(x, K_SCALE + i)) return hone__fail(HONE_E_SHAPE, "input %d is missing", K_SCALE + i);
+    }
+    if (quantised == 1) return hone__fail(HONE_E_UNSUPPORTED, "only keys or only values quantised");
+    if (quantised && bits != 8 && bits != 4)
+        return hone__fail(HONE_E_UNSUPPORTED, "kv_cache_bit_width %lld", (long long)bits);
+    s->bits = quantised ? (int)bits : 0;
+    if (s->bits == 4 && s->size >= 0 && s->size % 2)
+        return hone__fail(HONE_E_SHAPE, "heads of %lld values in 4 bits", (long long)s->size);
+    hone_dtype stored = s->bits == 4 ? HONE_U8 : HONE_I8;
+    for (int i = PAST_K; i <= PAST_V && hone__has_input(x, i); i++) {
+        hone_dtype d = x->in[i].dtype;
+        if (d && (s->bits ? d != stored : !hone__dtype_is_float(d)))
+            return hone__fail(HONE_E_SHAPE, "input %d is %s", i, hone_dtype_name(d));
+    }
+    s->sliding = hone__node_int(x->node, "sliding_window_cache", 0) != 0;
+    if (s->sliding && (window < 1 || !hone__has_input(x, PAST_K)))
+        return hone__fail(HONE_E_SHAPE, "a sliding cache without local_window_size or past_key");
+    return HONE_OK;
+}
 
 static hone_status read_sizes(const hone__infer *x, sizes *s)
 {
@@ -41,13 +77,15 @@ static hone_status read_sizes(const hone__infer *x, sizes *s)
             (s->size >= 0 && !hone__dims_agree(k->dims[2], s->groups * s->size)))
             return hone__fail(HONE_E_SHAPE, "input %d does not fit the query", i);
     }
+    HONE__TRY(read_cache(x, s));
+    int64_t stored = s->bits == 4 && s->size > 0 ? s->size / 2 : s->size;
     for (int i = PAST_K; i <= PAST_V && hone__has_input(x, i); i++) {
         const hone__shape *k = &x->in[i].shape;
         s->room = -1;
         if (k->rank < 0) return HONE_OK;
         HONE__TRY(hone__infer_rank(x, i, 4));
         if (!hone__dims_agree(k->dims[0], s->batch) || !hone__dims_agree(k->dims[1], s->groups) ||
-            !hone__dims_agree(k->dims[3], s->size) ||
+            !hone__dims_agree(k->dims[3], stored) ||
             !hone__dims_agree(k->dims[2], x->in[PAST_K].shape.rank == 4 ? x->in[PAST_K].shape.dims[2] : -1))
             return hone__fail(HONE_E_SHAPE, "input %d does not fit", i);
         s->room = k->dims[2];
@@ -57,7 +95,6 @@ static hone_status read_sizes(const hone__infer *x, sizes *s)
 
 static hone_status infer_group(hone__infer *x)
 {
-    static const char *const words[] = {"k_quant_type", "v_quant_type"};
     sizes s;
     int64_t total;
     int count;
@@ -65,21 +102,21 @@ static hone_status infer_group(hone__infer *x)
     HONE__TRY(hone__infer_float(x, Q));
     if (!hone__has_input(x, LENGTHS) || !hone__has_input(x, TOTAL))
         return hone__fail(HONE_E_SHAPE, "seqlens_k or total_sequence_length is missing");
-    for (int i = 0; i < 2; i++)
-        if (strcmp(hone__node_string(x->node, words[i], "NONE"), "NONE"))
-            return hone__fail(HONE_E_UNSUPPORTED, "%s '%.20s'", words[i], hone__node_string(x->node, words[i], ""));
     if (hone__node_int(x->node, "qk_output", 0) < 0 || hone__node_int(x->node, "qk_output", 0) > 2)
         return hone__fail(HONE_E_UNSUPPORTED, "qk_output %lld", (long long)hone__node_int(x->node, "qk_output", 0));
-    for (int i = 0; i < x->output_count && i < 4; i++) x->out[i].dtype = x->in[Q].dtype;
+    for (int i = 0; i < x->output_count && i < 4; i += 3) x->out[i].dtype = x->in[Q].dtype;
     if (x->in[Q].shape.rank < 0) return HONE_OK;
     HONE__TRY(read_sizes(x, &s));
     HONE__TRY(hone__infer_ints(x, TOTAL, &total, 1, &count));
     if (count == 1 && (total < 0 || total > INT32_MAX))
         return hone__fail(HONE_E_ARGUMENT, "total_sequence_length is %lld", (long long)total);
-    int64_t room = count != 1 || s.room < 0 ? -1 : total > s.room ? total : s.room;
-    hone_dtype d = x->in[Q].dtype;
+    int64_t room = s.sliding ? s.room : count != 1 || s.room < 0 ? -1 : total > s.room ? total : s.room;
+    if (s.sliding && s.room >= 0 && s.room < hone__node_int(x->node, "local_window_size", -1))
+        return hone__fail(HONE_E_SHAPE, "a sliding cache of %lld rows is below local_window_size", (long long)s.room);
+    hone_dtype d = x->in[Q].dtype, kept = !s.bits ? d : s.bits == 8 ? HONE_I8 : HONE_U8;
     hone__infer_set(x, 0, d, 3, (int64_t[]){s.batch, s.rows, s.size < 0 ? -1 : s.heads * s.size});
-    for (int i = 1; i <= 2; i++) hone__infer_set(x, i, d, 4, (int64_t[]){s.batch, s.groups, room, s.size});
+    int64_t stored = s.bits == 4 && s.size >= 0 ? s.size / 2 : s.size;
+    for (int i = 1; i <= 2; i++) hone__infer_set(x, i, kept, 4, (int64_t[]){s.batch, s.groups, room, stored});
     hone__infer_set(x, 3, d, 4, (int64_t[]){s.batch, s.heads, s.rows, count == 1 ? total : -1});
     return HONE_OK;
 }
@@ -89,6 +126,7 @@ typedef struct plan {
     hone__attention a; /* of one sequence; keys: the buffer's rows */
     size_t half;       /* pairs of values that are turned; 0: none */
     bool interleaved;
+    bool staged; /* keys and values lie in floats beside the cache */
     size_t q_at, k_at, v_at, scores_at, sink_at, work_at;
 } plan;
 
@@ -134,6 +172,8 @@ static hone_status prepare_group(hone__prepare *p)
                                                      : 0;
     if (!room && p->out[0]->count)
         return hone__fail(HONE_E_UNSUPPORTED, "neither present_key nor present_value is wanted");
+    q->staged = s->bits || s->sliding;
+    if (s->sliding) room += (size_t)s->rows;
     plan_attention(q, p->node, room);
     if (hone__node_int(p->node, "do_rotary", 0)) {
         if (!cosine || !sine || cosine->rank != 2 || sine->rank != 2 || sine->dims[1] != cosine->dims[1] ||
@@ -159,7 +199,8 @@ static hone_status prepare_group(hone__prepare *p)
 typedef struct job {
     const plan *q;
     const hone__run *r;
-    size_t b, past, total; /* keys before the new ones, keys with them */
+    size_t b, past, total; /* keys before the new ones, keys with them: of the sequence so far */
+    size_t gone;           /* how many of them left a sliding cache before */
     size_t room;
 } job;
 
@@ -209,19 +250,91 @@ static hone_status turn(const job *j, int which, float *to, size_t head_step, si
     return HONE_OK;
 }
 
+/* The scale of value k of a group's keys or values. */
+static float scale_of(const job *j, int which, size_t group, size_t k)
+{
+    const hone__tensor *t = j->r->in[which == K ? K_SCALE : V_SCALE];
+    return ((const float *)t->data)[t->count == 1 ? 0 : group * j->q->a.size + k];
+}
+
+/* A row from 8 or 4 bits, and into them. */
+static void unpack_row(const job *j, int which, size_t group, const uint8_t *from, float *to)
+{
+    for (size_t k = 0; k < j->q->a.size; k++) {
+        int v = j->q->s.bits == 8 ? (int8_t)from[k] : (int)(from[k / 2] >> 4 * (k % 2) & 15) - 8;
+        to[k] = (float)v * scale_of(j, which, group, k);
+    }
+}
+
+static void pack_row(const job *j, int which, size_t group, const float *from, uint8_t *to)
+{
+    float top = j->q->s.bits == 8 ? 127 : 7;
+    for (size_t k = 0; k < j->q->a.size; k++) {
+        float v = rintf(from[k] / scale_of(j, which, group, k));
+        int i = (int)(v > top ? top : v >= -top - 1 ? v : -top - 1); /* NaN: the least */
+        if (j->q->s.bits == 8)
+            to[k] = (uint8_t)i;
+        else
+            to[k / 2] = (uint8_t)(k % 2 ? to[k / 2] | (i + 8) << 4 : i + 8);
+    }
+}
+
+/* How many of `total` keys a sliding cache of `room` rows keeps: evicted a stretch at a time. */
+static size_t kept_of(const job *j, size_t total)
+{
+    size_t room = (size_t)j->q->s.room, window = (size_t)hone__node_int(j->r->node, "local_window_size", 1);
+    size_t stretch = room - window + 1;
+    if (!j->q->s.sliding || total <= room) return total;
+    return total - stretch * ((total - room + stretch - 1) / stretch);
+}
+
+static size_t row_bytes(const plan *q)
+{
+    return q->s.bits == 8 ? q->a.size : q->s.bits == 4 ? q->a.size / 2 : q->a.size * sizeof(float);
+}
+
 /* Keys or values of one sequence: what the past holds, the new rows, zeros. */
 static hone_status append(const job *j, int which, float *to)
 {
     const hone__tensor *past = input(j->r->in, j->r->input_count, which == K ? PAST_K : PAST_V);
-    size_t size = j->q->a.size, groups = j->q->a.kv_heads, before = (size_t)j->q->s.room;
-    size_t end = j->past + (size_t)j->q->s.rows;
+    size_t size = j->q->a.size, groups = j->q->a.kv_heads, before = (size_t)j->q->s.room, bytes = row_bytes(j->q);
+    size_t held = j->past - j->gone, end = held + (size_t)j->q->s.rows;
     for (size_t g = 0; g < groups; g++) {
         float *rows = to + g * j->room * size;
-        if (j->past)
-            memcpy(rows, (const float *)past->data + (j->b * groups + g) * before * size, j->past * size * sizeof *to);
+        const uint8_t *from = held ? (const uint8_t *)past->data + (j->b * groups + g) * before * bytes : NULL;
+        if (held && !j->q->s.bits) memcpy(rows, from, held * bytes);
+        for (size_t i = 0; j->q->s.bits && i < held; i++) unpack_row(j, which, g, from + i * bytes, rows + i * size);
         memset(rows + end * size, 0, (j->room - end) * size * sizeof *to);
     }
-    return turn(j, which, to + j->past * size, j->room * size, size);
+    return turn(j, which, to + held * size, j->room * size, size);
+}
+
+/* What of the keys or values beside the cache goes into it. New rows in bits are read back: that is what later steps
+ * will see. */
+static void settle(const job *j, int which, float *rows, uint8_t *present)
+{
+    const hone__tensor *past = input(j->r->in, j->r->input_count, which == K ? PAST_K : PAST_V);
+    const plan *q = j->q;
+    size_t size = q->a.size, bytes = row_bytes(q), held = j->past - j->gone, end = held + (size_t)q->s.rows;
+    size_t valid = q->s.sliding ? j->total - j->gone : end; /* without the padding of a prompt */
+    size_t kept = q->s.sliding ? kept_of(j, j->total) : end, drop = valid - kept;
+    size_t cache = present ? (size_t)j->r->out[which]->dims[2] : 0;
+    uint8_t one[4096];
+    for (size_t g = 0; g < q->a.kv_heads; g++, present += present ? cache * bytes : 0) {
+        if (present) memset(present + kept * bytes, 0, (cache - kept) * bytes);
+        for (size_t i = 0; i < end; i++) {
+            float *row = rows + (g * j->room + i) * size;
+            uint8_t *to = present && i >= drop && i < valid ? present + (i - drop) * bytes : one;
+            const uint8_t *old = i < held ? (const uint8_t *)past->data : NULL;
+            if (old && to != one)
+                memcpy(to, old + ((j->b * q->a.kv_heads + g) * (size_t)q->s.room + i) * bytes, bytes);
+            else if (!old && q->s.bits) {
+                pack_row(j, which, g, row, to);
+                unpack_row(j, which, g, to, row);
+            } else if (to != one)
+                memcpy(to, row, bytes);
+        }
+    }
 }
 
 static hone_status check_inputs(const hone__run *r, const plan *q, int64_t total)
@@ -236,9 +349,13 @@ static hone_status check_inputs(const hone__run *r, const plan *q, int64_t total
         return hone__fail(HONE_E_SHAPE, "position_ids has %zu values", positions->count);
     if (sink && sink->count != q->a.heads) return hone__fail(HONE_E_SHAPE, "head_sink has %zu values", sink->count);
     if (total < rows) return hone__fail(HONE_E_ARGUMENT, "total_sequence_length is %lld", (long long)total);
+    for (int i = K_SCALE; i <= V_SCALE && q->s.bits; i++)
+        if (r->in[i]->dtype != HONE_F32 || (r->in[i]->count != 1 && r->in[i]->count != q->a.kv_heads * q->a.size))
+            return hone__fail(HONE_E_SHAPE, "input %d has %zu values", i, r->in[i]->count);
+    if (q->s.bits && q->a.size > 4096) return hone__fail(HONE_E_UNSUPPORTED, "heads of %zu values in bits", q->a.size);
     for (size_t b = 0; b < lengths->count; b++) {
         int64_t n = hone__tensor_i64(lengths, b) + 1;
-        if (n < 1 || n > total || (total > rows && (n < rows || n - rows > q->s.room)))
+        if (n < 1 || n > total || (total > rows && (n < rows || (n - rows > q->s.room && !q->s.sliding))))
             return hone__fail(HONE_E_ARGUMENT, "seqlens_k[%zu] is %lld, total_sequence_length %lld", b,
                               (long long)n - 1, (long long)total);
     }
@@ -249,11 +366,19 @@ static hone_status check_inputs(const hone__run *r, const plan *q, int64_t total
 static void take_scores(const job *j, const hone__attention *a, const float *scores, float *to, size_t total)
 {
     for (size_t i = 0; i < a->heads * a->queries; i++, to += total) {
-        size_t at = j->past + i % a->queries;
+        size_t at = j->past - j->gone + i % a->queries;
         memset(to, 0, total * sizeof *to);
         for (size_t k = 0; k < a->keys; k++)
-            if ((!a->causal || k <= at) && (a->left < 0 || k + (size_t)a->left >= at)) to[k] = scores[i * a->keys + k];
+            if ((!a->causal || k <= at) && (a->left < 0 || k + (size_t)a->left >= at))
+                to[j->gone + k] = scores[i * a->keys + k];
     }
+}
+
+/* This sequence's part of present_key (1) or present_value (2); NULL where nobody wants it. */
+static uint8_t *cache_of(const job *j, int which)
+{
+    if (which >= j->r->output_count || !j->r->out[which]) return NULL;
+    return (uint8_t *)hone__out_data(j->r, which) + j->b * (j->r->out[which]->bytes / (size_t)j->q->s.batch);
 }
 
 static hone_status run_sequence(const job *j, hone__attention a, int64_t total)
@@ -261,29 +386,32 @@ static hone_status run_sequence(const job *j, hone__attention a, int64_t total)
     const plan *q = j->q;
     const hone__run *r = j->r;
     uint8_t *scratch = r->scratch;
-    size_t cache = a.kv_heads * j->room * a.size, b = j->b;
     float *query = (float *)(scratch + q->q_at), *scores = (float *)(scratch + q->scores_at);
-    float *k =
-        r->output_count > 1 && r->out[1] ? (float *)hone__out_data(r, 1) + b * cache : (float *)(scratch + q->k_at);
-    float *v =
-        r->output_count > 2 && r->out[2] ? (float *)hone__out_data(r, 2) + b * cache : (float *)(scratch + q->v_at);
+    uint8_t *keys = cache_of(j, 1), *values = cache_of(j, 2);
+    float *k = keys && !q->staged ? (float *)(void *)keys : (float *)(scratch + q->k_at);
+    float *v = values && !q->staged ? (float *)(void *)values : (float *)(scratch + q->v_at);
     float *qk = r->output_count > 3 && r->out[3] ? hone__out_data(r, 3) : NULL;
     HONE__TRY(turn(j, Q, query, a.size, a.q.r));
     HONE__TRY(append(j, K, k));
     HONE__TRY(append(j, V, v));
+    if (q->staged) {
+        settle(j, K, k, keys);
+        settle(j, V, v, values);
+    }
     a.q.data = query, a.k.data = k, a.v.data = v;
-    a.keys = j->total;
-    a.offset = (int64_t)j->past;
-    a.y = (float *)hone__out_data(r, 0) + b * a.y_b;
+    a.keys = j->total - j->gone;
+    a.offset = (int64_t)(j->past - j->gone);
+    a.y = (float *)hone__out_data(r, 0) + j->b * a.y_b;
     a.scores_out = qk ? scores : NULL;
     hone__tensor bias;
     if (a.bias.t) { /* this sequence's part */
         bias = *a.bias.t;
-        bias.data = (const float *)bias.data + b * a.bias.step[0];
+        bias.data = (const float *)bias.data + j->b * a.bias.step[0] + j->gone * a.bias.step[3];
         a.bias.t = &bias;
+        a.bias.keys -= j->gone < a.bias.keys ? j->gone : a.bias.keys;
     }
     hone__attention_run(&a, scratch + q->work_at, r->pool);
-    if (qk) take_scores(j, &a, scores, qk + b * a.heads * a.queries * (size_t)total, (size_t)total);
+    if (qk) take_scores(j, &a, scores, qk + j->b * a.heads * a.queries * (size_t)total, (size_t)total);
     return HONE_OK;
 }
 
@@ -307,10 +435,12 @@ static hone_status run_group(hone__run *r)
     for (; j.b < (size_t)q->s.batch; j.b++) {
         j.total = (size_t)hone__tensor_i64(r->in[LENGTHS], j.b) + 1;
         j.past = total == rows ? 0 : j.total - (size_t)rows;
+        j.gone = j.past - kept_of(&j, j.past);
         HONE__TRY(run_sequence(&j, a, total));
     }
     return HONE_OK;
 }
-HONE__WIDENED_BUT(group, prepare_group, run_group, 1U << LENGTHS | 1U << TOTAL | 1U << POSITIONS)
+HONE__WIDENED_BUT(group, prepare_group, run_group,
+                  1U << LENGTHS | 1U << TOTAL | 1U << POSITIONS | 1U << PAST_K | 1U << PAST_V)
 const hone__op hone__op_ms_group_query_attention = {"com.microsoft",    "GroupQueryAttention", infer_group,
                                                     wide_prepare_group, wide_run_group,        0};

@@ -206,6 +206,28 @@ def group_query_int(d):
     d.add("GroupQueryAttention", inputs, 3, num_heads=heads, kv_num_heads=groups, k_quant_type=kind, v_quant_type=kind, kv_cache_bit_width=bits)
 
 
+def group_query_sliding(d):
+    """A cache that holds a window of the newest keys."""
+    batch, groups, size, per = d.size(1, 3), d.size(1, 2), 16, d.size(1, 2)
+    window = d.size(1, 5)
+    room, heads, first = window + d.size(0, 4), groups * per, d.maybe(0.4)
+    s = d.size(1, 14) if first or batch == 1 else 1
+    counts = np.full(batch, s, np.int32) if first else s + d.ints(1, 14, batch)
+    total = int(counts.max())
+    inputs = [d.floats(batch, s, heads * size), d.floats(batch, s, groups * size), d.floats(batch, s, groups * size),
+              d.floats(batch, groups, room, size), d.floats(batch, groups, room, size), counts - 1, np.int32(total)]
+    inputs += [*angles(d, total, size // 2)] if d.maybe() else [None, None]
+    rotary = {"do_rotary": 1} if inputs[7] is not None else {}
+    inputs += [None, d.floats(d.pick(1, batch), d.pick(1, heads), s, total) if d.maybe(0.3) else None]
+    case = one_node("GroupQueryAttention", inputs, 3, domain=MICROSOFT, num_heads=heads, kv_num_heads=groups, sliding_window_cache=1, local_window_size=window,
+                    **rotary)
+    answers, stretch = answers_of(*case), room - window + 1
+    for b, n in enumerate(counts):  # rows behind the kept ones are not specified
+        for cache in answers[1:]:
+            cache[b, :, n - stretch * max(-(-(n - room) // stretch), 0):] = 0
+    d.write("GroupQueryAttention", *case, answers, name=d.name)
+
+
 def rotary(d):
     batch, heads, size, s = sizes(d)
     size = max(size, 4)
@@ -282,8 +304,9 @@ def quantised_experts(d):
 
 GENERATORS = {
     "Attention": attention, "MultiHeadAttention": multi_head, "MultiHeadAttention of packed inputs": packed_multi_head, "DecoderMaskedMultiHeadAttention": decoder_multi_head,
-    "GroupQueryAttention": group_query, "GroupQueryAttention with norms": group_query_norms, "RotaryEmbedding": rotary,
+    "GroupQueryAttention": group_query, "GroupQueryAttention with norms": group_query_norms,
+    "GroupQueryAttention in bits": group_query_int, "GroupQueryAttention sliding": group_query_sliding, "RotaryEmbedding": rotary,
 }
 
 # hone refuses these by name: drawn only when asked for by name, as by live_operators.py --only MoE.
-REFUSED = {"GroupQueryAttention in bits": group_query_int, "SparseAttention": sparse_attention, "MoE": experts, "QMoE": quantised_experts}
+REFUSED = {"SparseAttention": sparse_attention, "MoE": experts, "QMoE": quantised_experts}
