@@ -1,6 +1,7 @@
 /* op_ms_group_query.c: com.microsoft's GroupQueryAttention: every sequence has its own length, keys and values are
  * appended to a buffer that may be longer than what it holds, several heads share one of keys. The buffer may be in 8
- * or 4 bits, or hold a window of the newest keys only. */
+ * or 4 bits, or hold a window of the newest keys only. SparseAttention is the same over blocks of keys per block of
+ * queries. */
 #include <float.h>
 #include <math.h>
 #include <string.h>
@@ -9,7 +10,28 @@
 #include "kernels/norm/norm.h"
 #include "widen.h"
 
-enum { Q = 0, K, V, PAST_K, PAST_V, LENGTHS, TOTAL, COS, SIN, POSITIONS, BIAS, SINK, K_SCALE, V_SCALE, Q_NORM, K_NORM };
+enum {
+    Q = 0,
+    K,
+    V,
+    PAST_K,
+    PAST_V,
+    LENGTHS,
+    TOTAL,
+    COS,
+    SIN,
+    POSITIONS,
+    BIAS,
+    SINK,
+    K_SCALE,
+    V_SCALE,
+    Q_NORM,
+    K_NORM,
+    /* SparseAttention's, behind those of GroupQueryAttention */
+    BLOCK_ROWS,
+    BLOCK_COLS,
+    INPUTS
+};
 
 typedef struct sizes {
     bool packed; /* keys and values behind the query's heads */
@@ -126,8 +148,9 @@ typedef struct plan {
     hone__attention a; /* of one sequence; keys: the buffer's rows */
     size_t half;       /* pairs of values that are turned; 0: none */
     bool interleaved;
-    bool staged; /* keys and values lie in floats beside the cache */
-    size_t q_at, k_at, v_at, scores_at, sink_at, work_at;
+    bool staged;   /* keys and values lie in floats beside the cache */
+    int64_t block; /* of SparseAttention's layout; 0: every key */
+    size_t q_at, k_at, v_at, scores_at, sink_at, mask_at, work_at;
 } plan;
 
 static size_t floats(size_t count) { return count * sizeof(float) / 64 * 64 + 64; }
@@ -160,7 +183,7 @@ static void plan_attention(plan *q, const hone__node *n, size_t room)
 static hone_status prepare_group(hone__prepare *p)
 {
     plan *q = hone__arena_zalloc(p->arena, sizeof *q);
-    hone__type types[16];
+    hone__type types[INPUTS];
     if (!q) return hone__out_of_memory(sizeof *q);
     hone__types_of(p->in, p->input_count, types);
     hone__infer x = {p->node, p->input_count, 0, types, NULL, NULL, 0};
@@ -188,7 +211,9 @@ static hone_status prepare_group(hone__prepare *p)
     q->v_at = q->k_at + floats(rows);
     q->scores_at = q->v_at + floats(rows);
     q->sink_at = q->scores_at + (p->output_count > 3 && p->out[3] ? floats(a->heads * a->queries * room) : 0);
-    q->work_at = q->sink_at + floats(a->heads);
+    q->mask_at = q->sink_at + floats(a->heads);
+    if (input(p->in, p->input_count, BLOCK_ROWS)) q->block = hone__node_int(p->node, "sparse_block_size", 0);
+    q->work_at = q->mask_at + (q->block ? (a->heads * a->queries * room) / 64 * 64 + 64 : 0);
     HONE__TRY(hone__attention_scratch_upto(a, p->threads, &p->scratch));
     p->scratch += q->work_at;
     p->state = q;
@@ -301,10 +326,13 @@ static hone_status append(const job *j, int which, float *to)
     size_t held = j->past - j->gone, end = held + (size_t)j->q->s.rows;
     for (size_t g = 0; g < groups; g++) {
         float *rows = to + g * j->room * size;
-        const uint8_t *from = held ? (const uint8_t *)past->data + (j->b * groups + g) * before * bytes : NULL;
+        const uint8_t *from = past ? (const uint8_t *)past->data + (j->b * groups + g) * before * bytes : NULL;
         if (held && !j->q->s.bits) memcpy(rows, from, held * bytes);
         for (size_t i = 0; j->q->s.bits && i < held; i++) unpack_row(j, which, g, from + i * bytes, rows + i * size);
-        memset(rows + end * size, 0, (j->room - end) * size * sizeof *to);
+        if (j->q->block) /* a buffer that past and present share keeps what is behind */
+            memcpy(rows + end * size, from + end * bytes, (j->room - end) * bytes);
+        else
+            memset(rows + end * size, 0, (j->room - end) * size * sizeof *to);
     }
     return turn(j, which, to + held * size, j->room * size, size);
 }
@@ -381,6 +409,31 @@ static uint8_t *cache_of(const job *j, int which)
     return (uint8_t *)hone__out_data(j->r, which) + j->b * (j->r->out[which]->bytes / (size_t)j->q->s.batch);
 }
 
+/* allow: [heads, queries, keys], of which head h has layout h % layouts: rows of blocks of queries name blocks of keys.
+ */
+static hone_status allow_blocks(const job *j, const hone__attention *a, uint8_t *allow)
+{
+    const hone__tensor *rows = j->r->in[BLOCK_ROWS], *cols = j->r->in[BLOCK_COLS];
+    size_t block = (size_t)j->q->block, layouts = (size_t)rows->dims[0], starts = (size_t)rows->dims[1],
+           blocks = (size_t)cols->dims[1];
+    memset(allow, 0, a->heads * a->queries * a->keys);
+    for (size_t i = 0; i < a->heads * a->queries; i++, allow += a->keys) {
+        size_t layout = i / a->queries % layouts, at = (j->past + i % a->queries) / block;
+        if (at + 1 >= starts) return hone__fail(HONE_E_ARGUMENT, "block_row_indices ends before block %zu", at);
+        int64_t from = hone__tensor_i64(rows, layout * starts + at),
+                to = hone__tensor_i64(rows, layout * starts + at + 1);
+        if (from < 0 || to > (int64_t)blocks)
+            return hone__fail(HONE_E_ARGUMENT, "blocks %lld to %lld of %zu", (long long)from, (long long)to, blocks);
+        for (int64_t b = from; b < to; b++) {
+            int64_t first = hone__tensor_i64(cols, layout * blocks + (size_t)b);
+            if (first < 0 || (size_t)first >= starts)
+                return hone__fail(HONE_E_ARGUMENT, "a block of keys is %lld of %zu", (long long)first, starts - 1);
+            for (size_t k = (size_t)first * block; k < ((size_t)first + 1) * block && k < a->keys; k++) allow[k] = 1;
+        }
+    }
+    return HONE_OK;
+}
+
 static hone_status run_sequence(const job *j, hone__attention a, int64_t total)
 {
     const plan *q = j->q;
@@ -409,6 +462,11 @@ static hone_status run_sequence(const job *j, hone__attention a, int64_t total)
         bias.data = (const float *)bias.data + j->b * a.bias.step[0] + j->gone * a.bias.step[3];
         a.bias.t = &bias;
         a.bias.keys -= j->gone < a.bias.keys ? j->gone : a.bias.keys;
+    }
+    hone__tensor allowed = {.dtype = HONE_BOOL, .data = scratch + q->mask_at};
+    if (q->block) {
+        HONE__TRY(allow_blocks(j, &a, scratch + q->mask_at));
+        a.mask = (hone__attention_mask){&allowed, {0, a.queries * a.keys, a.keys, 1}, a.keys};
     }
     hone__attention_run(&a, scratch + q->work_at, r->pool);
     if (qk) take_scores(j, &a, scores, qk + j->b * a.heads * a.queries * (size_t)total, (size_t)total);
@@ -444,3 +502,93 @@ HONE__WIDENED_BUT(group, prepare_group, run_group,
                   1U << LENGTHS | 1U << TOTAL | 1U << POSITIONS | 1U << PAST_K | 1U << PAST_V)
 const hone__op hone__op_ms_group_query_attention = {"com.microsoft",    "GroupQueryAttention", infer_group,
                                                     wide_prepare_group, wide_run_group,        0};
+
+/* SparseAttention's inputs behind the first five: block_row_indices, block_col_indices, total_sequence_length,
+ * key_total_sequence_lengths, cos_cache, sin_cache. */
+enum { S_ROWS = 5, S_COLS, S_TOTAL, S_LENGTHS, S_COS, S_SIN };
+
+static hone_status check_layout(const hone__infer *x, const sizes *s)
+{
+    const hone__shape *rows = &x->in[S_ROWS].shape, *cols = &x->in[S_COLS].shape;
+    int64_t block = hone__node_int(x->node, "sparse_block_size", 0);
+    if (block < 1 || block > INT32_MAX) return hone__fail(HONE_E_SHAPE, "sparse_block_size is %lld", (long long)block);
+    HONE__TRY(hone__infer_rank(x, S_ROWS, 2));
+    HONE__TRY(hone__infer_rank(x, S_COLS, 2));
+    if (rows->rank != 2 || cols->rank != 2) return HONE_OK;
+    if (!hone__dims_agree(rows->dims[0], cols->dims[0]) ||
+        (rows->dims[0] >= 0 && (rows->dims[0] < 1 || s->heads % rows->dims[0])))
+        return hone__fail(HONE_E_SHAPE, "%lld layouts for %lld heads", (long long)rows->dims[0], (long long)s->heads);
+    return HONE_OK;
+}
+
+static hone_status infer_sparse(hone__infer *x)
+{
+    sizes s;
+    HONE__TRY(hone__infer_arity(x, 1, 11));
+    HONE__TRY(hone__infer_float(x, Q));
+    for (int i = PAST_K; i <= S_LENGTHS; i++)
+        if (!hone__has_input(x, i)) return hone__fail(HONE_E_SHAPE, "input %d is missing", i);
+    for (int i = S_ROWS; i <= S_LENGTHS; i++)
+        if (x->in[i].dtype && !hone__dtype_is_int(x->in[i].dtype))
+            return hone__fail(HONE_E_SHAPE, "input %d is %s", i, hone_dtype_name(x->in[i].dtype));
+    for (int i = 0; i < x->output_count && i < 3; i++) x->out[i].dtype = x->in[Q].dtype;
+    if (x->in[Q].shape.rank < 0) return HONE_OK;
+    HONE__TRY(read_sizes(x, &s));
+    HONE__TRY(check_layout(x, &s));
+    if (s.bits || s.sliding) return hone__fail(HONE_E_UNSUPPORTED, "a cache in bits or that slides");
+    hone__infer_set(x, 0, x->in[Q].dtype, 3, (int64_t[]){s.batch, s.rows, s.size < 0 ? -1 : s.heads * s.size});
+    for (int i = 1; i <= 2; i++)
+        hone__infer_set(x, i, x->in[Q].dtype, 4, (int64_t[]){s.batch, s.groups, s.room, s.size});
+    return HONE_OK;
+}
+
+/* The inputs where GroupQueryAttention has them. */
+static void as_group(const hone__tensor *const *in, int count, const hone__tensor **to)
+{
+    memset(to, 0, INPUTS * sizeof *to);
+    memcpy(to, in, 5 * sizeof *to);
+    to[LENGTHS] = in[S_LENGTHS], to[TOTAL] = in[S_TOTAL];
+    to[COS] = input(in, count, S_COS), to[SIN] = input(in, count, S_SIN);
+    to[BLOCK_ROWS] = in[S_ROWS], to[BLOCK_COLS] = in[S_COLS];
+}
+
+static hone_status prepare_sparse(hone__prepare *p)
+{
+    const hone__tensor *in[INPUTS];
+    hone__prepare q = *p;
+    as_group(p->in, p->input_count, in);
+    q.in = in;
+    q.input_count = INPUTS;
+    HONE__TRY(prepare_group(&q));
+    p->state = q.state;
+    p->scratch = q.scratch;
+    return HONE_OK;
+}
+
+static hone_status run_sparse(hone__run *r)
+{
+    const hone__tensor *in[INPUTS], *given = r->in[S_LENGTHS];
+    const plan *q = r->state;
+    hone__run group = *r;
+    hone__tensor lengths = *given;
+    as_group(r->in, r->input_count, in);
+    if (!in[TOTAL]->count || hone__tensor_i64(in[TOTAL], 0) > q->s.room)
+        return hone__fail(HONE_E_ARGUMENT, "total_sequence_length is over the cache's %lld rows", (long long)q->s.room);
+    int32_t *less = hone__calloc(given->count + 1, sizeof *less); /* one less: what GroupQueryAttention is told */
+    if (!less) return hone__out_of_memory(given->count);
+    for (size_t i = 0; i < given->count; i++) {
+        int64_t n = hone__tensor_i64(given, i);
+        less[i] = n < 0 || n > INT32_MAX ? -2 : (int32_t)n - 1;
+    }
+    lengths.dtype = HONE_I32;
+    lengths.data = less;
+    in[LENGTHS] = &lengths;
+    group.in = in;
+    group.input_count = INPUTS;
+    hone_status status = run_group(&group);
+    hone__free(less);
+    return status;
+}
+HONE__WIDENED_BUT(sparse, prepare_sparse, run_sparse, 1U << S_ROWS | 1U << S_COLS | 1U << S_TOTAL | 1U << S_LENGTHS)
+const hone__op hone__op_ms_sparse_attention = {"com.microsoft",     "SparseAttention", infer_sparse,
+                                               wide_prepare_sparse, wide_run_sparse,   0};
