@@ -1,5 +1,5 @@
 /* op_string_normalizer.c: StringNormalizer: drops the strings that are stop words, then changes the case of the rest by
- * the simple mappings of Unicode, whatever the attribute locale says. */
+ * the simple mappings of Unicode, in the locale C of ASCII letters alone. */
 #include "base/utf8.h"
 #include "string_values.h"
 
@@ -58,12 +58,25 @@ static bool is_stop_word(const hone__node *n, hone__string s, change how)
     return false;
 }
 
+/* The C locale knows no letters beyond ASCII. */
+static hone_status change_ascii(hone__run *r, hone__string s, change how, hone__string *out)
+{
+    char *text, first = how == LOWER ? 'A' : 'a';
+    HONE__TRY(r->text(r, s.size, &text));
+    *out = (hone__string){text, s.size};
+    for (size_t i = 0; i < s.size; i++)
+        text[i] = s.data[i] >= first && s.data[i] < first + 26 ? (char)(s.data[i] ^ 0x20) : s.data[i];
+    return HONE_OK;
+}
+
 static hone_status change_case(hone__run *r, hone__string s, change how, hone__string *out)
 {
+    const char *locale = hone__node_string(r->node, "locale", "");
     char *text, unit[4];
     size_t size = 0;
     *out = s;
     if (how == KEEP || !s.size) return HONE_OK;
+    if (!strcmp(locale, "C") || !strcmp(locale, "POSIX")) return change_ascii(r, s, how, out);
     for (const char *p = s.data, *end = p + s.size; p < end;)
         size += hone__utf8_put(folded(hone__utf8_take(&p, end), how), unit);
     HONE__TRY(r->text(r, size, &text));

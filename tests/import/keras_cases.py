@@ -3,6 +3,10 @@ tf_keras; make_cases.py stores some of them, live_keras.py compares all of them.
 import numpy as np
 
 
+# Texts that tell what Keras does with case, punctuation, white space, what it does not know, and nothing at all.
+KNOWN = ["The cat sat!", " ", "", "THE\tmat,the  cat", "\u00c9t\u00e9 \u00e9t\u00e9 \u00e0\u00a0b", "cat\nsat\rb; b..", "dog", "the", "cat", "sat", "#$% '-_", "a-b (the) cat sat the cat sat"]
+
+
 def randomize(model, rng):
     """Weights that hide nothing: no zeros in biases, statistics away from 0 and 1."""
     out = []
@@ -363,6 +367,39 @@ def cases(K):
         add("mel_power", lambda: L.MelSpectrogram(fft_length=64, sequence_stride=32, sampling_rate=8000, num_mel_bins=10, power_to_db=False, mag_exp=1.0), (400,))
         add("reversible", lambda: L.ReversibleEmbedding(6, 4), (5,), dtype="int32")
 
+    # texts
+    words = ["the", "cat", "sat", "\u00c9t\u00e9", "mat", "b"]
+    lookups = {"plain": {}, "mask": {"mask_token": "dog"}, "given_specials": {"vocabulary": ["[UNK]"] + words}, "sharp": {"num_oov_indices": 0, "vocabulary": list(dict.fromkeys(words + KNOWN))},
+               "multi_hot": {"output_mode": "multi_hot"}, "count_mask": {"output_mode": "count", "mask_token": "dog"}, "padded": {"output_mode": "multi_hot", "max_tokens": 11, "pad_to_max_tokens": True},
+               "tf_idf": {"output_mode": "tf_idf", "idf_weights": [0.5, 0.7, 0.2, 1.5, 0.9, 0.4]}}
+    for name, kw in lookups.items():
+        add("text_lookup_" + name, lambda kw=kw: L.StringLookup(**{"vocabulary": words, **kw}), (3,), dtype="string")
+    add("text_lookup_one_hot", lambda: L.StringLookup(vocabulary=words, output_mode="one_hot"), (1,), dtype="string")
+    add("text_lookup_invert", lambda: L.StringLookup(vocabulary=words, invert=True, mask_token="-"), (5,), dtype="int64")
+
+    def adapted(layer, data):
+        layer.adapt(np.array(data))
+        return layer
+    add("text_lookup_adapted", lambda: adapted(L.StringLookup(mask_token="cat"), [["the"], ["cat"], ["sat"], ["the"]]), (3,), dtype="string")
+    add("lookup_adapted", lambda: adapted(L.IntegerLookup(), [[3], [1], [1], [4]]), (5,), dtype="int64")
+    vectors = {"int": {}, "length": {"output_sequence_length": 3}, "long": {"output_sequence_length": 40}, "lower": {"standardize": "lower"}, "strip": {"standardize": "strip_punctuation"},
+               "as_is": {"standardize": None}, "multi_hot": {"output_mode": "multi_hot"}, "count": {"output_mode": "count"}, "padded": {"output_mode": "count", "max_tokens": 12, "pad_to_max_tokens": True},
+               "tf_idf": {"output_mode": "tf_idf", "idf_weights": [0.5, 0.7, 0.2, 1.5, 0.9, 0.4]}, "ngrams": {"ngrams": 2, "vocabulary": words + ["the cat", "cat sat"]},
+               "ngrams_length": {"ngrams": (3, 1), "vocabulary": words + ["the cat sat"], "output_sequence_length": 6}, "ngrams_count": {"ngrams": (2, 3), "output_mode": "count", "vocabulary": ["cat sat", "the cat sat", "the cat"]}}
+    for name, kw in vectors.items():
+        add("text_vector_" + name, lambda kw=kw: L.TextVectorization(**{"vocabulary": words, **kw}), (1,), dtype="string")
+    add("text_vector_flat", lambda: L.TextVectorization(vocabulary=words), (), dtype="string")
+    for name, kw in {"whole": {}, "whole_count": {"output_mode": "count"}, "whole_length": {"output_sequence_length": 2}, "whole_ngrams": {"ngrams": 2}, "whole_longer": {"output_sequence_length": 5}}.items():
+        add("text_vector_" + name, lambda kw=kw: L.TextVectorization(vocabulary=words + ["the cat"], split=None, **kw), (3,), dtype="string")
+    add("text_vector_adapted", lambda: adapted(L.TextVectorization(output_mode="tf_idf"), ["the cat", "The cat!", "a mat, the mat"]), (1,), dtype="string")
+
+    @model("text_classifier")
+    def make():
+        x = K.Input((1,), dtype="string", name="x")
+        ids = L.TextVectorization(vocabulary=words, output_sequence_length=8)(x)
+        y = L.Bidirectional(L.LSTM(3))(L.Embedding(8, 4, mask_zero=True)(ids))
+        return K.Model(x, L.Dense(2, activation="softmax")(y))
+
     # whole models
     @model("sequential_cnn")
     def make():
@@ -387,6 +424,19 @@ def cases(K):
         s = L.Dense(8, activation="sigmoid")(L.Reshape((1, 1, 8))(L.GlobalAveragePooling2D()(y)))
         y = L.Multiply()([y, s])
         return K.Model(x, L.Flatten()(y))
+
+    for kind in ("lstm", "gru", "simple", "stacked"):  # cells as layers, unrolled by hand
+        def cell(kind=kind):
+            x, h, k = K.Input((4, 3), name="x"), K.Input((5,), name="h"), K.Input((5,), name="k")
+            inner = {"lstm": lambda: L.LSTMCell(5), "gru": lambda: L.GRUCell(5), "simple": lambda: L.SimpleRNNCell(5, activation="relu"),
+                     "stacked": lambda: L.StackedRNNCells([L.GRUCell(5), L.SimpleRNNCell(5)])}[kind]()
+            states, outs = [h, k] if kind in ("lstm", "stacked") else [h], []
+            for t in range(3):
+                y, states = inner(L.Flatten()(L.Cropping1D((t, 3 - t))(x)), states)
+                states = list(states) if isinstance(states, (list, tuple)) else [states]
+                outs.append(y)
+            return K.Model([x, h, k], [L.Concatenate()(outs), L.Add()(states + [k])])
+        c[f"cell_{kind}"] = cell
 
     for nd, shape in ((1, (9, 4)), (2, (7, 6, 4)), (3, (4, 5, 3, 4))):  # layers over channels, between convolutions
         def between(nd=nd, shape=shape):
@@ -624,6 +674,9 @@ def make_inputs(model, name, rng):
         shape = [3 if i == 0 and d is None else 7 if d is None else d for i, d in enumerate(t.shape)]
         dtype = t.dtype if isinstance(t.dtype, str) else t.dtype.name
         key = t.name.split(":")[0]
+        if dtype == "string":
+            out[key] = np.resize(np.array(KNOWN), [len(KNOWN)] + shape[1:])
+            continue
         if dtype.startswith("int") or name.startswith("embedding_float"):
             v = rng.integers(0, 4, shape)
             if "masked" in name or "embed" in name:
@@ -648,14 +701,18 @@ def build(K, name, make):
     K.backend.clear_session() if hasattr(K.backend, "clear_session") else None
     K.utils.set_random_seed(zlib.crc32(name.encode()) % 100000)
     model = make()
-    if not name.startswith("normalization"):
+    if not name.startswith(("normalization", "text_lookup", "text_vector")):
         randomize(model, rng)
     inputs = make_inputs(model, name, rng)
     values = list(inputs.values())
     for layer in flat_layers(model):
         if getattr(layer, "stateful", False) and hasattr(layer, "reset_state"):
             layer.reset_state()
-    y = model(values if len(values) > 1 else values[0], training=False)
+    given = values
+    if any(v.dtype.kind == "U" for v in values):
+        import tensorflow as tf
+        given = [tf.constant(v.tolist()) if v.dtype.kind == "U" else v for v in values]
+    y = model(given if len(given) > 1 else given[0], training=False)
     flat = []
 
     def walk(v):
@@ -678,6 +735,9 @@ def build(K, name, make):
 
 def relative_error(a, b):
     """max |a - b| / max |b|, over all elements"""
+    if np.asarray(b).dtype.kind in "OSU":
+        decoded = [e.decode() if isinstance(e, bytes) else e for e in np.asarray(b).ravel().tolist()]
+        return 0.0 if np.shape(a) == np.shape(b) and np.asarray(a).ravel().tolist() == decoded else float("inf")
     a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
     if a.shape != b.shape:
         return float("inf")

@@ -51,7 +51,7 @@ def run_onnxruntime(model, values, _folder):
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     s = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    return s.run(None, {i.name: v for i, v in zip(s.get_inputs(), values)})
+    return s.run(None, {i.name: v.astype(object) if v.dtype.kind == "U" else v for i, v in zip(s.get_inputs(), values)})
 
 
 def compare(label, path, values, expected, engines, folder, tolerance=TOLERANCE):
@@ -85,6 +85,8 @@ def live_cases(K, prefix, only, engines, folder):
             print(f"not built by {prefix}: {name}: {str(e).splitlines()[0][:120]}")
             continue
         for ext in (".keras", ".h5"):
+            if ext == ".h5" and name.endswith("adapted"):  # Keras leaves the vocabulary out of these
+                continue
             path = os.path.join(folder, "case" + ext)
             try:
                 model.save(path)

@@ -3,7 +3,7 @@
 
 Usage: make_cases.py OUT [NAME ...]        (needs tensorflow, keras 3 and tf_keras); all of them where none is named
 Per case NAME: NAME.keras or NAME.h5, and NAME.ref: little-endian records of
-  u8 kind (0 input, 1 output), u8 name length, name, u8 ONNX type, u8 rank, i64 dims, data."""
+  u8 kind (0 input, 1 output), u8 name length, name, u8 ONNX type, u8 rank, i64 dims, data (a text: u8 length, UTF-8)."""
 import os
 import struct
 import sys
@@ -26,13 +26,14 @@ category_multihot stft_log mel sequential_cnn residual_nested_shared squeeze_exc
 op_split op_mean op_nn spectral_frozen.h5 op_average.h5 op_count op_norms.h5 op_normalize op_moments op_order op_order_unknown op_quantile
 op_roll op_diff op_choose op_angles op_logadd op_constants.h5 op_tensordot op_einsum_dots op_normalizations op_attention op_joining op_broadcast
 op_digits op_repeat lookup_mask bilstm_turned op_conv op_conv_given op_pools op_resize op_images between_convolutions_1d
-between_convolutions_2d between_convolutions_3d""".replace("\n", " ")
+between_convolutions_2d between_convolutions_3d cell_lstm cell_stacked text_lookup_invert text_lookup_adapted lookup_adapted
+text_lookup_tf_idf text_vector_adapted text_vector_ngrams_length text_vector_whole_count text_classifier""".replace("\n", " ")
 TF_KERAS = """dense act_hard_sigmoid conv2d_same_2 depthwise_dilated_same conv2dt_same_2_3 average2d_same_1 batchnorm_3 concat_2 lstm
 gru_elu bigru_sum lstm_masked_False mha embedding sequential_cnn residual_nested_shared tf_arith tf_item tf_concat tf_nn
 thresholded normalization tf_norms tf_order tf_gather tf_products tf_backend tf_elements tf_moments tf_shapes tf_shapes_unknown tf_conv
 tf_conv_transpose tf_pools
-tf_images tf_old_resize batchnorm_axes bigru_turned gru_time_major bilstm_time_major bigru_masked_unroll lookup_one_hot""".replace("\n", " ")
-TYPES = {"float32": 1, "uint8": 2, "int32": 6, "int64": 7, "bool": 9}
+tf_images tf_old_resize batchnorm_axes bigru_turned gru_time_major bilstm_time_major bigru_masked_unroll lookup_one_hot cell_gru text_lookup_adapted text_vector_multi_hot""".replace("\n", " ")
+TYPES = {"float32": 1, "uint8": 2, "int32": 6, "int64": 7, "string": 8, "bool": 9}
 
 
 def split(text):
@@ -51,8 +52,10 @@ def split(text):
 
 def record(kind, name, v):
     v = np.ascontiguousarray(v).reshape(np.shape(v))
-    head = struct.pack("<BB", kind, len(name)) + name.encode() + struct.pack("<BB", TYPES[v.dtype.name], v.ndim)
-    return head + struct.pack(f"<{v.ndim}q", *v.shape) + v.tobytes()
+    text = v.dtype.kind in "OSU"
+    head = struct.pack("<BB", kind, len(name)) + name.encode() + struct.pack("<BB", TYPES["string" if text else v.dtype.name], v.ndim)
+    words = [e if isinstance(e, bytes) else e.encode() for e in v.ravel().tolist()] if text else []
+    return head + struct.pack(f"<{v.ndim}q", *v.shape) + (b"".join(bytes([len(w)]) + w for w in words) if text else v.tobytes())
 
 
 def deflate(path):
@@ -74,7 +77,7 @@ def write(K, names, prefix, folder, only):
             continue
         model, inputs, outputs = keras_cases.build(K, name, table[name])
         safe = prefix + "".join(ch if ch.isalnum() or ch in "_-" else "_" for ch in name)
-        model.save(os.path.join(folder, safe + (".h5" if i % 3 == 0 or h5 or name.startswith("tf_") else ".keras")))
+        model.save(os.path.join(folder, safe + (".h5" if (i % 3 == 0 or h5 or name.startswith("tf_")) and not name.endswith("adapted") else ".keras")))
         if i % 3 == 1:  # archives may be packed, too
             deflate(os.path.join(folder, safe + ".keras"))
         with open(os.path.join(folder, safe + ".ref"), "wb") as f:

@@ -27,6 +27,23 @@ typedef struct reference {
     size_t in_count, out_count;
 } reference;
 
+/* Texts, each after a byte with its length. */
+static const uint8_t *read_texts(const uint8_t *p, const uint8_t *end, const hone__tensor *like, hone__tensor *out)
+{
+    enum { MAX_TEXTS = 256 };
+    hone__string list[MAX_TEXTS];
+    size_t count = 1;
+    for (int i = 0; i < like->rank; i++) count *= (size_t)like->dims[i];
+    assert_true(count <= MAX_TEXTS);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(p < end && *p < end - p);
+        list[i] = (hone__string){(const char *)p + 1, *p};
+        p += 1 + *p;
+    }
+    assert_int_equal(hone__tensor_strings(like->rank, like->dims, list, out), HONE_OK);
+    return p;
+}
+
 static void read_reference(const char *path, reference *r)
 {
     size_t size;
@@ -43,10 +60,14 @@ static void read_reference(const char *path, reference *r)
         memcpy(t.dims, p, (size_t)t.rank * 8);
         p += t.rank * 8;
         hone__tensor owned;
-        assert_int_equal(hone__tensor_new(t.dtype, t.rank, t.dims, &owned), HONE_OK);
-        assert_true(owned.bytes <= (size_t)(end - p));
-        memcpy(hone__tensor_write(&owned), p, owned.bytes);
-        p += owned.bytes;
+        if (t.dtype == HONE_STRING)
+            p = read_texts(p, end, &t, &owned);
+        else {
+            assert_int_equal(hone__tensor_new(t.dtype, t.rank, t.dims, &owned), HONE_OK);
+            assert_true(owned.bytes <= (size_t)(end - p));
+            memcpy(hone__tensor_write(&owned), p, owned.bytes);
+            p += owned.bytes;
+        }
         if (kind == 0)
             r->in[r->in_count++] = owned;
         else
@@ -62,7 +83,7 @@ static void free_reference(reference *r)
     hone__free(r->bytes);
 }
 
-/* max |a - b| / max |b|; infinite where shapes or types differ */
+/* max |a - b| / max |b|; infinite where shapes, types or texts differ */
 static double error_of(const hone__tensor *a, const hone__tensor *b)
 {
     double worst = 0, scale = 1e-30;
@@ -70,6 +91,11 @@ static double error_of(const hone__tensor *a, const hone__tensor *b)
     for (int i = 0; same && i < a->rank; i++) same = a->dims[i] == b->dims[i];
     if (!same) return INFINITY;
     for (size_t i = 0; i < a->count; i++) {
+        if (a->dtype == HONE_STRING) {
+            hone__string x = ((const hone__string *)a->data)[i], y = ((const hone__string *)b->data)[i];
+            if (x.size != y.size || memcmp(x.data, y.data, x.size) != 0) return INFINITY;
+            continue;
+        }
         double x = hone__element_f64(a->dtype, a->data, i), y = hone__element_f64(b->dtype, b->data, i),
                d = fabs(x - y);
         if (!(d <= worst)) worst = d; /* NaN stays */

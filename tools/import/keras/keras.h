@@ -178,7 +178,8 @@ typedef struct kweight {
     size_t count;
 } kweight;
 
-/* Weight number `index` of the part `sub` ("" for the layer itself, "cell", "query_dense", ...). dims: -1 fits any. */
+/* Weight number `index` of the part `sub` ("" for the layer itself, "cell", "query_dense", ...); -1: the one of this
+ * name (.keras). dims: -1 fits any. */
 bool hone__kw_take(kctx *c, klayer *l, const char *sub, int index, const char *name, int rank, const int64_t *dims,
                    kweight *out);
 bool hone__kw_exists(kctx *c, const klayer *l, const char *sub, int index);
@@ -191,6 +192,8 @@ float *hone__kw_floats(kctx *c, const kweight *w); /* a float32 copy that dies w
 /* A constant made from weights: looked up before it is made again for a second call of the layer. */
 hone__value *hone__kw_cached(const klayer *l, const void *item, const char *tag);
 void hone__kw_remember(kctx *c, klayer *l, const void *item, const char *tag, hone__value *v);
+/* A file that the layer keeps beside the weights of a .keras archive; its text dies with the context. False: none. */
+bool hone__kasset(kctx *c, const klayer *l, const char *file, const char **text, size_t *size);
 hone_status hone__kw_open(kctx *c);
 ksource hone__kw_source(kctx *c, const ksource *model, const char *class_name, const char *name, json_t *used_names);
 ksource hone__kw_sub(kctx *c, const klayer *l, const char *sub);
@@ -264,6 +267,8 @@ kt *hone__k_joined(kctx *c, kt **in, int n, int axis);     /* concatenated */
 bool hone__k_broadcast(kctx *c, const kt *a, const kt *b, int *rank, int64_t *dims);
 kt *hone__k_pool(kctx *c, klayer *l, kt *t, int nd, bool max, const int64_t *pool, const int64_t *stride,
                  const char *padding);
+kt *hone__k_encoded(kctx *c, kt *ids, const char *mode, int64_t depth);            /* one_hot, multi_hot, count */
+float *hone__k_numbers(kctx *c, const klayer *l, const char *key, int64_t *count); /* NULL, count 0: none */
 static inline hone_status hone__k_return(kctx *c, kcall *call, kt *t)
 {
     if (c->b.status != HONE_OK) return c->b.status;

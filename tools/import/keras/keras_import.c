@@ -173,6 +173,25 @@ static hone_status open_folder(kfile *f)
     return hone__kw_open(c);
 }
 
+bool hone__kasset(kctx *c, const klayer *l, const char *file, const char **text, size_t *size)
+{
+    char name[1024];
+    hone__zip_member member = {0};
+    uint8_t *bytes = NULL;
+    bool zip = c->map && is_zip(c->map), folder = !zip && !c->weights_root && !c->fake;
+    if (!l->source.prefix || strstr(l->source.prefix, "..") || !(zip || folder)) return false;
+    snprintf(name, sizeof name, "assets/%s/%s", l->source.prefix, file);
+    hone_status status = zip ? hone__zip_read(c->map, c->path, name, MAX_CONFIG, &member)
+                             : read_small(c->path, name, MAX_CONFIG, &bytes, size);
+    if (status != HONE_OK) return false;
+    if (zip) *size = member.size;
+    *text = hone__arena_strndup(&c->arena, (const char *)(zip ? member.data : bytes), *size);
+    if (!*text) hone__builder_fail(&c->b, hone__out_of_memory(*size));
+    hone__zip_release(&member);
+    hone__free(bytes);
+    return *text != NULL;
+}
+
 /* ---- the graph ---- */
 
 static void count_bytes(kctx *c)

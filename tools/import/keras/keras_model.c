@@ -253,11 +253,6 @@ static kt *make_layer_input(kctx *c, const klayer *l)
         return NULL;
     }
     hone_dtype dtype = hone__kdtype(hone__kcfg(l, "dtype"), HONE_F32);
-    if (dtype == HONE_STRING) {
-        hone__k_refuse(c, "input '%s' takes strings: split the text processing off the model and save the rest",
-                       l->name);
-        return NULL;
-    }
     return make_input(c, l->name, hone__kcfg(l, "batch_shape"), dtype);
 }
 

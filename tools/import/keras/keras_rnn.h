@@ -31,7 +31,11 @@ typedef hone__value *(*kstep_fn)(kctx *c, void *ctx, hone__value *x, hone__value
 /* states: initial values. x: batch first. y: [batch, time, ...] or the last step. */
 bool hone__krun_scan(kctx *c, kstep_fn step, void *ctx, kt *x, hone__value *const *states, int state_count,
                      int out_rank, hone__value *zero_output, const krun *run, hone__value **y, hone__value **final);
+/* The last state of a Scan over the first axis of x: state = op(state, x). */
+hone__value *hone__kscan_fold(kctx *c, const char *op, hone__value *start, hone__value *x, hone_dtype dtype);
 bool hone__krun_cells(kctx *c, kcell *cells, int n, kt *x, const krun *run, kcall *call);
+/* One step without a loop; the initial states of `run` are needed. */
+hone_status hone__krun_step(kctx *c, kcell *cells, int n, kt *x, const krun *run, kcall *call);
 /* initial_state, mask and the settings shared by recurrent layers. */
 void hone__krun_read(kctx *c, const klayer *l, kcall *call, krun *run);
 

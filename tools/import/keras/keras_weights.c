@@ -60,12 +60,17 @@ static ksource path_source(kctx *c, const ksource *model, const char *class_name
         json_object_set_new(used_names, snake, json_integer(0));
         snprintf(unique, sizeof unique, "%s", snake);
     }
-    const char *prefix = model->prefix ? model->prefix : "", *path = NULL;
-    for (int i = 0; i < 2; i++) {
+    const char *prefix = model->prefix ? model->prefix : "", *path = NULL, *first = NULL;
+    for (int i = 0;; i++) {
         path = hone__arena_printf(&c->arena, "%s%s%s/%s", prefix, *prefix ? "/" : "", containers[i], unique);
         if (i == 0 && path && hone__h5_attr_find(c->catalogue, path, "name")) break;
+        if (i == 0) first = path;
         const char *vars = hone__arena_printf(&c->arena, "%s%s%s", prefix, *prefix ? "/" : "", containers[i]);
         if (!vars || !path || hone__h5_has_group(c->catalogue, vars)) break;
+        if (i == 1) { /* no weights at all, only what lies beside them */
+            path = first;
+            break;
+        }
     }
     return (ksource){.prefix = path ? path : ""};
 }
@@ -160,13 +165,16 @@ void hone__kw_leave_out(kctx *c, ksource *s, const char *name)
     if (list) s->list = list, s->count = kept;
 }
 
-static const hone__h5_item *find_item(kctx *c, const klayer *l, const char *sub, int index)
+static const hone__h5_item *find_item(kctx *c, const klayer *l, const char *sub, int index, const char *name)
 {
     if (c->weights_root && !l->source.cursor) return NULL;
     if (c->weights_root) return *l->source.cursor < l->source.count ? l->source.list[*l->source.cursor] : NULL;
     char path[1024];
     if (!l->source.prefix) return NULL;
-    snprintf(path, sizeof path, "%s%s%s/vars/%d", l->source.prefix, *sub ? "/" : "", sub, index);
+    if (index < 0)
+        snprintf(path, sizeof path, "%s%s%s/vars/%s", l->source.prefix, *sub ? "/" : "", sub, name);
+    else
+        snprintf(path, sizeof path, "%s%s%s/vars/%d", l->source.prefix, *sub ? "/" : "", sub, index);
     return hone__h5_find(c->catalogue, path);
 }
 
@@ -197,7 +205,7 @@ static bool take_fake(kctx *c, const char *name, int rank, const int64_t *dims, 
 
 bool hone__kw_exists(kctx *c, const klayer *l, const char *sub, int index)
 {
-    return c->fake || find_item(c, l, sub, index) != NULL;
+    return c->fake || find_item(c, l, sub, index, "") != NULL;
 }
 
 bool hone__kw_take(kctx *c, klayer *l, const char *sub, int index, const char *name, int rank, const int64_t *dims,
@@ -206,7 +214,7 @@ bool hone__kw_take(kctx *c, klayer *l, const char *sub, int index, const char *n
     memset(out, 0, sizeof *out);
     if (c->b.status != HONE_OK) return false;
     if (c->fake) return take_fake(c, name, rank, dims, out);
-    const hone__h5_item *item = find_item(c, l, sub, index);
+    const hone__h5_item *item = find_item(c, l, sub, index, name);
     if (!item) {
         hone__k_shape_error(c, "weight '%s' is not in the file", name);
         return false;

@@ -1,8 +1,10 @@
 /* layer_preprocess.c: Rescaling, Normalization, Discretization and CategoryEncoding. */
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
-#include "keras.h"
+#include "keras_lookup.h"
 
 /* A number, or nested lists of numbers, flattened; count or -1. */
 static int64_t read_numbers(const json_t *v, float *out, int64_t max, int64_t n)
@@ -18,7 +20,7 @@ static int64_t read_numbers(const json_t *v, float *out, int64_t max, int64_t n)
     return n + 1;
 }
 
-static float *numbers(kctx *c, const klayer *l, const char *key, int64_t *count)
+float *hone__k_numbers(kctx *c, const klayer *l, const char *key, int64_t *count)
 {
     const json_t *v = hone__kcfg(l, key);
     *count = v ? read_numbers(v, NULL, 1 << 22, 0) : 0;
@@ -49,7 +51,7 @@ hone_status hone__klayer_rescaling(kctx *c, klayer *l, kcall *call)
 {
     kt *t = hone__kt_cast(c, call->in[0], HONE_F32);
     int64_t n, m;
-    float *scale = numbers(c, l, "scale", &n), *offset = numbers(c, l, "offset", &m);
+    float *scale = hone__k_numbers(c, l, "scale", &n), *offset = hone__k_numbers(c, l, "offset", &m);
     if (!t || c->b.status != HONE_OK) return c->b.status;
     int form = t->form[K_MOVED] ? K_MOVED : K_PLAIN;
     hone__value *x = hone__kt_get(c, t, form);
@@ -63,7 +65,7 @@ static float *statistic(kctx *c, klayer *l, const char *key, int index, int64_t 
                         const int64_t *kept_dims)
 {
     int64_t n;
-    float *v = numbers(c, l, key, &n);
+    float *v = hone__k_numbers(c, l, key, &n);
     if (!v && c->b.status == HONE_OK) {
         kweight w;
         if (!hone__kw_take(c, l, "", index, key, kept, kept_dims, &w)) return NULL;
@@ -108,7 +110,7 @@ hone_status hone__klayer_normalization(kctx *c, klayer *l, kcall *call)
 }
 
 /* one_hot replaces a last axis of 1 (or adds one); multi_hot and count reduce over the last axis. */
-static kt *encode(kctx *c, kt *ids, const char *mode, int64_t depth)
+kt *hone__k_encoded(kctx *c, kt *ids, const char *mode, int64_t depth)
 {
     bool one = strcmp(mode, "one_hot") == 0, multi = strcmp(mode, "multi_hot") == 0;
     int64_t dims[HONE_MAX_RANK], axes[1];
@@ -138,14 +140,15 @@ hone_status hone__klayer_category(kctx *c, klayer *l, kcall *call)
     if (hone__kcfg_bool(l, "sparse", false)) return hone__k_refuse(c, "a sparse output");
     if (json_object_get(call->kwargs, "count_weights") && !json_is_null(json_object_get(call->kwargs, "count_weights")))
         return hone__k_refuse(c, "count_weights");
-    return hone__k_return(c, call, encode(c, call->in[0], hone__kcfg_text(l, "output_mode", "multi_hot"), depth));
+    return hone__k_return(c, call,
+                          hone__k_encoded(c, call->in[0], hone__kcfg_text(l, "output_mode", "multi_hot"), depth));
 }
 
 hone_status hone__klayer_discretization(kctx *c, klayer *l, kcall *call)
 {
     kt *t = hone__kt_cast(c, call->in[0], HONE_F32);
     int64_t n, axes[1];
-    float *bins = numbers(c, l, "bin_boundaries", &n);
+    float *bins = hone__k_numbers(c, l, "bin_boundaries", &n);
     const char *mode = hone__kcfg_text(l, "output_mode", "int");
     if (!t || !bins) return c->b.status ? c->b.status : hone__k_refuse(c, "no bin boundaries in its settings");
     if (hone__kcfg_bool(l, "sparse", false) || t->rank >= 8) return hone__k_refuse(c, "a sparse output");
@@ -154,21 +157,45 @@ hone_status hone__klayer_discretization(kctx *c, klayer *l, kcall *call)
     hone__value *above = hone__k2(c, "GreaterOrEqual", x, hone__emit_f32(&c->b, "bins", bins, 1, &n));
     hone__value *count = hone__k_reduce(c, "ReduceSum", hone__k_cast(c, above, HONE_I64), axes, 1, false);
     kt *y = hone__kt_new(c, K_PLAIN, count, HONE_I64, t->rank, t->dims);
-    y = strcmp(mode, "int") != 0 ? encode(c, y, mode, n + 1)
+    y = strcmp(mode, "int") != 0 ? hone__k_encoded(c, y, mode, n + 1)
                                  : hone__kt_cast(c, y, c->keras_major >= 3 ? HONE_I32 : HONE_I64);
     return hone__k_return(c, call, y);
+}
+
+/* The vocabulary that adapt() found, from the archive; what is masked and unknown stands in front. */
+static kt *adapted_numbers(kctx *c, const klayer *l, int64_t first)
+{
+    kvocabulary v = {0};
+    if (c->b.status != HONE_OK || !hone__kvocabulary_lines(c, l, &v)) return NULL;
+    if ((int64_t)v.count <= first) {
+        hone__k_shape_error(c, "its vocabulary is empty");
+        return NULL;
+    }
+    int64_t n = (int64_t)v.count - first, *numbers = hone__k_alloc(c, (size_t)n * sizeof *numbers);
+    for (int64_t i = 0; numbers && i < n; i++) {
+        char text[32], *end;
+        hone__string s = v.words[first + i];
+        snprintf(text, sizeof text, "%.*s", (int)(s.size < 31 ? s.size : 31), s.data);
+        numbers[i] = strtoll(text, &end, 10);
+        if (end == text || *end || s.size > 30) {
+            hone__k_shape_error(c, "entry %lld of its vocabulary is no number", (long long)i);
+            return NULL;
+        }
+    }
+    return numbers ? hone__kt_new(c, K_PLAIN, hone__k_ints(c, numbers, (size_t)n), HONE_I64, 1, &n) : NULL;
 }
 
 /* Whole numbers to their places in a vocabulary: [mask] [one for the unknown] vocabulary. */
 hone_status hone__klayer_integer_lookup(kctx *c, klayer *l, kcall *call)
 {
-    kt *t = hone__kt_cast(c, call->in[0], HONE_I64),
-       *words = hone__kt_cast(c, hone__kt_constant(c, hone__kcfg(l, "vocabulary")), HONE_I64);
+    kt *t = hone__kt_cast(c, call->in[0], HONE_I64);
+    const json_t *given = hone__kcfg(l, "vocabulary");
     const char *mode = hone__kcfg_text(l, "output_mode", "int");
     const json_t *mask = hone__kcfg(l, "mask_token");
     bool whole = strcmp(mode, "int") == 0;
     int64_t unknown = hone__kcfg_int(c, l, "num_oov_indices", 1, 0, K_MAX_DIM), first = unknown + (mask != NULL),
             axes[1];
+    kt *words = given ? hone__kt_cast(c, hone__kt_constant(c, given), HONE_I64) : adapted_numbers(c, l, first);
     if (!t || !words || words->rank != 1)
         return c->b.status ? c->b.status : hone__k_refuse(c, "no vocabulary in its settings");
     if (unknown > 1 || hone__kcfg_bool(l, "invert", false) || hone__kcfg_bool(l, "sparse", false) || t->rank >= 8 ||
@@ -193,6 +220,6 @@ hone_status hone__klayer_integer_lookup(kctx *c, klayer *l, kcall *call)
     if (whole) return hone__k_return(c, call, y);
     bool padded = hone__kcfg_bool(l, "pad_to_max_tokens", false) && hone__kcfg(l, "max_tokens");
     int64_t depth = padded ? hone__kcfg_int(c, l, "max_tokens", 1, n + first, 1 << 24) : n + first;
-    y = encode(c, y, mode, depth);
+    y = hone__k_encoded(c, y, mode, depth);
     return hone__k_return(c, call, c->keras_major >= 3 ? hone__kt_cast(c, y, HONE_I64) : y);
 }

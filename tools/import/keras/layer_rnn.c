@@ -20,16 +20,10 @@ static void add_state(void *ctx, const kref *ref)
         g->list[g->n++] = n->out[ref->tensor];
 }
 
-void hone__krun_read(kctx *c, const klayer *l, kcall *call, krun *run)
+/* States among the keyword arguments or behind the first input. */
+static void read_states(kctx *c, kcall *call, const char *keyword, krun *run)
 {
-    memset(run, 0, sizeof *run);
-    run->backwards = hone__kcfg_bool(l, "go_backwards", false);
-    run->sequences = hone__kcfg_bool(l, "return_sequences", false);
-    run->state = hone__kcfg_bool(l, "return_state", false);
-    run->zero_masked = hone__kcfg_bool(l, "zero_output_for_mask", false);
-    run->unroll = hone__kcfg_bool(l, "unroll", false);
-    run->mask = hone__kcall_mask(c, call, "mask", 0);
-    const json_t *given = json_object_get(call->kwargs, "initial_state");
+    const json_t *given = json_object_get(call->kwargs, keyword);
     gather g = {c, call, hone__k_alloc(c, 2 * MAX_CELLS * sizeof(kt *)), 0};
     if (!g.list) return;
     if (given && call->model) hone__kref_walk(call->model, given, add_state, &g);
@@ -39,18 +33,23 @@ void hone__krun_read(kctx *c, const klayer *l, kcall *call, krun *run)
     if (given && !json_is_null(given) && !g.n) hone__k_refuse(c, "initial states that are not outputs of layers");
 }
 
-/* The cells of an RNN layer, from its settings. */
-static int load_cells(kctx *c, klayer *l, int64_t in, kcell *cells)
+void hone__krun_read(kctx *c, const klayer *l, kcall *call, krun *run)
 {
-    if (strcmp(l->class_name, "RNN") != 0) return hone__kcell_load(c, l, "cell", l, in, &cells[0]) ? 1 : 0;
-    const json_t *entry = hone__kcfg(l, "cell");
-    klayer *cell = json_is_array(entry) ? l : hone__klayer_child(c, l, "cell", "cell"); /* a list is stacked */
-    if (!cell) return 0;
-    if (cell != l && strcmp(cell->class_name, "StackedRNNCells") != 0)
-        return hone__kcell_load(c, cell, "", cell, in, &cells[0]) ? 1 : 0;
-    const json_t *list = cell == l ? entry : json_object_get(cell->config, "cells");
+    memset(run, 0, sizeof *run);
+    run->backwards = hone__kcfg_bool(l, "go_backwards", false);
+    run->sequences = hone__kcfg_bool(l, "return_sequences", false);
+    run->state = hone__kcfg_bool(l, "return_state", false);
+    run->zero_masked = hone__kcfg_bool(l, "zero_output_for_mask", false);
+    run->unroll = hone__kcfg_bool(l, "unroll", false);
+    run->mask = hone__kcall_mask(c, call, "mask", 0);
+    read_states(c, call, "initial_state", run);
+}
+
+/* The cells in a list of settings, stacked in `owner`. */
+static int load_stack(kctx *c, klayer *owner, const json_t *list, int64_t in, kcell *cells)
+{
     size_t n = json_array_size(list);
-    if (n < 1 || n > MAX_CELLS || hone__kcfg_bool(cell, "reverse_state_order", false)) {
+    if (n < 1 || n > MAX_CELLS || hone__kcfg_bool(owner, "reverse_state_order", false)) {
         hone__k_refuse(c, "%zu stacked cells: 1 to %d are possible, states in the order of cells", n, MAX_CELLS);
         return 0;
     }
@@ -59,19 +58,49 @@ static int load_cells(kctx *c, klayer *l, int64_t in, kcell *cells)
     for (size_t i = 0; i < n; i++) {
         const json_t *one = json_array_get(list, i);
         const char *class_name = hone__json_text(one, "class_name");
-        klayer *inner = hone__klayer_child_of(c, cell, one, "a stacked cell", "");
+        klayer *inner = hone__klayer_child_of(c, owner, one, "a stacked cell", "");
         if (!inner || !class_name) return 0;
         if (!c->weights_root) { /* cells/lstm_cell, cells/lstm_cell_1, ... */
-            ksource at = cell->source;
+            ksource at = owner->source;
             inner->source = hone__kw_source(c, &at, class_name, inner->name, names);
             const char *tail = strrchr(inner->source.prefix, '/');
-            inner->source.prefix = hone__arena_printf(&c->arena, "%s/cells%s", cell->source.prefix, tail ? tail : "");
+            inner->source.prefix = hone__arena_printf(&c->arena, "%s/cells%s", owner->source.prefix, tail ? tail : "");
             if (!inner->source.prefix) return 0;
         }
         if (!hone__kcell_load(c, inner, "", inner, in, &cells[i])) return 0;
         in = cells[i].units;
     }
     return (int)n;
+}
+
+/* The cells of an RNN layer, or of a cell that is a layer of its own, from its settings. */
+static int load_cells(kctx *c, klayer *l, int64_t in, kcell *cells)
+{
+    const char *s = l->class_name;
+    size_t n = strlen(s);
+    klayer *cell = l;
+    if (strcmp(s, "RNN") == 0) {
+        const json_t *entry = hone__kcfg(l, "cell");
+        if (json_is_array(entry)) return load_stack(c, l, entry, in, cells); /* a list is stacked */
+        if (!(cell = hone__klayer_child(c, l, "cell", "cell"))) return 0;
+    } else if (n < 4 || strcmp(s + n - 4, "Cell") != 0)
+        if (strcmp(s, "StackedRNNCells") != 0) return hone__kcell_load(c, l, "cell", l, in, &cells[0]) ? 1 : 0;
+    if (strcmp(cell->class_name, "StackedRNNCells") == 0)
+        return load_stack(c, cell, json_object_get(cell->config, "cells"), in, cells);
+    return hone__kcell_load(c, cell, "", cell, in, &cells[0]) ? 1 : 0;
+}
+
+/* One step: a cell called by the model itself on a value and its states. */
+hone_status hone__klayer_cell(kctx *c, klayer *l, kcall *call)
+{
+    kcell cells[MAX_CELLS];
+    krun run = {0};
+    kt *x = call->in[0];
+    read_states(c, call, "states", &run);
+    if (x->rank != 2) return hone__k_shape_error(c, "input of shape %s, expected 2 dimensions", hone__k_dims(c, x));
+    int n = load_cells(c, l, x->dims[1], cells);
+    if (n == 0 || c->b.status != HONE_OK) return c->b.status;
+    return hone__krun_step(c, cells, n, x, &run, call);
 }
 
 static kt *flipped(kctx *c, kt *t, int axis)

@@ -31,11 +31,11 @@ static hone__value *body_input(kctx *c, const char *name, hone_dtype dtype)
 }
 
 /* A body's outputs must be values of its own, each once. */
-static void body_output(kctx *c, hone__value *v)
+static void body_output(kctx *c, hone__value *v, hone_dtype dtype)
 {
     if (c->b.status != HONE_OK) return;
     v = hone__k1(c, "Identity", v);
-    if (v) v->dtype = HONE_F32, v->shape.rank = -1;
+    if (v) v->dtype = dtype, v->shape.rank = -1;
     if (!v || hone__graph_add_output(c->b.graph, v) != HONE_OK)
         hone__builder_fail(&c->b, hone__out_of_memory(sizeof *v));
 }
@@ -89,9 +89,9 @@ bool hone__krun_scan(kctx *c, kstep_fn step, void *ctx, kt *x, hone__value *cons
         out = choose(c, on, out, run->zero_masked && !late ? zero : inside[n], out_rank);
         for (int i = 0; i < n; i++) next[i] = choose(c, on, next[i], inside[i], out_rank);
     }
-    for (int i = 0; i < n && c->b.status == HONE_OK; i++) body_output(c, next[i]);
-    if (run->mask) body_output(c, out);
-    body_output(c, out);
+    for (int i = 0; i < n && c->b.status == HONE_OK; i++) body_output(c, next[i], HONE_F32);
+    if (run->mask) body_output(c, out, HONE_F32);
+    body_output(c, out, HONE_F32);
     c->b.graph = outer, c->constants = constants;
     hone__attr attrs[2] = {{.name = "body", .kind = HONE__ATTR_GRAPH, .g = body},
                            hone__a_int("num_scan_inputs", scans)};
@@ -113,6 +113,22 @@ bool hone__krun_scan(kctx *c, kstep_fn step, void *ctx, kt *x, hone__value *cons
     else
         *y = hone__k_squeeze(c, hone__k_slice(c, all, 0, -1, INT64_MAX, 1), 0);
     return c->b.status == HONE_OK;
+}
+
+hone__value *hone__kscan_fold(kctx *c, const char *op, hone__value *start, hone__value *x, hone_dtype dtype)
+{
+    hone__value *in[2] = {start, x};
+    hone__graph *outer = c->b.graph, *body;
+    hone__node *node;
+    if (c->b.status != HONE_OK || !make_node(c, in, 2, 1, &body, &node)) return NULL;
+    c->b.graph = body;
+    hone__value *state = body_input(c, "state", dtype), *one = body_input(c, "x", dtype);
+    if (c->b.status == HONE_OK) body_output(c, hone__k2(c, op, state, one), dtype);
+    c->b.graph = outer;
+    hone__attr attrs[2] = {{.name = "body", .kind = HONE__ATTR_GRAPH, .g = body}, hone__a_int("num_scan_inputs", 1)};
+    for (int i = 0; i < 2 && c->b.status == HONE_OK; i++)
+        hone__builder_fail(&c->b, hone__node_set_attr(node, &attrs[i]));
+    return c->b.status == HONE_OK ? node->outputs[0] : NULL;
 }
 
 /* ---- cells ---- */
@@ -177,13 +193,23 @@ static hone__value *step_simple(kctx *c, kcell *e, hone__value *x, hone__value *
     return next[0] = activate(c, e, false, hone__k2(c, "Add", z, e->vb[0]));
 }
 
+/* A weight of the loop, once for all calls of the cell. */
+static hone__value *weight(kctx *c, kcell *e, const char *name, const float *v, int rank, const int64_t *dims)
+{
+    hone__value *known = hone__kw_cached(e->l, e->l, name);
+    if (known || c->b.status != HONE_OK) return known;
+    hone__kw_remember(c, e->l, e->l, name, known = hone__emit_f32(&c->b, name, v, rank, dims));
+    return known;
+}
+
 static void emit_cell(kctx *c, kcell *e)
 {
     int64_t wide = e->units * e->gates, dims[2] = {e->in, wide}, u = e->units;
-    e->vk = hone__emit_f32(&c->b, "kernel", e->k, 2, dims);
+    e->vk = weight(c, e, "kernel", e->k, 2, dims);
     dims[0] = u;
-    e->vr = hone__emit_f32(&c->b, "recurrent_kernel", e->r, 2, dims);
-    for (int i = 0; i < 2; i++) e->vb[i] = hone__emit_f32(&c->b, "bias", e->b + i * wide, 1, &wide);
+    e->vr = weight(c, e, "recurrent_kernel", e->r, 2, dims);
+    e->vb[0] = weight(c, e, "bias", e->b, 1, &wide);
+    e->vb[1] = weight(c, e, "recurrent_bias", e->b + wide, 1, &wide);
     if (e->type != CELL_GRU || e->reset_after) return;
     float *zr = hone__k_alloc(c, (size_t)(u * u) * 2 * sizeof *zr), *h = hone__k_alloc(c, (size_t)(u * u) * sizeof *h);
     if (!zr || !h) return;
@@ -191,8 +217,8 @@ static void emit_cell(kctx *c, kcell *e)
         memcpy(zr + i * 2 * u, e->r + i * wide, (size_t)u * 2 * sizeof *zr);
         memcpy(h + i * u, e->r + i * wide + 2 * u, (size_t)u * sizeof *h);
     }
-    e->vr_zr = hone__emit_f32(&c->b, "recurrent_kernel_zr", zr, 2, (int64_t[]){u, 2 * u});
-    e->vr_h = hone__emit_f32(&c->b, "recurrent_kernel_h", h, 2, (int64_t[]){u, u});
+    e->vr_zr = weight(c, e, "recurrent_kernel_zr", zr, 2, (int64_t[]){u, 2 * u});
+    e->vr_h = weight(c, e, "recurrent_kernel_h", h, 2, (int64_t[]){u, u});
 }
 
 typedef struct stack {
@@ -244,4 +270,31 @@ bool hone__krun_cells(kctx *c, kcell *cells, int n, kt *x, const krun *run, kcal
         call->out[call->out_count++] =
             hone__kt_new(c, K_PLAIN, final[i], HONE_F32, 2, (int64_t[]){x->dims[0], sizes[i]});
     return c->b.status == HONE_OK;
+}
+
+hone_status hone__krun_step(kctx *c, kcell *cells, int n, kt *x, const krun *run, kcall *call)
+{
+    hone__value *states[2 * MAX_CELLS], *next[2 * MAX_CELLS];
+    int64_t sizes[2 * MAX_CELLS];
+    int count = 0;
+    for (int i = 0; i < n; i++) {
+        emit_cell(c, &cells[i]);
+        for (int k = 0; k < cells[i].states; k++) sizes[count++] = cells[i].units;
+    }
+    if (run->initial_count != count) return hone__k_shape_error(c, "%d states, expected %d", run->initial_count, count);
+    for (int i = 0; i < count; i++) {
+        const kt *s = run->initial[i];
+        if (s->rank != 2 || (s->dims[1] >= 0 && s->dims[1] != sizes[i]))
+            return hone__k_shape_error(c, "a state of shape %s for %lld units", hone__k_dims(c, s),
+                                       (long long)sizes[i]);
+        states[i] = hone__kt_f32(c, run->initial[i]);
+    }
+    stack s = {cells, n};
+    hone__value *y = step_stack(c, &s, hone__kt_f32(c, x), states, next);
+    call->out[call->out_count++] =
+        hone__kt_new(c, K_PLAIN, y, HONE_F32, 2, (int64_t[]){x->dims[0], cells[n - 1].units});
+    for (int i = 0; i < count; i++)
+        call->out[call->out_count++] =
+            hone__kt_new(c, K_PLAIN, next[i], HONE_F32, 2, (int64_t[]){x->dims[0], sizes[i]});
+    return c->b.status;
 }
