@@ -19,6 +19,8 @@ for least in node:1852 pytorch-converted:82 pytorch-operator:35 simple:21; do
 done
 echo "== random one-node models against live ONNX Runtime"
 $python tests/onnx/live_operators.py --seed 7 --cases 12
+echo "== real models with their states against live ONNX Runtime"
+$python tests/onnx/live_models.py || [ $? = 77 ] # without the models
 echo "== what ONNX Runtime's quantiser makes of real models"
 $python tests/onnx/live_quantised.py || [ $? = 77 ] # without the models
 echo "== threads under ThreadSanitizer"
