@@ -15,6 +15,7 @@ static void clear_plan(hone__frame *f)
         hone__slot *s = &f->slots[i];
         hone__slot_release(s);
         if (s->kind == HONE__SLOT_KNOWN || s->kind == HONE__SLOT_DYNAMIC) s->kind = HONE__SLOT_PLANNED;
+        if (s->kind != HONE__SLOT_CONST && s->t.kind == HONE_KIND_TENSOR) s->t.data = NULL; /* of some run */
         s->root = i;
         s->first = s->last = -1;
     }
@@ -281,6 +282,7 @@ static hone_status lay_out(hone__frame *f)
     }
     hone__free(list);
     HONE__TRY(st);
+    if (!end) end = ALIGN; /* values of no elements lie somewhere, too */
     if (end > f->slab_room) {
         HONE__TRY(hone__session_take(f->session, f->slab_room, end, "the activations"));
         hone__aligned_free(f->slab);
@@ -305,7 +307,7 @@ hone_status hone__frame_plan(hone__frame *f)
         hone__slot *s = &f->slots[i];
         const hone__slot *root = &f->slots[root_of(f, i)];
         if (s->kind == HONE__SLOT_PLANNED && root->kind == HONE__SLOT_PLANNED)
-            s->t.data = f->slab ? f->slab + root->offset : NULL;
+            s->t.data = f->slab + root->offset;
         else if (s->kind == HONE__SLOT_PLANNED)
             s->t.data = root->t.data; /* an alias: set again at each run */
     }

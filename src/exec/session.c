@@ -64,11 +64,37 @@ static bool same_shape(const hone__tensor *a, const hone__tensor *b)
            !memcmp(a->dims, b->dims, (size_t)a->rank * sizeof *a->dims);
 }
 
-static void bind(hone__slot *s, const hone__tensor *t, bool *stale)
+/* What an input of no elements points at where its caller has nothing: operators may add to a pointer, not to NULL. */
+static const hone__string nothing;
+
+/* True where the shape is new. */
+static bool bind(hone__slot *s, const hone__tensor *t)
 {
-    if (!same_shape(&s->t, t)) *stale = true;
+    bool changed = !same_shape(&s->t, t);
     s->t = *t;
     s->t.blob = NULL;
+    if (!s->t.data && !s->t.bytes) s->t.data = &nothing;
+    return changed;
+}
+
+static bool bind_all(hone__frame *f, const hone__tensor *const *inputs)
+{
+    bool changed = false;
+    for (int i = 0; i < f->slot_count; i++)
+        if (f->slots[i].kind == HONE__SLOT_INPUT) changed |= bind(&f->slots[i], inputs[f->slots[i].value->input_index]);
+    for (int i = 0; i < f->capture_count; i++)
+        changed |= bind(&f->slots[f->captures[2 * i]], &f->parent->slots[f->captures[2 * i + 1]].t);
+    return changed;
+}
+
+static hone_status check_inputs(const hone__frame *f, const hone__tensor *const *inputs)
+{
+    for (int i = 0; i < f->slot_count; i++) {
+        const hone__value *v = f->slots[i].value;
+        if (f->slots[i].kind != HONE__SLOT_INPUT) continue;
+        HONE__TRY(check_input(v, inputs[v->input_index], (size_t)v->input_index));
+    }
+    return HONE_OK;
 }
 
 static hone_status run_step(hone__frame *f, hone__step *st)
@@ -142,21 +168,15 @@ static hone_status run_steps(hone__frame *f)
 hone_status hone__frame_run(hone__frame *f, const hone__tensor *const *inputs, size_t input_count,
                             const hone__tensor **outputs, size_t output_count)
 {
-    bool stale = !f->planned;
     const atomic_bool *cancel = f->session->options.cancel; /* the body of a loop may have no steps */
     if (cancel && atomic_load_explicit(cancel, memory_order_relaxed)) return hone__fail(HONE_E_CANCELLED, "cancelled");
     if (input_count != f->graph->input_count)
         return hone__fail(HONE_E_ARGUMENT, "%zu inputs given, expected %zu", input_count, f->graph->input_count);
-    for (int i = 0; i < f->slot_count; i++) {
-        hone__slot *s = &f->slots[i];
-        if (s->kind != HONE__SLOT_INPUT) continue;
-        size_t index = (size_t)s->value->input_index;
-        if (!f->parent) HONE__TRY(check_input(s->value, inputs[index], index));
-        bind(s, inputs[index], &stale);
+    if (!f->parent) HONE__TRY(check_inputs(f, inputs));
+    if (bind_all(f, inputs) || !f->planned) {
+        HONE__TRY(hone__frame_plan(f));
+        bind_all(f, inputs); /* a plan knows no data of this run */
     }
-    for (int i = 0; i < f->capture_count; i++)
-        bind(&f->slots[f->captures[2 * i]], &f->parent->slots[f->captures[2 * i + 1]].t, &stale);
-    if (stale) HONE__TRY(hone__frame_plan(f));
     hone__arena_rewind(&f->run_arena);
     HONE__TRY(run_steps(f));
     for (size_t i = 0; i < output_count && i < f->graph->output_count; i++) outputs[i] = &f->slots[f->outputs[i]].t;

@@ -48,6 +48,9 @@ struct hone__value {
     void *scratch; /* for one pass at a time */
 };
 
+/* Attributes whose names start so are made by passes, in memory only: operators trust them, readers refuse them. */
+#define HONE__PRIVATE "hone."
+
 /* Numbers are those of onnx.AttributeProto.AttributeType. */
 typedef enum hone__attr_kind {
     HONE__ATTR_FLOAT = 1,

@@ -85,6 +85,8 @@ static hone_status scan_attr(hone__reader *r, hone__span s, attr_proto *p)
             p->a.kind = (hone__attr_kind)(f.value > 14 ? 0 : f.value);
     }
     if (bad || !*p->a.name) return hone__read_bad(r, whole.p, "an attribute");
+    if (!strncmp(p->a.name, HONE__PRIVATE, strlen(HONE__PRIVATE))) /* trusted by operators */
+        return hone__fail(HONE_E_UNSUPPORTED, "attribute '%.100s', which no file may hold", p->a.name);
     if (!p->a.kind) p->a.kind = (hone__attr_kind)guess; /* IR 1 and 2 had no type field */
     if (guess && (int)p->a.kind != guess && !p->ref.p) return hone__read_bad(r, whole.p, "an attribute's type");
     return HONE_OK;

@@ -154,8 +154,8 @@ static hone_status run_dequantize(hone__run *r)
     for (size_t i = 0; i < x->count; i++) {
         size_t k = scale_at(&l, i);
         float scale = (float)hone__tensor_f64(s, k);
-        double v = hone__dtype_is_float(x->dtype) ? hone__tensor_f64(x, i)
-                                                  : (double)(hone__tensor_i64(x, i) - (z ? hone__tensor_i64(z, k) : 0));
+        double v = hone__tensor_f64(x, i); /* exact up to 32 bits */
+        if (z && !hone__dtype_is_float(x->dtype)) v -= hone__tensor_f64(z, k);
         hone__element_set_f64(y->dtype, hone__out_data(r, 0), i, (float)v * scale);
     }
     return HONE_OK;

@@ -89,12 +89,13 @@ hone_status hone__resize_read(const hone__infer *x, hone__resize *r, bool *known
 {
     const hone__shape *s = &x->in[0].shape;
     double roi[2 * HONE_MAX_RANK] = {0}, scales[2 * HONE_MAX_RANK], sizes[2 * HONE_MAX_RANK];
-    int axes[HONE_MAX_RANK], axis_count, rois, scale_count, size_count;
+    int axes[HONE_MAX_RANK], axis_count, rois = 0, scale_count, size_count;
     *known = false;
     *r = (hone__resize){.rank = s->rank};
     HONE__TRY(read_coords(x->node, &r->coords));
     HONE__TRY(read_axes(x, s->rank, axes, &axis_count));
-    HONE__TRY(read_list(x, 1, roi, &rois));
+    if ((*known = !s->rank)) return HONE_OK; /* nothing to resize, whatever the lists hold */
+    if (r->coords == HONE__RESIZE_CROP) HONE__TRY(read_list(x, 1, roi, &rois)); /* otherwise it may hold anything */
     HONE__TRY(read_list(x, 2, scales, &scale_count));
     HONE__TRY(read_list(x, 3, sizes, &size_count));
     for (int a = 0; a < s->rank; a++) {
@@ -104,7 +105,7 @@ hone_status hone__resize_read(const hone__infer *x, hone__resize *r, bool *known
         r->scale[a] = r->end[a] = 1;
         r->width[a] = (double)s->dims[a];
     }
-    if (scale_count < 0 || size_count < 0 || (rois < 0 && r->coords == HONE__RESIZE_CROP)) return HONE_OK;
+    if (scale_count < 0 || size_count < 0 || rois < 0) return HONE_OK;
     if ((scale_count && size_count) || (!scale_count && !size_count))
         return hone__fail(HONE_E_SHAPE, "exactly one of scales and sizes must be given");
     if ((scale_count ? scale_count : size_count) != axis_count)

@@ -2,6 +2,7 @@
  * (hone:Conv, Linear, DequantLinear, IntegerLinear, DynamicConv) or into MatMulNBits: the result is stored once,
  * finished. */
 #include "match.h"
+#include "ops/epilogue_attrs.h"
 #include "passes.h"
 
 /* Which products take what, and at which input. */
@@ -65,7 +66,7 @@ static hone_status take_add(hone__node *n, const product *p, hone__node *add, bo
     hone__value *y = n->outputs[0];
     if (add->inputs[0] == add->inputs[1]) return HONE_OK;
     hone__value *other = hone__other_input(add, y);
-    bool acted = hone__node_int(n, "act", HONE__ACT_NONE) != HONE__ACT_NONE;
+    bool acted = hone__node_int(n, HONE__EPILOGUE_ACT, HONE__ACT_NONE) != HONE__ACT_NONE;
     bool has_residual = p->residual >= 0 && hone__input(n, p->residual);
     int at = -1;
     if (acted) return HONE_OK;
@@ -87,11 +88,12 @@ static hone_status take_add(hone__node *n, const product *p, hone__node *add, bo
 static hone_status take_act(hone__node *n, hone__node *next, bool *done)
 {
     hone__epilogue e;
-    if (hone__node_int(n, "act", HONE__ACT_NONE) != HONE__ACT_NONE || !hone__act_of(next, &e)) return HONE_OK;
+    if (hone__node_int(n, HONE__EPILOGUE_ACT, HONE__ACT_NONE) != HONE__ACT_NONE || !hone__act_of(next, &e))
+        return HONE_OK;
     HONE__TRY(own(n));
-    HONE__TRY(hone__node_set_int(n, "act", e.act));
-    HONE__TRY(hone__node_set_float(n, "act_a", e.a));
-    HONE__TRY(hone__node_set_float(n, "act_b", e.b));
+    HONE__TRY(hone__node_set_int(n, HONE__EPILOGUE_ACT, e.act));
+    HONE__TRY(hone__node_set_float(n, HONE__EPILOGUE_A, e.a));
+    HONE__TRY(hone__node_set_float(n, HONE__EPILOGUE_B, e.b));
     HONE__TRY(hone__value_replace_uses(next->outputs[0], n->outputs[0]));
     hone__node_remove(next);
     *done = true;

@@ -1,6 +1,7 @@
 /* pass_static_conv.c: QDQ around convolutions, additions and max pools becomes nodes on integers: hone:StaticConv,
  * hone:StaticAdd, MaxPool on uint8. The float values in between are never made. */
 #include "match.h"
+#include "ops/epilogue_attrs.h"
 #include "ops/eval.h"
 #include "passes.h"
 
@@ -48,9 +49,9 @@ static hone__node *quantized_by(const hone__value *v, hone__epilogue *ep)
 
 static hone_status set_act(hone__node *n, const hone__epilogue *ep)
 {
-    HONE__TRY(hone__node_set_int(n, "act", ep->act));
-    HONE__TRY(hone__node_set_float(n, "act_a", ep->a));
-    return hone__node_set_float(n, "act_b", ep->b);
+    HONE__TRY(hone__node_set_int(n, HONE__EPILOGUE_ACT, ep->act));
+    HONE__TRY(hone__node_set_float(n, HONE__EPILOGUE_A, ep->a));
+    return hone__node_set_float(n, HONE__EPILOGUE_B, ep->b);
 }
 
 static hone_status fuse_conv(hone__node *conv, int *changed)

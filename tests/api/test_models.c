@@ -180,7 +180,7 @@ static void gpt2(int threads, record *r)
     static const int32_t last[2][STEPS] = {{204, 204, 204, 204, 204, 204}, {731, 114, 114, 114, 114, 114}};
     int32_t ids[2 * PROMPT] = {0, 0, 0, 52, 0, 0, 195, 731}, positions[2 * PROMPT], mask[2 * (PROMPT + STEPS)];
     float unused = 0;
-    char past[LAYERS][16], present[LAYERS][16];
+    char past[LAYERS][24], present[LAYERS][24];
     hone_session *s = session_of("tiny-random-gpt2/past.onnx", threads);
     hone_tensor none = tensor(HONE_F32, &unused, sizeof unused, DIMS(2, 2, 4, 0, 8));
     for (int i = 0; i < LAYERS; i++) {

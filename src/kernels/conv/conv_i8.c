@@ -402,7 +402,7 @@ void hone__conv_i8(const hone__conv_shape *s, const hone__conv_i8_args *args, vo
     size_t copies = j.p.direct || j.banded ? 0 : j.p.in_c;
     size_t blocks = !made && (sums || j.by_image) ? (j.p.out_c + SUM_ROWS - 1) / SUM_ROWS : 0;
     size_t per_item = j.p.channel >= 16384 ? 1 : 16384 / j.p.channel + 1;
-    if (!copies) per_item = 65536 / (SUM_ROWS * j.p.k) + 1; /* only weights to read: far cheaper than a loop */
+    if (!copies) per_item = 65536 / (SUM_ROWS * j.p.k + 1) + 1; /* only weights to read: far cheaper than a loop */
     for (size_t n = 0; n < j.p.batch; n++) {
         j.x = (const uint8_t *)args->x + n * j.p.in_c * j.p.in_size;
         j.y = n * j.p.out_c * j.p.out_size;

@@ -87,6 +87,7 @@ hone__conv_plan hone__conv_plan_make(const hone__conv_shape *s, size_t step, siz
     p.strips = ceil_div(p.lanes, p.strip);
     size_t base = p.groups * p.out[0] * p.strips, work = p.strip * p.k * p.group_out;
     p.row_chunks = base >= MIN_ITEMS ? 1 : ceil_div(MIN_ITEMS, base);
+    if (!work) work = 1; /* without input channels */
     if (p.row_chunks > ceil_div(work, MIN_WORK)) p.row_chunks = ceil_div(work, MIN_WORK);
     if (p.row_chunks > ceil_div(p.group_out, mr)) p.row_chunks = ceil_div(p.group_out, mr);
     p.row_chunk = ceil_div(p.group_out, p.row_chunks);
