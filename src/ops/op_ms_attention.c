@@ -1,6 +1,6 @@
 /* op_ms_attention.c: Attention and QAttention of com.microsoft: the projection of queries, keys and values (QAttention:
- * a product of bytes), a mask of one of several forms, and a cache of keys and values in one tensor (ONNX Runtime's
- * contrib operators). */
+ * a product of bytes), rotary embedding, a mask of one of several forms, and a cache of keys and values in one tensor
+ * that grows or that has room for all (ONNX Runtime's contrib operators). */
 #include <math.h>
 #include <string.h>
 
@@ -12,11 +12,11 @@ enum { X = 0, WEIGHTS, BIAS };
 
 /* Where the two have what among their inputs; -1: not at all. */
 typedef struct places {
-    int mask, past, attention_bias;
+    int mask, past, attention_bias, length;
     int x_scale, w_scale, x_zero, w_zero;
 } places;
 
-static const places plain = {3, 4, 5, -1, -1, -1, -1}, quantised = {5, 8, -1, 3, 4, 6, 7};
+static const places plain = {3, 4, 5, 6, -1, -1, -1, -1}, quantised = {5, 8, -1, -1, 3, 4, 6, 7};
 
 static const hone__tensor *input(const hone__tensor *const *in, int count, int i)
 {
@@ -24,7 +24,8 @@ static const hone__tensor *input(const hone__tensor *const *in, int count, int i
 }
 
 typedef struct sizes {
-    int64_t batch, rows, in, hidden, v_hidden, heads, past;
+    int64_t batch, rows, in, hidden, v_hidden, heads, past; /* past: rows of that tensor */
+    bool shared; /* it has room for the new rows; how many it holds is an input */
 } sizes;
 
 static bool given(const hone__infer *x, int i) { return hone__has_input(x, i); }
@@ -50,8 +51,9 @@ static hone_status read_sizes(const hone__infer *x, const places *at, sizes *s)
     if (!hone__dims_agree(s->in, w->dims[0])) return hone__fail(HONE_E_SHAPE, "input and weights do not fit");
     if (s->heads < 1 || (s->hidden >= 0 && (s->hidden % s->heads || s->v_hidden % s->heads)))
         return hone__fail(HONE_E_SHAPE, "%lld values in %lld heads", (long long)s->hidden, (long long)s->heads);
-    if (hone__node_int(x->node, "past_present_share_buffer", 0))
-        return hone__fail(HONE_E_UNSUPPORTED, "past_present_share_buffer");
+    s->shared = hone__node_int(x->node, "past_present_share_buffer", 0) != 0 && given(x, at->past);
+    if (s->shared && (at->length < 0 || !given(x, at->length)))
+        return hone__fail(HONE_E_SHAPE, "past_present_share_buffer without past_sequence_length");
     if (s->hidden != s->v_hidden && (given(x, at->past) || (x->output_count > 1 && x->node->outputs[1])))
         return hone__fail(HONE_E_UNSUPPORTED, "keys and values of different sizes in one cache");
     if (!given(x, at->past)) return HONE_OK;
@@ -68,12 +70,14 @@ static hone_status read_sizes(const hone__infer *x, const places *at, sizes *s)
 static hone_status infer_sizes(hone__infer *x, const places *at, hone_dtype dtype)
 {
     sizes s;
-    if (hone__node_int(x->node, "do_rotary", 0)) return hone__fail(HONE_E_UNSUPPORTED, "do_rotary");
     for (int i = 0; i < x->output_count && i < 2; i++) x->out[i].dtype = dtype;
     if (x->in[X].shape.rank < 0 || x->in[WEIGHTS].shape.rank < 0) return HONE_OK;
     HONE__TRY(read_sizes(x, at, &s));
     hone__infer_set(x, 0, dtype, 3, (int64_t[]){s.batch, s.rows, s.v_hidden});
-    int64_t total = s.rows < 0 || s.past < 0 ? -1 : s.rows + s.past, size = s.hidden < 0 ? -1 : s.hidden / s.heads;
+    int64_t total = s.shared                   ? s.past
+                    : s.rows < 0 || s.past < 0 ? -1
+                                               : s.rows + s.past,
+            size = s.hidden < 0 ? -1 : s.hidden / s.heads;
     hone__infer_set(x, 1, dtype, 5, (int64_t[]){2, s.batch, s.heads, total, size});
     return HONE_OK;
 }
@@ -100,7 +104,8 @@ typedef struct plan {
     hone__attention a;
     hone__gemm_f32_args g;
     hone__gemm_i8_args bytes;
-    size_t qkv_at, joined_at, mask_at, columns_at, work_at;
+    size_t half; /* pairs of values of a head that are turned; 0: none */
+    size_t qkv_at, joined_at, mask_at, columns_at, angles_at, work_at;
 } plan;
 
 static size_t rounded(size_t bytes) { return bytes / 64 * 64 + 64; }
@@ -114,7 +119,7 @@ static void plan_attention(plan *q, const hone__node *n, bool joined)
                            .heads = heads,
                            .kv_heads = heads,
                            .queries = rows,
-                           .keys = rows + (size_t)s->past,
+                           .keys = s->shared ? (size_t)s->past : rows + (size_t)s->past,
                            .size = (size_t)s->hidden / heads,
                            .v_size = (size_t)s->v_hidden / heads,
                            .left = -1,
@@ -129,6 +134,17 @@ static void plan_attention(plan *q, const hone__node *n, bool joined)
     a->v = joined ? hone__heads_of(NULL, false, heads, a->keys, a->v_size)
                   : (hone__heads){NULL, rows * width, a->v_size, width};
     a->y_b = rows * (size_t)s->v_hidden, a->y_h = a->v_size, a->y_r = (size_t)s->v_hidden;
+}
+
+static hone_status plan_rotation(plan *q, const hone__node *n)
+{
+    int64_t size = (int64_t)q->a.size, dim = hone__node_int(n, "rotary_embedding_dim", 0);
+    if (!hone__node_int(n, "do_rotary", 0)) return HONE_OK;
+    if (!dim) dim = size;
+    if (dim < 0 || dim > size || dim % 2)
+        return hone__fail(HONE_E_SHAPE, "rotary_embedding_dim is %lld of %lld", (long long)dim, (long long)size);
+    q->half = (size_t)dim / 2;
+    return HONE_OK;
 }
 
 static void plan_product(plan *q, const hone__prepare *p, const places *at)
@@ -165,15 +181,18 @@ static hone_status prepare(hone__prepare *p, const places *at)
     bool joined = q->s.past > 0 || (p->output_count > 1 && p->out[1]);
     plan_attention(q, p->node, joined);
     plan_product(q, p, at);
+    HONE__TRY(plan_rotation(q, p->node));
     const hone__attention *a = &q->a;
     size_t keys = a->batch * a->heads * a->keys * (a->size + a->v_size), columns = at->w_scale < 0 ? 0 : q->g.n + 1;
     q->joined_at = rounded(q->g.m * q->g.n * sizeof(float));
     q->mask_at = q->joined_at + (joined ? rounded(keys * sizeof(float)) : 0);
     q->columns_at = q->mask_at + (mask ? hone__attention_mask_bytes(a, mask) : 0);
-    q->work_at = q->columns_at + rounded(columns * sizeof(float)) + rounded(columns * sizeof(int32_t));
+    q->angles_at = q->columns_at + rounded(columns * sizeof(float)) + rounded(columns * sizeof(int32_t));
+    q->work_at = q->angles_at + rounded(2 * q->half * sizeof(float));
     size_t gemm = at->w_scale < 0 ? hone__gemm_f32_scratch(&q->g, p->threads)
                                   : hone__gemm_i8_scratch(&q->bytes, p->threads),
            work = hone__attention_scratch(a, p->threads);
+    if (q->s.shared) HONE__TRY(hone__attention_scratch_upto(a, p->threads, &work));
     p->scratch = q->work_at + (gemm > work ? gemm : work);
     p->state = q;
     return HONE_OK;
@@ -181,16 +200,57 @@ static hone_status prepare(hone__prepare *p, const places *at)
 static hone_status prepare_attention(hone__prepare *p) { return prepare(p, &plain); }
 static hone_status prepare_qattention(hone__prepare *p) { return prepare(p, &quantised); }
 
-/* past's part `which` (0 keys, 1 values) and the new rows, as [batch, heads, past + rows, size]. */
-static void join(const plan *q, const hone__tensor *past, size_t which, const float *qkv, float *to)
+/* past's part `which` (0 keys, 1 values) and the new rows behind its first `held`: [batch, heads, a->keys, size]. */
+static void join(const plan *q, const hone__tensor *past, size_t which, size_t held, const float *qkv, float *to)
 {
     const hone__attention *a = &q->a;
     size_t before = (size_t)q->s.past, half = a->batch * a->heads * before * a->size;
+    const float *old = before ? (const float *)past->data + which * half : NULL;
     hone__joined j = {
         .now = a->q, .batch = a->batch, .heads = a->heads, .before = before, .rows = a->queries, .size = a->size};
     j.now.data = qkv + (1 + which) * (size_t)q->s.hidden;
-    if (before) j.past = hone__heads_of((const float *)past->data + which * half, false, a->heads, before, a->size);
-    hone__heads_join(&j, to);
+    if (before) j.past = hone__heads_of(old, false, a->heads, before, a->size);
+    if (!q->s.shared) {
+        hone__heads_join(&j, to);
+        return;
+    }
+    memcpy(to, old, half * sizeof *to);
+    for (size_t i = 0; i < a->batch * a->heads * a->queries; i++) {
+        size_t row = i % a->queries, head = i / a->queries % a->heads, b = i / a->queries / a->heads;
+        memcpy(to + ((b * a->heads + head) * before + held + row) * a->size,
+               j.now.data + b * j.now.b + head * j.now.h + row * j.now.r, a->size * sizeof *to);
+    }
+}
+
+/* Turns queries and keys of rows that follow `held` others: halves of a head are pairs, angles are those of RoFormer
+ * (Su et al. 2021). */
+static void turn(const plan *q, size_t held, float *qkv, float *angles)
+{
+    size_t hidden = (size_t)q->s.hidden, width = q->a.q.r, size = q->a.size;
+    float *sine = angles + q->half;
+    for (size_t i = 0; i < q->a.batch * q->a.queries; i++) {
+        for (size_t k = 0; k < q->half; k++) {
+            double at = (double)(held + i % q->a.queries) / pow(10000, (double)k / (double)q->half);
+            angles[k] = (float)cos(at), sine[k] = (float)sin(at);
+        }
+        for (size_t h = 0; h < 2 * q->a.heads; h++) {
+            float *x = qkv + i * width + h / q->a.heads * hidden + h % q->a.heads * size;
+            hone__rotate(x, angles, sine, x, size, q->half, false);
+        }
+    }
+}
+
+/* Rows that the cache holds. */
+static hone_status held_rows(const hone__run *r, const plan *q, const places *at, size_t *held)
+{
+    *held = (size_t)q->s.past;
+    if (!q->s.shared) return HONE_OK;
+    const hone__tensor *t = r->in[at->length];
+    int64_t n = t->count == 1 ? hone__tensor_i64(t, 0) : -1;
+    if (n < 0 || n > q->s.past - q->s.rows)
+        return hone__fail(HONE_E_ARGUMENT, "past_sequence_length is %lld of %lld", (long long)n, (long long)q->s.past);
+    *held = (size_t)n;
+    return HONE_OK;
 }
 
 /* What follows the projection; scratch begins with it. */
@@ -204,16 +264,23 @@ static hone_status attend(hone__run *r, const places *at)
                        *bias = input(r->in, r->input_count, at->attention_bias);
     hone__tensor allowed;
     bool present = r->output_count > 1 && r->out[1];
+    size_t held;
+    HONE__TRY(held_rows(r, q, at, &held));
+    if (q->half) turn(q, held, qkv, (float *)(scratch + q->angles_at));
     a.q.data = qkv;
     if (q->s.past > 0 || present) {
         float *k = present ? hone__out_data(r, 1) : joined, *v = k + a.batch * a.heads * a.keys * a.size;
-        join(q, past, 0, qkv, k);
-        join(q, past, 1, qkv, v);
+        join(q, past, 0, held, qkv, k);
+        join(q, past, 1, held, qkv, v);
         a.k.data = k;
         a.v.data = v;
     } else {
         a.k.data = qkv + q->s.hidden;
         a.v.data = qkv + 2 * q->s.hidden;
+    }
+    if (q->s.shared) {
+        a.keys = held + a.queries;
+        a.offset = (int64_t)held;
     }
     if (mask) HONE__TRY(hone__attention_mask_ints(&a, mask, scratch + q->mask_at, &allowed));
     if (bias) HONE__TRY(hone__attention_mask_make(&a, bias, &a.bias));
@@ -273,7 +340,7 @@ static hone_status run_qattention(hone__run *r)
     return attend(r, &quantised);
 }
 
-HONE__WIDENED_BUT(ms_attention, prepare_attention, run_attention, 1U << 3)
+HONE__WIDENED_BUT(ms_attention, prepare_attention, run_attention, 1U << 3 | 1U << 6)
 const hone__op hone__op_ms_attention = {"com.microsoft",           "Attention",           infer_attention,
                                         wide_prepare_ms_attention, wide_run_ms_attention, 0};
 HONE__WIDENED_BUT(ms_qattention, prepare_qattention, run_qattention,

@@ -34,12 +34,39 @@ def attention(d):
         a["mask_filter_value"] = -5000.0
     if d.maybe(0.2):
         a["scale"] = 0.3
-    # do_rotary and past_present_share_buffer: ONNX Runtime's CPU provider refuses them.
     inputs = [d.floats(batch, s, inner), d.floats(inner, 2 * width + v_width) * F32(0.3), d.floats(2 * width + v_width) if d.maybe(0.8) else None, mask,
               None if past is None else d.floats(2, batch, heads, past, size), bias]
     # ONNX Runtime 1.31 writes a cache of values that are not of the keys' size beside its place: not drawn.
     outputs = 2 if past is not None else [1] if v_width != width else d.pick([1], [1, 1])
     d.add("Attention", inputs, outputs, constant=(1, 2), **a)
+
+
+def attention_beyond(d):
+    """Rotary embedding, and a cache with room for all, which ONNX Runtime's CPU provider refuses: its MultiHeadAttention's answer for turned queries and keys,
+    and for the part of the cache that is held."""
+    (batch, heads, size, s), inner = sizes(d), d.size(2, 20)
+    size, width = max(size, 4), heads * max(size, 4)
+    held, turned, shared = d.size(0, 5), d.pick(0, size, size // 2), d.maybe()
+    room = held + s + d.size(0, 3) if shared else held
+    x, w, bias, past = d.floats(batch, s, inner), d.floats(inner, 3 * width) * F32(0.3), d.floats(3 * width), d.floats(2, batch, heads, room, size)
+    mask = d.pick(None, d.ints(0, 2, (batch, held + s)))
+    a = {"num_heads": heads, "domain": MICROSOFT, "unidirectional": 1 if s > 1 and d.maybe() else 0}
+    q, k, v = (part.reshape(batch, s, heads, size) for part in np.split(x.astype(np.float64) @ w + bias, 3, axis=-1))
+    at = (np.arange(s) + held)[:, None, None] / 10000.0 ** (np.arange(0, turned, 2) / max(turned, 1))
+    half = turned // 2
+    for part in (q, k) if turned else ():
+        low, high = part[..., :half].copy(), part[..., half:turned].copy()
+        part[..., :half], part[..., half:turned] = low * np.cos(at) - high * np.sin(at), low * np.sin(at) + high * np.cos(at)
+    inputs = [part.reshape(batch, s, width).astype(F32) for part in (q, k, v)] + [None, mask, None, past[0, :, :, :held], past[1, :, :, :held]]
+    y, *present = answers_of(*one_node("MultiHeadAttention", inputs, 3, **a))
+    cache = past.copy() if shared else np.zeros((2, batch, heads, held + s, size), F32)
+    cache[:, :, :, :held + s] = np.stack(present)
+    if turned:
+        a.update(do_rotary=1, **({"rotary_embedding_dim": turned} if turned != size or d.maybe() else {}))
+    if shared:
+        a["past_present_share_buffer"] = 1
+    inputs = [x, w, bias, mask, past, None, np.array([held], np.int32) if shared else None]
+    d.write("Attention", *one_node("Attention", inputs, 2, constant=(1, 2), **a), [y, cache], name=d.name)
 
 
 def multi_head(d):
@@ -335,7 +362,7 @@ def quantised_experts(d):
 
 
 GENERATORS = {
-    "Attention": attention, "MultiHeadAttention": multi_head, "MultiHeadAttention of packed inputs": packed_multi_head, "DecoderMaskedMultiHeadAttention": decoder_multi_head,
+    "Attention": attention, "Attention beyond": attention_beyond, "MultiHeadAttention": multi_head, "MultiHeadAttention of packed inputs": packed_multi_head, "DecoderMaskedMultiHeadAttention": decoder_multi_head,
     "GroupQueryAttention": group_query, "GroupQueryAttention with norms": group_query_norms,
     "GroupQueryAttention in bits": group_query_int, "GroupQueryAttention sliding": group_query_sliding, "RotaryEmbedding": rotary,
     "MoE": experts, "MoE apart": experts_apart, "QMoE": quantised_experts, "SparseAttention": sparse_attention,
