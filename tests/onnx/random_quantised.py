@@ -353,7 +353,7 @@ def qattention(d):
 
 
 def bnb4(d):
-    block, n, k, kind = d.pick(16, 32, 64), d.size(1, 20), d.pick(16, 32, 64, 96), d.size(0, 1)
+    block, n, k, kind = d.pick(16, 32, 64), d.size(1, 20), d.pick(16, 32, 64, 96, 17, 5), d.size(0, 1)
     count = n * k
     w, absmax = d.ints(0, 256, (count + 1) // 2, np.uint8), d.scales((count + block - 1) // block)
     d.add("MatMulBnb4", [d.floats(d.size(1, 4), k), w, absmax], constant=(1, 2), K=k, N=n, block_size=block, quant_type=kind)
@@ -366,7 +366,5 @@ GENERATORS = {
     "MatMulIntegerToFloat": integer_to_float, "QGemm": qgemm, "MatMulInteger16": matmul_integer_16, "QuantizeLinear": quantize,
     "DequantizeLinear": dequantize, "DequantizeLinear of int4": dequantize_int4, "MatMulNBits": nbits, "GatherBlockQuantized": gather_blocks,
     "DynamicQuantizeLSTM": dynamic_lstm, "QEmbedLayerNormalization": qembed, "QAttention": qattention,
+    "MatMulBnb4": bnb4,
 }
-
-# hone refuses it by name: drawn only when asked for by name.
-REFUSED = {"MatMulBnb4": bnb4}
