@@ -531,28 +531,41 @@ static void close_states(const hone__regex *re, states *s, place p)
 
 size_t hone__regex_scratch(const hone__regex *re) { return 4 * re->count * sizeof(uint32_t); }
 
-bool hone__regex_matches(const hone__regex *re, hone__string text, void *scratch)
+static bool in_state(const states *s, uint32_t i) { return s->sparse[i] < s->count && s->dense[s->sparse[i]] == i; }
+
+size_t hone__regex_longest(const hone__regex *re, hone__string text, size_t from, void *scratch, size_t *steps)
 {
-    uint32_t *room = scratch;
+    uint32_t *room = scratch, last = (uint32_t)re->count - 1;
     states now = {room, room + re->count, 0}, next = {room + 2 * re->count, room + 3 * re->count, 0};
-    const char *p = text.data, *end = p + text.size;
+    const char *p = text.data + from, *end = text.data + text.size, *back = p;
     uint32_t before = UINT32_MAX;
-    memset(scratch, 0, hone__regex_scratch(re));
+    size_t longest = SIZE_MAX;
+    while (back > text.data && p - back < 4 && ((uint8_t)*--back & 0xc0) == 0x80) continue;
+    if (back < p) before = hone__utf8_take(&back, end);
     add_state(&now, 0);
     for (;;) {
+        size_t at = (size_t)(p - text.data) - from;
         uint32_t c = p < end ? hone__utf8_take(&p, end) : UINT32_MAX;
         close_states(re, &now, (place){before, c});
+        *steps += now.count;
+        if (in_state(&now, last)) longest = at;
         if (c == UINT32_MAX || !now.count) break;
         next.count = 0;
         for (size_t k = 0; k < now.count; k++) {
-            uint32_t at = now.dense[k];
-            if (re->code[at].op == SET && takes(re, &re->code[at], c)) add_state(&next, at + 1);
+            uint32_t state = now.dense[k];
+            if (re->code[state].op == SET && takes(re, &re->code[state], c)) add_state(&next, state + 1);
         }
         states swap = now;
         now = next;
         next = swap;
         before = c;
     }
-    uint32_t last = (uint32_t)re->count - 1;
-    return now.count && now.sparse[last] < now.count && now.dense[now.sparse[last]] == last;
+    return longest;
+}
+
+bool hone__regex_matches(const hone__regex *re, hone__string text, void *scratch)
+{
+    size_t steps = 0;
+    memset(scratch, 0, hone__regex_scratch(re));
+    return hone__regex_longest(re, text, 0, scratch, &steps) == text.size;
 }

@@ -207,6 +207,21 @@ def murmur_text(d):
     d.add("MurmurHash3", [texts], seed=d.size(0, 9), positive=d.size(0, 1))
 
 
+def tokenizer(d):
+    letters = "ab c,.1-\u00e9\u4e2d A_"
+    shape = [d.size(1, 4)] if d.maybe() else [d.size(1, 3), d.size(1, 3)]
+    texts = np.array(["".join(d.pick(*letters) for _ in range(d.size(0, 14))) for _ in range(int(np.prod(shape)))], dtype=object).reshape(shape)
+    a = {"mark": d.size(0, 1), "pad_value": d.pick("#", "", "pad"), "mincharnum": d.size(1, 3)}
+    kind = d.size(0, 3)
+    if kind == 0:
+        a.update(separators=[""], mincharnum=1)
+    elif kind == 1:
+        a["separators"] = d.pick([" "], [" ", ","], ["a", "b"], ["a b", "b"], ["\\s+", "[,.]"], ["a*b"], [",|\\."])
+    else:
+        a["tokenexp"] = d.pick(".", "[a-zA-Z0-9_]+", "\\w+", "a|ab", "[^ ]+", "\\b\\w\\w+\\b", "a+|b", "[a-z]{2,3}")
+    d.add("Tokenizer", [texts], **a)
+
+
 def crop_and_resize(d):
     x = d.floats(d.size(1, 3), d.size(1, 3), d.size(2, 8), d.size(2, 8))
     rois = d.size(1, 5)
@@ -299,7 +314,7 @@ GENERATORS = {
     "SkipSimplifiedLayerNormalization": skip_simplified, "SimplifiedLayerNormalization": simplified_norm, "EmbedLayerNormalization": embed_layer_norm,
     "FusedMatMul": fused_matmul, "TransposeMatMul": transpose_matmul, "FusedGemm": fused_gemm, "FusedConv": fused_conv, "Inverse": inverse,
     "Trilu": trilu, "CDist": cdist, "ExpandDims": expand_dims, "GatherND": gather_nd, "UnfoldTensor": unfold, "NGramRepeatBlock": ngram_block,
-    "DynamicTimeWarping": time_warping, "MurmurHash3": murmur, "MurmurHash3 of text": murmur_text, "CropAndResize": crop_and_resize,
+    "DynamicTimeWarping": time_warping, "MurmurHash3": murmur, "MurmurHash3 of text": murmur_text, "Tokenizer": tokenizer, "CropAndResize": crop_and_resize,
     "MaxpoolWithMask": pool_with_mask, "Pad": pad, "Unique": unique, "Range": ms_range, "GridSample": grid_sample, "NhwcMaxPool": nhwc_max_pool,
     "ConvTransposeWithDynamicPads": conv_transpose_dynamic, "BifurcationDetector": bifurcation, "WordConvEmbedding": word_conv, "SampleOp": sample_op,
 }
