@@ -453,6 +453,13 @@ def cases(K):
             return K.Model(x, getattr(L, f"GlobalAveragePooling{nd}D")()(y))
         c[f"between_convolutions_{nd}d"] = between
 
+    @model("normalization_shared")  # in a nested model that is called twice
+    def make():
+        layer, i, x = L.Normalization(), K.Input((5,)), K.Input((5,), name="x")
+        layer.adapt(np.random.default_rng(1).standard_normal((20, 5)) * 2 + 1)
+        inner = K.Model(i, L.Dense(5)(layer(i)))
+        return K.Model(x, inner(inner(x)))
+
     @model("two_inputs_outputs")
     def make():
         a, b = K.Input((4,), name="a"), K.Input((6, 3), name="b")
@@ -603,6 +610,8 @@ def more_keras_ops(K, add):
     add("order", lambda x: [o.sort(x), o.sort(x, axis=1), o.argsort(x, axis=1), o.top_k(x, 2)[0], o.top_k(x, 3)[1], o.sort(x, axis=None)], (4, 3))
     add("order_unknown", lambda x: [o.sort(x, axis=1), o.roll(x, 2, axis=1), o.diff(x, axis=1)], (None, 3))
     add("repeat", lambda x: [o.repeat(x, 2, axis=1), o.repeat(x, 3, axis=2), o.repeat(x, [1, 0, 2], axis=2), o.repeat(x, 2, axis=0), o.repeat(x, 2)], (None, 3))
+    add("fourier", lambda x: list(o.fft((x, x * 0.3))) + list(o.fft2((x, x + 1))) + list(o.ifft2((x, x - 0.5))) + list(o.rfft(x)) + list(o.rfft(x, fft_length=4)) + list(o.rfft(x, fft_length=9)), (5, 7))
+    add("fourier_back", lambda x: [o.irfft((x, x * 0.3)), o.irfft((x, x + 1), fft_length=7), o.irfft((x, x), fft_length=16), o.irfft((x, x), fft_length=2), o.irfft(o.rfft(x)), o.irfft(o.rfft(x), fft_length=5)], (3, 5))
     add("quantile", lambda x: [o.median(x, axis=1), o.quantile(x, 0.3, axis=2, keepdims=True), o.quantile(x, 0.8, axis=1), o.median(x, axis=(1, 2))], (4, 3))
     add("roll", lambda x: [o.roll(x, 1, axis=1), o.roll(x, -5, axis=2), o.roll(x, (1, 2), axis=(1, 2)), o.roll(x, 2)], (4, 3))
     add("diff", lambda x: [o.diff(x), o.diff(x, n=2, axis=1), o.tril(x), o.triu(x, 1), o.tril(x, -1), o.flip(x), o.rot90(x, axes=(1, 2)), o.rot90(x, k=3, axes=(1, 2))], (4, 3))

@@ -337,7 +337,7 @@ hone_status hone__klayer_call(kctx *c, klayer *l, kcall *call)
     if (++c->depth > 64) return hone__builder_fail(&c->b, hone__fail(HONE_E_LIMIT, "layers are nested too deep"));
     const char *outer = c->b.scope;
     c->b.scope = hone__arena_printf(&c->arena, "%s%s/", outer ? outer : "", l->name);
-    if (l->source.owned && !l->model) *l->source.cursor = 0;
+    if (l->source.owned) *l->source.cursor = 0;
     if (l->kind && (l->kind->flags & K_IDENTITY)) c->report->identities++;
     hone_status status = call_kind(c, l, call);
     if (status == HONE_OK) status = c->b.status;

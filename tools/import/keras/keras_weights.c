@@ -75,6 +75,15 @@ static ksource path_source(kctx *c, const ksource *model, const char *class_name
     return (ksource){.prefix = path ? path : ""};
 }
 
+/* The last part of the path, without Keras 2's ":0". */
+static bool is_named(const char *path, const char *name)
+{
+    const char *last = strrchr(path, '/');
+    size_t n = strlen(name);
+    last = last ? last + 1 : path;
+    return strncmp(last, name, n) == 0 && (!last[n] || last[n] == ':');
+}
+
 /* The list in attribute `weight_names` (or weight_names0, 1, ... where it was too long for one) of a layer's group. */
 static ksource group_source(kctx *c, const char *name)
 {
@@ -91,14 +100,17 @@ static ksource group_source(kctx *c, const char *name)
         if (!a || a->dtype != HONE_STRING) break;
         const hone__h5_item **list = hone__k_alloc(c, (s.count + a->count) * sizeof *list);
         if (!list || s.count + a->count > capacity) break;
+        size_t kept = s.count;
         for (size_t i = 0; i < s.count; i++) list[i] = s.list[i];
         for (size_t i = 0; i < a->count; i++) {
             const char *path =
                 hone__arena_printf(&c->arena, "%s/%.*s", group, (int)a->strings[i].size, a->strings[i].data);
-            list[s.count + i] = path ? hone__h5_find(c->catalogue, path) : NULL;
+            const hone__h5_item *item = path ? hone__h5_find(c->catalogue, path) : NULL;
+            /* what Normalization counted is no weight: layers that share this list would take it for one */
+            if (!item || item->rank || !is_named(item->path, "count")) list[kept++] = item;
         }
         s.list = list;
-        s.count += a->count;
+        s.count = kept;
         if (part < 0) break;
     }
     return s;
@@ -127,6 +139,12 @@ static ksource nested_source(kctx *c, const ksource *model, const char *name)
         const char *path = model->list[i]->path;
         if (has_segment(path + (strlen(path) > skip ? skip : 0), name)) list[s.count++] = model->list[i];
     }
+    size_t nameless = 0; /* Normalization in a nested model of Keras 2: "mean:0" among "dense/kernel:0" */
+    for (size_t i = 0; s.count == 0 && model->list && i < model->count; i++) {
+        const hone__h5_item *item = model->list[i];
+        if (item && strlen(item->path) > skip && !strchr(item->path + skip, '/')) list[nameless++] = item;
+    }
+    if (nameless && nameless < model->count) s.count = nameless;
     if (s.count == 0) { /* names say nothing: the order of creation is left */
         s = *model;
         s.owned = false;
@@ -155,12 +173,10 @@ ksource hone__kw_sub(kctx *c, const klayer *l, const char *sub)
 
 void hone__kw_leave_out(kctx *c, ksource *s, const char *name)
 {
-    size_t n = strlen(name), kept = 0;
+    size_t kept = 0;
     const hone__h5_item **list = s->list ? hone__k_alloc(c, s->count * sizeof *list + 1) : NULL;
     for (size_t i = 0; list && i < s->count; i++) {
-        const char *path = s->list[i] ? s->list[i]->path : "", *last = strrchr(path, '/');
-        last = last ? last + 1 : path;
-        if (strncmp(last, name, n) != 0 || (last[n] && last[n] != ':')) list[kept++] = s->list[i];
+        if (!is_named(s->list[i] ? s->list[i]->path : "", name)) list[kept++] = s->list[i];
     }
     if (list) s->list = list, s->count = kept;
 }

@@ -115,7 +115,7 @@ hone_status hone__kop_quantile(kctx *c, klayer *l, kcall *call)
     const json_t *given = l->kind->variant ? NULL : hone__kop_arg(l, call, 1, "q");
     double q = l->kind->variant ? 0.5 : json_is_number(given) ? json_number_value(given) : NAN;
     if (n == 0 || !(q >= 0 && q <= 1)) return hone__k_refuse(c, "a quantile that is not a number from 0 to 1");
-    if (method && strcmp(method, "linear") != 0) /* versions of Keras differ in what they make of it */
+    if (method && strcmp(method, "linear") != 0) /* Keras 3.15 saves the method but runs such a model as linear */
         return hone__k_refuse(c, "quantiles by method '%s': only linear", method);
     kt *row = joined_axes(c, t, axes, n);
     if (!row) return c->b.status;
