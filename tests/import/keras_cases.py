@@ -365,6 +365,9 @@ def cases(K):
         add("stft_pad", lambda: L.STFTSpectrogram(frame_length=16, frame_step=8, padding="same", window="hamming", expand_dims=True), (100, 1))
         add("mel", lambda: L.MelSpectrogram(fft_length=64, sequence_stride=32, sampling_rate=8000, num_mel_bins=10), (400,))
         add("mel_power", lambda: L.MelSpectrogram(fft_length=64, sequence_stride=32, sampling_rate=8000, num_mel_bins=10, power_to_db=False, mag_exp=1.0), (400,))
+        add("auto_contrast", lambda: L.AutoContrast(value_range=(-2, 2)), (5, 4, 3))
+        add("auto_contrast_255", lambda: L.AutoContrast(), (1, 2, 3))
+        add("auto_contrast_flat", lambda: L.AutoContrast(), (1, 1, 3))
         add("reversible", lambda: L.ReversibleEmbedding(6, 4), (5,), dtype="int32")
 
     # texts

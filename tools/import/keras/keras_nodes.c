@@ -272,7 +272,6 @@ static hone_status refuse_class(const klayer *l)
                                         "FlaxLayer",
                                         "MaxNumBoundingBoxes",
                                         "FeatureSpace",
-                                        "AutoContrast",
                                         "ContrastLimitedAdaptiveHistogramEqualization",
                                         "DenseFeatures",
                                         "LocallyConnected1D",
