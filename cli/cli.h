@@ -58,6 +58,8 @@ extern common_options common;
 
 /* "hone: <message>" on stderr; returns the exit code that fits the status. */
 int report_failure(hone_status status);
+/* Whether `typed` may be a slip of the hand for `name`. */
+bool looks_like(const char *typed, const char *name);
 int usage_failure(const char *format, ...)
 #if defined(__GNUC__)
     __attribute__((format(printf, 1, 2)))

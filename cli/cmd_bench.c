@@ -16,6 +16,7 @@
 #include "base/alloc.h"
 #include "tools/measure/bench.h"
 
+#define PEERS "keras,tflite,onnxruntime,openvino"
 enum { ROUNDS = 3, CONTENDERS = 256, WARM_UP_MS = 300 };
 
 static double now_ms(void)
@@ -170,6 +171,7 @@ typedef struct plan {
     size_t count;
     char self[PATH_MAX], repeat[24], threads[24];
     const char *python, *peers_dir;
+    bool own_dir; /* --peers-dir was given */
 } plan;
 
 static int add(plan *p, const char *engine, const char *model, const char *const *argv, size_t n)
@@ -205,12 +207,22 @@ static void find_peers(plan *p)
 {
     static char dir[PATH_MAX], python[PATH_MAX];
     const char *given = getenv("HONE_PEERS_PYTHON");
-    if (!p->peers_dir) {
+    p->own_dir = p->peers_dir != NULL;
+    if (!p->own_dir) {
         snprintf(dir, sizeof dir, "%.*s/../bench/peers", (int)(strrchr(p->self, '/') - p->self), p->self);
         p->peers_dir = dir;
     }
     snprintf(python, sizeof python, "%.*s/peers-venv/bin/python", (int)(strrchr(p->self, '/') - p->self), p->self);
     p->python = given && *given ? given : python;
+}
+
+/* The peers that this tree has a script for; --peers-dir may hold others. */
+static bool known_peer(const plan *p, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *at = PEERS; at; at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL)
+        if (!strncmp(at, name, n) && (at[n] == ',' || !at[n])) return true;
+    return p->own_dir;
 }
 
 static int add_peers(plan *p, const char *names, const text_list *models)
@@ -221,6 +233,7 @@ static int add_peers(plan *p, const char *names, const text_list *models)
     snprintf(list, sizeof list, "%s", names);
     bool there = !access(p->python, X_OK);
     for (char *save, *name = strtok_r(list, ",", &save); name; name = strtok_r(NULL, ",", &save)) {
+        if (!known_peer(p, name)) return usage_failure("unknown peer '%s'; there are " PEERS, name);
         if (!there) {
             fprintf(stderr, "hone: peer '%s' is skipped: its environment is not there (make peers)\n", name);
             continue;
@@ -285,8 +298,10 @@ static void add_quality(const plan *p, const char *dataset, hone__bench_results 
 static int run_all(plan *p, const char *dir, const char *dataset)
 {
     hone__bench_results r;
-    char *failures;
-    hone_status s = hone__bench_run(p->list, p->count, ROUNDS, on_progress, NULL, &r, &failures);
+    char *failures = NULL;
+    hone_status s = hone__bench_folder(dir); /* better now than after an hour */
+    if (s != HONE_OK) return report_failure(s);
+    s = hone__bench_run(p->list, p->count, ROUNDS, on_progress, NULL, &r, &failures);
     add_quality(p, dataset, &r);
     if (failures) fprintf(stderr, "%s", failures);
     bool failed = failures != NULL;
@@ -298,7 +313,10 @@ static int run_all(plan *p, const char *dir, const char *dataset)
         printf("written: %s/{results.csv,results.json,report.html,plots/}\n", dir);
     }
     hone__bench_free(&r);
-    if (s != HONE_OK) return report_failure(s);
+    if (s != HONE_OK) {
+        rmdir(dir); /* where nothing is in it */
+        return report_failure(s);
+    }
     if (common.json) {
         char path[PATH_MAX], line[4096];
         snprintf(path, sizeof path, "%s/results.json", dir);
@@ -317,7 +335,7 @@ int cmd_bench(int argc, char **argv)
     int64_t repeat = 30;
     const option_row rows[] = {
         {"output", 'o', OPTION_TEXT, &dir, "DIR", "where results go (default bench-out)", 0, 0, NULL},
-        {"peers", 0, OPTION_TEXT, &peers, "LIST", "keras,tflite,onnxruntime,openvino: measured beside", 0, 0, NULL},
+        {"peers", 0, OPTION_TEXT, &peers, "LIST", PEERS ": measured beside", 0, 0, NULL},
         {"peers-dir", 0, OPTION_TEXT, &p.peers_dir, "DIR", "where peer_<name>.py are", 0, 0, NULL},
         {"dataset", 0, OPTION_TEXT, &dataset, "DIR", "also measure accuracy on <label>/<clip> files", 0, 0, NULL},
         {"repeat", 0, OPTION_INT, &repeat, "N", "warm runs per process; 3 processes each (default 30)", 1, 1000000,

@@ -78,16 +78,13 @@ static json_t *make_report(const char *source, const settings *o, const hone__im
     return report;
 }
 
-static hone_status write_report(const char *path, json_t *report)
+static hone_status write_report(hone__output *out, const char *path, json_t *report)
 {
     char *text = report ? json_dumps(report, JSON_INDENT(2)) : NULL;
-    hone__output out;
     if (!text) return hone__fail(HONE_E_MEMORY, "%s: the report cannot be made", path);
-    hone_status s = hone__output_open(path, &out);
-    if (s == HONE_OK) s = hone__output_write(&out, text, strlen(text));
-    if (s == HONE_OK) s = hone__output_write(&out, "\n", 1);
-    if (s == HONE_OK) s = hone__output_commit(&out);
-    hone__output_abandon(&out);
+    hone_status s = hone__output_write(out, text, strlen(text));
+    if (s == HONE_OK) s = hone__output_write(out, "\n", 1);
+    if (s == HONE_OK) s = hone__output_commit(out);
     free(text);
     return s;
 }
@@ -142,14 +139,17 @@ static hone_status optimize(const char *source, const settings *o)
         if (s != HONE_OK) s = hone__at(s, "%s", source);
     }
     calibration_close(files);
+    hone__output out = {0};
+    if (s == HONE_OK && o->report) s = hone__output_open(o->report, &out); /* before the model is there */
     if (s == HONE_OK) s = hone_model_save(m, o->out);
     if (s == HONE_OK) {
         hone_model_facts_get(m, &after);
         json_t *report = o->report ? make_report(source, o, &r, &before, &after, &t) : NULL;
-        if (o->report) s = write_report(o->report, report);
+        if (o->report) s = write_report(&out, o->report, report);
         json_decref(report);
         print_summary(source, o, &r, &before, &after, &t);
     }
+    if (o->report) hone__output_abandon(&out);
     json_decref(t.weights);
     hone_model_destroy(m);
     return s;

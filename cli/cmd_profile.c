@@ -114,6 +114,7 @@ int cmd_profile(int argc, char **argv)
     if (code < 0) {
         job j = {m, feeds_inputs(f), calloc(hone_model_output_count(m) + 1, sizeof *j.out), repeat, plain};
         s = j.out ? measure(&j) : hone__out_of_memory(sizeof *j.out);
+        if (s != HONE_OK) s = hone__at(s, "%s", rest.items[0]);
         if (s == HONE_OK && trace) s = trace_to(&j, trace);
         free(j.out);
         code = s == HONE_OK ? EXIT_DONE : report_failure(s);

@@ -41,6 +41,8 @@ static int unknown_input(const hone_model *m, const char *name)
     return usage_failure("the model has no input '%s'; it has %s", name, known);
 }
 
+static int given_twice(const char *name) { return usage_failure("input '%.80s' is given twice", name); }
+
 static int give(feeds *f, int k, const hone__tensor *t)
 {
     as_public(t, &f->inputs[k]);
@@ -89,6 +91,7 @@ static int feed(const hone_model *m, const char *spec, feeds *f)
 {
     const char *eq = strchr(spec, '='), *file = eq ? eq + 1 : spec;
     if (f->lists_used == MAX_FILES) return usage_failure("more than %d inputs", MAX_FILES);
+    if (!*file) return usage_failure("-i '%s' names no file: -i NAME=FILE", spec);
     hone_value_info v = {0};
     int named = eq ? input_index(m, spec, (size_t)(eq - spec)) : -1;
     if (named >= 0) hone_model_input(m, (size_t)named, &v);
@@ -97,6 +100,7 @@ static int feed(const hone_model *m, const char *spec, feeds *f)
     if (s != HONE_OK) return report_failure(s);
     hone__named_tensor *list = f->lists[f->lists_used];
     size_t count = f->counts[f->lists_used++];
+    if (named >= 0 && f->given[named]) return given_twice(v.name);
     if (wrap) return give_value(f, named, &v, list, count);
     if (eq && count != 1) return usage_failure("%s holds %zu tensors; give it without a name", file, count);
     for (size_t i = 0; i < count; i++) {
@@ -108,6 +112,7 @@ static int feed(const hone_model *m, const char *spec, feeds *f)
             snprintf(text, sizeof text, "%.*s", eq ? (int)(eq - spec) : (int)strlen(name), name);
             return unknown_input(m, text);
         }
+        if (f->given[k]) return given_twice(name);
         give(f, k, &list[i].tensor);
     }
     return -1;

@@ -1,4 +1,5 @@
 /* main.c: finds the verb. */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,23 +125,39 @@ static void on_signal(int number)
     raise(number);
 }
 
+/* What was printed has arrived, or the command failed. Whoever closed the pipe (head) knows that. */
+static int finish_output(int code)
+{
+    errno = 0;
+    if (!fflush(stdout) && !ferror(stdout)) return code;
+    if (errno != EPIPE) fprintf(stderr, "hone: standard output: %s\n", errno ? strerror(errno) : "cannot write");
+    return code ? code : EXIT_FAILED;
+}
+
+bool looks_like(const char *typed, const char *name)
+{
+    size_t n = strlen(typed);
+    return hone__edit_distance(typed, name) <= (n < 3 ? 0 : n < 6 ? 2 : 3);
+}
+
 int main(int argc, char **argv)
 {
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     signal(SIGHUP, on_signal);
     signal(SIGPIPE, SIG_IGN); /* a closed pipe is a failed write, reported below */
+    signal(SIGXFSZ, SIG_IGN); /* likewise a file over the limit */
     if (argc < 2) {
         overview(stderr);
         return EXIT_USAGE;
     }
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
         overview(stdout);
-        return EXIT_DONE;
+        return finish_output(EXIT_DONE);
     }
     if (!strcmp(argv[1], "--version")) {
         printf("hone %s (%s, %s)\n", hone_version(), hone_cpu_name(), hone_cpu_tier());
-        return EXIT_DONE;
+        return finish_output(EXIT_DONE);
     }
     int near = 0;
     for (int i = 0; i < VERBS; i++) {
@@ -150,10 +167,10 @@ int main(int argc, char **argv)
         }
         int code = verbs[i].run(argc - 1, argv + 1);
         options_free();
-        if (fflush(stdout) || ferror(stdout)) return code ? code : EXIT_FAILED;
-        return code;
+        return finish_output(code);
     }
-    if (hone__edit_distance(argv[1], verbs[near].name) <= 3)
+    if (argv[1][0] == '-') return usage_failure("unknown option '%s'; there are --help and --version", argv[1]);
+    if (looks_like(argv[1], verbs[near].name))
         return usage_failure("unknown verb '%s'; did you mean '%s'?", argv[1], verbs[near].name);
     return usage_failure("unknown verb '%s' (hone --help lists them)", argv[1]);
 }

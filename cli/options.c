@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/distance.h"
 #include "cli.h"
 
 common_options common;
@@ -162,6 +163,18 @@ static int set(const option_row *r, const char *text)
     }
 }
 
+static int unknown_option(const char *a, const char *verb, const option_row *rows)
+{
+    const char *best = NULL;
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(a + strspn(a, "-"), "="), a + strspn(a, "-"));
+    for (int pass = 0; pass < 2; pass++)
+        for (const option_row *r = pass ? shared : rows; r->name; r++)
+            if (!best || hone__edit_distance(name, r->name) < hone__edit_distance(name, best)) best = r->name;
+    if (best && looks_like(name, best)) return usage_failure("unknown option '%s'; did you mean '--%s'?", a, best);
+    return usage_failure("unknown option '%s' (hone %s --help lists them)", a, verb);
+}
+
 /* One argument starting with '-'. *i moves on when a value was taken from the next argument. */
 static int one_option(int argc, char **argv, int *i, const option_row *rows)
 {
@@ -175,7 +188,7 @@ static int one_option(int argc, char **argv, int *i, const option_row *rows)
         r = find_letter(rows, a[1]);
         if (r && a[2]) value = a + 2;
     }
-    if (!r) return usage_failure("unknown option '%s' (hone %s --help lists them)", a, argv[0]);
+    if (!r) return unknown_option(a, argv[0], rows);
     if (r->kind == OPTION_FLAG) {
         if (value) return usage_failure("--%s takes no value", r->name);
         return set(r, NULL);

@@ -214,12 +214,16 @@ hone_status hone__bench_run(const hone__contender *list, size_t count, size_t ro
 {
     *out = (hone__bench_results){0};
     *failures = NULL;
-    hone_status s = HONE_OK;
+    bool *failed = hone__calloc(count + 1, sizeof *failed);
+    hone_status s = failed ? HONE_OK : hone__out_of_memory(count);
     for (size_t round = 0; s == HONE_OK && round < rounds; round++)
         for (size_t i = 0; s == HONE_OK && i < count; i++) {
-            s = one_child(&list[i], rounds, out, failures);
+            const char *before = *failures;
+            if (!failed[i]) s = one_child(&list[i], rounds, out, failures);
+            failed[i] = failed[i] || *failures != before;
             if (fn) fn(ctx, round * count + i + 1, rounds * count);
         }
+    hone__free(failed);
     for (size_t i = 0; i < out->count; i++)
         if (out->rows[i].runs) finish(&out->rows[i]);
     if (out->count) qsort(out->rows, out->count, sizeof *out->rows, by_speed);

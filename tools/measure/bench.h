@@ -34,11 +34,13 @@ typedef struct hone__contender {
 typedef void (*hone__bench_progress)(void *ctx, size_t done, size_t total);
 
 /* Runs every contender once per round, in turn. A child that fails is told in *failures (lines, freed by the caller)
- * and does not end the others; HONE_E_CANCELLED when a signal ended a child. */
+ * is not started again, and does not end the others; HONE_E_CANCELLED when a signal ended a child. */
 hone_status hone__bench_run(const hone__contender *list, size_t count, size_t rounds, hone__bench_progress fn,
                             void *ctx, hone__bench_results *out, char **failures);
 void hone__bench_free(hone__bench_results *results);
 
+/* Makes every missing folder of the path. */
+hone_status hone__bench_folder(const char *dir);
 /* results.csv, results.json, plots/latency_plot.png, plots/memory_plot.png, report.html below `dir`, made if absent. */
 hone_status hone__bench_write(const hone__bench_results *results, const char *dir);
 /* results.csv and .json only; parts of the above. */

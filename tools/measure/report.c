@@ -125,12 +125,12 @@ static void html(FILE *f, const hone__bench_results *r, char *const svg[2])
 
 static hone_status make_folder(const char *path)
 {
-    if (!mkdir(path, 0777) || errno == EEXIST) return HONE_OK;
-    return hone__fail(HONE_E_IO, "%s: %s", path, strerror(errno));
+    struct stat st;
+    if (!mkdir(path, 0777) || (errno == EEXIST && !stat(path, &st) && S_ISDIR(st.st_mode))) return HONE_OK;
+    return hone__fail(HONE_E_IO, "%s: %s", path, strerror(errno == EEXIST ? ENOTDIR : errno));
 }
 
-/* Makes every missing folder of the path. */
-static hone_status make_folders(const char *dir)
+hone_status hone__bench_folder(const char *dir)
 {
     char path[4096];
     if (snprintf(path, sizeof path, "%s", dir) >= (int)sizeof path - 64)
@@ -148,7 +148,7 @@ hone_status hone__bench_write(const hone__bench_results *r, const char *dir)
 {
     static const char *const names[2] = {"latency_plot", "memory_plot"};
     char path[4200], note[200], *svg[2] = {NULL, NULL};
-    hone_status s = make_folders(dir);
+    hone_status s = hone__bench_folder(dir);
     if (s == HONE_OK) s = hone__bench_write_tables(r, dir);
     snprintf(path, sizeof path, "%s/plots", dir);
     if (s == HONE_OK) s = make_folder(path);

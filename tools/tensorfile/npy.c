@@ -47,7 +47,8 @@ static hone_status parse_descr(const char *p, header *h, const char *name)
     for (int i = 0; i < CODES; i++)
         if (!strcmp(codes[i].code, code)) h->dtype = codes[i].dtype;
     if (!h->dtype || !strchr("<>|=", order))
-        return hone__fail(HONE_E_UNSUPPORTED, "%s: element type '%.12s'", name, p + 1);
+        return hone__fail(HONE_E_UNSUPPORTED, "%s: element type '%.*s'; numbers, bool and str (U) are read", name,
+                          (int)strcspn(p + 1, "'\"") < 12 ? (int)strcspn(p + 1, "'\"") : 12, p + 1);
     h->swap = order == '>';
     return HONE_OK;
 }
