@@ -75,6 +75,23 @@ void hone__graph_set_output(hone__graph *g, size_t index, hone__value *v)
     v->output_count++;
 }
 
+void hone__graph_drop_output(hone__graph *g, size_t index)
+{
+    g->outputs[index]->output_count--;
+    g->output_count--;
+    for (size_t i = index; i < g->output_count; i++) g->outputs[i] = g->outputs[i + 1];
+}
+
+void hone__graph_drop_input(hone__graph *g, size_t index)
+{
+    g->inputs[index]->input_index = -1;
+    g->input_count--;
+    for (size_t i = index; i < g->input_count; i++) {
+        g->inputs[i] = g->inputs[i + 1];
+        g->inputs[i]->input_index = (int)i;
+    }
+}
+
 static hone_status add_use(hone__value *v, hone__node *n, int input)
 {
     HONE__TRY(hone__grow(&v->uses, &v->use_capacity, v->use_count, sizeof *v->uses));

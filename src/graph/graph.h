@@ -163,6 +163,8 @@ hone_status hone__value_set_constant(hone__value *value,
 hone_status hone__graph_add_input(hone__graph *graph, hone__value *value);
 hone_status hone__graph_add_output(hone__graph *graph, hone__value *value);
 void hone__graph_set_output(hone__graph *graph, size_t index, hone__value *value);
+void hone__graph_drop_input(hone__graph *graph, size_t index); /* which nothing reads; those behind it move up */
+void hone__graph_drop_output(hone__graph *graph, size_t index);
 
 /* A node before `before` (NULL: at the end). inputs may hold NULL. Outputs are made fresh, unnamed. */
 hone__node *hone__node_new(hone__graph *graph, hone__node *before, const char *domain, const char *op, const char *name,

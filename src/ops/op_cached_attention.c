@@ -1,0 +1,110 @@
+/* op_cached_attention.c: hone:CachedAttention, what kv_cache.c makes of Attention with past keys and values: they stay
+ * in caches of a fixed capacity, which the operator extends in place. Never in a file. */
+#include <string.h>
+
+#include "infer.h"
+#include "kernels/attention/attend.h"
+#include "kernels/convert/convert.h"
+
+/* q [B, S, heads * size]; k, v [B, S, kv_heads * size]; caches [B, kv_heads, capacity, size] in float32 or float16;
+ * first [B]: rows before it are padding; before: rows that the caches hold already */
+enum { Q = 0, K, V, CACHE_K, CACHE_V, FIRST, BEFORE, INPUTS };
+
+static hone_status infer_cached(hone__infer *x)
+{
+    HONE__TRY(hone__infer_arity(x, INPUTS, INPUTS));
+    hone__infer_same(x, 0, Q);
+    for (int i = Q; i <= V; i++) {
+        HONE__TRY(hone__infer_rank(x, i, 3));
+        if (x->in[i].dtype && x->in[i].dtype != HONE_F32)
+            return hone__fail(HONE_E_SHAPE, "input %d is %s, expected float32", i, hone_dtype_name(x->in[i].dtype));
+    }
+    for (int i = CACHE_K; i <= CACHE_V; i++) {
+        HONE__TRY(hone__infer_rank(x, i, 4));
+        hone_dtype d = x->in[i].dtype;
+        if (x->value[i] || (d && d != HONE_F32 && d != HONE_F16))
+            return hone__fail(HONE_E_SHAPE, "input %d is no cache of float32 or float16", i);
+    }
+    return HONE_OK;
+}
+
+static hone_status prepare_cached(hone__prepare *p)
+{
+    hone__attend_args *a = hone__arena_zalloc(p->arena, sizeof *a);
+    const hone__tensor *q = p->in[Q], *cache = p->in[CACHE_K];
+    int64_t heads = hone__node_int(p->node, "q_num_heads", 0), kv_heads = hone__node_int(p->node, "kv_num_heads", 0);
+    int64_t window = hone__node_int(p->node, "window", 0);
+    if (!a) return hone__out_of_memory(sizeof *a);
+    if (heads < 1 || kv_heads < 1 || heads % kv_heads || q->dims[2] % heads || window < 0)
+        return hone__fail(HONE_E_SHAPE, "%lld heads in groups of %lld, %lld wide", (long long)heads,
+                          (long long)kv_heads, (long long)q->dims[2]);
+    int64_t size = q->dims[2] / heads;
+    const int64_t want[4] = {q->dims[0], kv_heads, cache->dims[2], size};
+    for (int i = K; i <= CACHE_V; i++) {
+        const hone__tensor *t = p->in[i];
+        bool fits = i <= V ? t->dims[0] == q->dims[0] && t->dims[1] == q->dims[1] && t->dims[2] == kv_heads * size
+                           : t->dtype == cache->dtype && !memcmp(t->dims, want, sizeof want);
+        if (!fits) return hone__fail(HONE_E_SHAPE, "input %d does not fit the queries", i);
+    }
+    if (p->in[FIRST]->dtype != HONE_I64 || p->in[BEFORE]->dtype != HONE_I64 || p->in[BEFORE]->count != 1 ||
+        (int64_t)p->in[FIRST]->count != q->dims[0])
+        return hone__fail(HONE_E_SHAPE, "inputs %d and %d are not a number per entry and one", FIRST, BEFORE);
+    size_t row = (size_t)q->dims[2];
+    *a = (hone__attend_args){.batch = (size_t)q->dims[0],
+                             .heads = (size_t)heads,
+                             .kv_heads = (size_t)kv_heads,
+                             .queries = (size_t)q->dims[1],
+                             .size = (size_t)size,
+                             .q_b = (size_t)q->dims[1] * row,
+                             .q_h = (size_t)size,
+                             .q_r = row,
+                             .half = cache->dtype == HONE_F16,
+                             .kv_h = (size_t)(cache->dims[2] * size),
+                             .kv_b = (size_t)(kv_heads * cache->dims[2] * size),
+                             .keys = (size_t)cache->dims[2],
+                             .causal = 1,
+                             .window = (size_t)window,
+                             .scale = hone__node_float(p->node, "scale", 1),
+                             .softcap = hone__node_float(p->node, "softcap", 0)};
+    a->y_b = a->q_b, a->y_h = a->q_h, a->y_r = a->q_r;
+    p->scratch = hone__attend_scratch(a, p->threads);
+    p->state = a;
+    return HONE_OK;
+}
+
+/* Rows of `now` behind the first `before` of each head. */
+static void append(const hone__attend_args *a, const hone__tensor *now, const hone__tensor *cache, size_t before)
+{
+    const float *from = now->data;
+    for (size_t b = 0; b < a->batch; b++)
+        for (size_t row = 0; row < a->queries; row++)
+            for (size_t h = 0; h < a->kv_heads; h++, from += a->size) {
+                size_t at = b * a->kv_b + h * a->kv_h + (before + row) * a->size;
+                if (a->half)
+                    hone__f32_to_f16(from, (uint16_t *)(uintptr_t)cache->data + at, a->size);
+                else
+                    memcpy((float *)(uintptr_t)cache->data + at, from, a->size * sizeof(float));
+            }
+}
+
+static hone_status run_cached(hone__run *r)
+{
+    hone__attend_args a = *(const hone__attend_args *)r->state;
+    int64_t before = hone__tensor_i64(r->in[BEFORE], 0);
+    if (before < 0 || before > (int64_t)a.keys || a.queries > a.keys - (size_t)before)
+        return hone__fail(HONE_E_LIMIT, "%zu tokens behind %lld in a cache of %zu", a.queries, (long long)before,
+                          a.keys);
+    if (!r->out[0]->count) return HONE_OK;
+    append(&a, r->in[K], r->in[CACHE_K], (size_t)before);
+    append(&a, r->in[V], r->in[CACHE_V], (size_t)before);
+    a.q = r->in[Q]->data;
+    a.k = r->in[CACHE_K]->data;
+    a.v = r->in[CACHE_V]->data;
+    a.first = r->in[FIRST]->data;
+    a.keys = (size_t)before + a.queries;
+    a.y = hone__out_data(r, 0);
+    hone__attend(&a, r->scratch, r->pool);
+    return HONE_OK;
+}
+const hone__op hone__op_hone_cached_attention = {"hone",         "CachedAttention", infer_cached,
+                                                 prepare_cached, run_cached,        0};

@@ -1,0 +1,153 @@
+/* kv_cache.c: Attention over past and new keys and values becomes hone:CachedAttention over caches. */
+#include "kv_cache.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "match.h"
+
+enum { PAST_KEY = 4, PAST_VALUE = 5 };
+
+static hone_status not_ours(const char *what)
+{
+    return hone__fail(HONE_E_UNSUPPORTED, "not a decoder to keep keys and values for: %s", what);
+}
+
+static hone__value *new_input(hone__graph *g, const char *name, hone_dtype dtype, int rank, const int64_t *dims)
+{
+    hone__value *v = hone__value_new(g, name);
+    if (!v || hone__graph_add_input(g, v) != HONE_OK) return NULL;
+    v->dtype = dtype;
+    v->shape.rank = rank;
+    for (int i = 0; i < rank; i++) v->shape.dims[i] = dims[i];
+    return v;
+}
+
+static int output_of(const hone__graph *g, const hone__value *v)
+{
+    for (size_t i = 0; i < g->output_count; i++)
+        if (g->outputs[i] == v) return (int)i;
+    return -1;
+}
+
+static bool is_past(const hone__value *v)
+{
+    return v && v->input_index >= 0 && v->use_count == 1 && v->shape.rank == 4;
+}
+static bool is_present(const hone__value *v) { return v && !v->use_count && v->output_count == 1; }
+
+/* The next of the numbers in *list. */
+static bool next_window(const char **list, int64_t *window)
+{
+    char *end;
+    *window = strtoll(*list, &end, 10);
+    bool read = end != *list && *window >= 0 && *window <= INT32_MAX;
+    *list = end;
+    return read;
+}
+
+static hone_status set_attrs(hone__node *to, const hone__node *from, int64_t window, int64_t size)
+{
+    HONE__TRY(hone__node_set_int(to, "q_num_heads", hone__node_int(from, "q_num_heads", 0)));
+    HONE__TRY(hone__node_set_int(to, "kv_num_heads", hone__node_int(from, "kv_num_heads", 0)));
+    HONE__TRY(hone__node_set_float(to, "scale", hone__node_float(from, "scale", 1 / sqrtf((float)size))));
+    HONE__TRY(hone__node_set_float(to, "softcap", hone__node_float(from, "softcap", 0)));
+    return hone__node_set_int(to, "window", window);
+}
+
+static hone_status keep(hone__node *n, size_t layer, const hone__kv_options *o, int64_t window, hone__value *first,
+                        hone__value *before)
+{
+    hone__graph *g = n->graph;
+    hone__value *caches[2];
+    for (int i = 0; i < 2; i++) {
+        const hone__shape *s = &n->inputs[PAST_KEY + i]->shape;
+        char name[64];
+        snprintf(name, sizeof name, "hone.cache.%zu.%s", layer, i ? "value" : "key");
+        if (s->dims[1] < 1 || s->dims[3] < 1) return not_ours("heads of unknown size");
+        caches[i] = new_input(g, name, o->dtype, 4, (int64_t[]){s->dims[0], s->dims[1], o->capacity, s->dims[3]});
+        if (!caches[i]) return HONE_E_MEMORY;
+    }
+    hone__value *in[] = {n->inputs[0], n->inputs[1], n->inputs[2], caches[0], caches[1], first, before};
+    hone__node *kept = hone__node_new(g, n, "hone", "CachedAttention", n->name, in, 7, 1);
+    if (!kept) return HONE_E_MEMORY;
+    HONE__TRY(set_attrs(kept, n, window, caches[0]->shape.dims[3]));
+    kept->outputs[0]->dtype = n->outputs[0]->dtype;
+    kept->outputs[0]->shape = n->outputs[0]->shape;
+    for (int i = 0; i < 2; i++) hone__graph_drop_output(g, (size_t)output_of(g, n->outputs[1 + i]));
+    HONE__TRY(hone__value_replace_uses(n->outputs[0], kept->outputs[0]));
+    hone__node_remove(n);
+    return HONE_OK;
+}
+
+/* x in front of the product that ends in the scores, cut to its last row. */
+static hone_status cut_rows(hone__graph *g)
+{
+    static const char *const passed[] = {"Add", "Mul", "Div", "Tanh", "Cast", "Identity"};
+    hone__node *n = g->outputs[0]->producer;
+    for (size_t i = 0; n && i < sizeof passed / sizeof *passed;) {
+        i++;
+        if (!hone__node_is(n, passed[i - 1])) continue;
+        n = n->inputs[0]->producer;
+        i = 0;
+    }
+    bool product = n && (hone__node_is(n, "MatMul") || hone__node_is_of(n, "com.microsoft", "MatMulNBits"));
+    if (!product || n->inputs[0]->shape.rank != 3) return not_ours("the scores are no product");
+    const int64_t at[] = {-1, INT64_MAX, 1};
+    hone__value *in[4] = {n->inputs[0]};
+    for (int i = 0; i < 3; i++) {
+        hone__tensor t;
+        HONE__TRY(hone__tensor_new(HONE_I64, 1, (int64_t[]){1}, &t));
+        *(int64_t *)hone__tensor_write(&t) = at[i];
+        if (!(in[1 + i] = hone__value_constant(g, "", &t))) return HONE_E_MEMORY;
+    }
+    hone__node *slice = hone__node_new(g, n, "", "Slice", "", in, 4, 1);
+    return slice ? hone__node_set_input(n, 0, slice->outputs[0]) : HONE_E_MEMORY;
+}
+
+static int input_named(const hone__graph *g, const char *name)
+{
+    for (size_t i = 0; i < g->input_count; i++)
+        if (!strcmp(g->inputs[i]->name, name)) return (int)i;
+    return -1;
+}
+
+hone_status hone__kv_cache_apply(hone__model *m, const hone__kv_options *o, hone__kv_graph *out)
+{
+    hone__graph *g = m->graph;
+    const char *windows = hone__model_metadata(m, HONE__KEY_WINDOWS);
+    int64_t window, batch = -1;
+    *out = (hone__kv_graph){0};
+    if (!windows) return not_ours("no metadata " HONE__KEY_WINDOWS);
+    int ids = input_named(g, "input_ids");
+    if (ids < 0 || g->inputs[ids]->shape.rank != 2) return not_ours("no input_ids [batch, tokens]");
+    batch = g->inputs[ids]->shape.dims[0];
+    hone__value *first = new_input(g, "hone.first", HONE_I64, 1, &batch),
+                *before = new_input(g, "hone.before", HONE_I64, 1, (int64_t[]){1});
+    if (!first || !before) return HONE_E_MEMORY;
+    for (hone__node *n = g->first, *next; n; n = next) {
+        next = n->next;
+        if (!hone__node_is(n, "Attention") || !is_past(hone__input(n, PAST_KEY)) ||
+            !is_past(hone__input(n, PAST_VALUE)))
+            continue;
+        if (n->output_count < 3 || !is_present(n->outputs[1]) || !is_present(n->outputs[2]))
+            return not_ours("keys and values are no outputs");
+        if (!next_window(&windows, &window)) return not_ours("metadata " HONE__KEY_WINDOWS);
+        HONE__TRY(keep(n, out->layers++, o, window, first, before));
+    }
+    if (!out->layers) return not_ours("no Attention with past keys and values");
+    hone__graph_sweep(g);
+    for (size_t i = g->input_count; i-- > 0;) /* masks and the past */
+        if (hone__value_unused(g->inputs[i])) hone__graph_drop_input(g, i);
+    if (g->output_count != 1) return not_ours("other outputs than scores");
+    out->ids = input_named(g, "input_ids");
+    out->positions = input_named(g, "position_ids");
+    out->first = first->input_index;
+    out->before = before->input_index;
+    out->caches = input_named(g, "hone.cache.0.key");
+    out->heads = g->inputs[out->caches]->shape.dims[1];
+    out->size = g->inputs[out->caches]->shape.dims[3];
+    if (g->input_count != 2 * out->layers + 3 + (out->positions >= 0)) return not_ours("other inputs");
+    return o->last_only ? cut_rows(g) : HONE_OK;
+}

@@ -1,0 +1,124 @@
+/* test_decoder.c: a decoder over caches against the same graph run on whole sequences: prompts at once, in pieces and
+ * token by token, padded batches, rewinding, beams that change places. */
+#include "small_decoder.h"
+
+#include "tasks/decoder.h"
+
+enum { N = 17, BATCH = 3 };
+
+static int64_t token(size_t b, size_t i) { return (int64_t)((b * 31 + i * i * 7 + 3) % VOCAB); }
+
+static hone__decoder *open_decoder(const hone__model *m, hone_dtype cache)
+{
+    hone__decoder *d;
+    hone__decoder_options o = {.session = {.threads = 2}, .batch = BATCH, .capacity = N + 2, .cache = cache};
+    if (hone__decoder_create(m, &o, &d) != HONE_OK) fail_msg("%s", hone_error_message());
+    return d;
+}
+
+static void compare(const float *got, const float *want, float tolerance, const char *what)
+{
+    for (int i = 0; i < VOCAB; i++)
+        if (!(fabsf(got[i] - want[i]) <= tolerance))
+            fail_msg("%s: score %d is %g, expected %g", what, i, (double)got[i], (double)want[i]);
+}
+
+static void in_pieces(void **state)
+{
+    static const size_t ways[][6] = {{17}, {1, 1, 1, 1, 1, 12}, {6, 1, 6, 1, 3}, {16, 1}};
+    (void)state;
+    hone__model *m = small_decoder();
+    for (int kind = 0; kind < 2; kind++) {
+        hone__decoder *d = open_decoder(m, kind ? HONE_F16 : HONE_F32);
+        for (size_t way = 0; way < 4; way++)
+            for (size_t batch = 1; batch <= BATCH; batch++) {
+                static float want[BATCH * N * VOCAB];
+                int64_t ids[BATCH * N], first[BATCH] = {0, 4, 1}, piece[BATCH * N];
+                for (size_t i = 0; i < batch * N; i++) ids[i] = token(i / N, i % N);
+                small_whole(m, ids, batch, N, first, want);
+                assert_int_equal(hone__decoder_start(d, batch, first), HONE_OK);
+                for (size_t at = 0, p = 0; at < N; at += ways[way][p++]) {
+                    const float *scores;
+                    size_t n = ways[way][p], vocab;
+                    bool all = (way + p) % 2;
+                    for (size_t i = 0; i < batch * n; i++) piece[i] = ids[i / n * N + at + i % n];
+                    if (hone__decoder_run(d, piece, n, all, &scores, &vocab) != HONE_OK)
+                        fail_msg("%s", hone_error_message());
+                    assert_int_equal(vocab, VOCAB);
+                    for (size_t b = 0; b < batch; b++)
+                        for (size_t i = all ? 0 : n - 1; i < n; i++)
+                            if ((int64_t)(at + i) >= first[b])
+                                compare(scores + (b * (all ? n : 1) + (all ? i : 0)) * VOCAB,
+                                        want + (b * N + at + i) * VOCAB, kind ? 5e-3f : 2e-5f,
+                                        kind ? "float16" : "float32");
+                }
+                assert_int_equal(hone__decoder_length(d), N);
+            }
+        hone__decoder_destroy(d);
+    }
+    hone__model_destroy(m);
+}
+
+static void steps(hone__decoder *d, size_t batch, const int64_t *ids, const float **scores)
+{
+    size_t vocab;
+    (void)batch;
+    if (hone__decoder_run(d, ids, 1, true, scores, &vocab) != HONE_OK) fail_msg("%s", hone_error_message());
+}
+
+static void back_and_across(void **state)
+{
+    static float want[2 * 4 * VOCAB];
+    const float *scores;
+    (void)state;
+    hone__model *m = small_decoder();
+    hone__decoder *d = open_decoder(m, HONE_F32);
+    /* 1 2 | 3 4, then both go on from the second, and the step is taken back once */
+    assert_int_equal(hone__decoder_start(d, 2, NULL), HONE_OK);
+    steps(d, 2, (int64_t[]){1, 3}, &scores);
+    steps(d, 2, (int64_t[]){2, 4}, &scores);
+    assert_int_equal(hone__decoder_reorder(d, (int32_t[]){1, 1}), HONE_OK);
+    steps(d, 2, (int64_t[]){9, 9}, &scores);
+    hone__decoder_rewind(d, 2);
+    steps(d, 2, (int64_t[]){5, 6}, &scores);
+    small_whole(m, (int64_t[]){3, 4, 5, 3, 4, 6}, 2, 3, NULL, want);
+    compare(scores, want + 2 * VOCAB, 2e-5f, "first");
+    compare(scores + VOCAB, want + 5 * VOCAB, 2e-5f, "second");
+    assert_int_equal(hone__decoder_reorder(d, (int32_t[]){1, 0}), HONE_OK);
+    steps(d, 2, (int64_t[]){8, 8}, &scores);
+    small_whole(m, (int64_t[]){3, 4, 6, 8, 3, 4, 5, 8}, 2, 4, NULL, want);
+    compare(scores, want + 3 * VOCAB, 2e-5f, "swapped");
+    hone__decoder_destroy(d);
+    hone__model_destroy(m);
+}
+
+static void refuses(void **state)
+{
+    (void)state;
+    hone__model *m = small_decoder();
+    hone__decoder *d = open_decoder(m, HONE_F32);
+    int64_t ids[N + 3] = {0};
+    const float *scores;
+    size_t vocab;
+    assert_int_equal(hone__decoder_start(d, BATCH + 1, NULL), HONE_E_ARGUMENT);
+    assert_int_equal(hone__decoder_start(d, 1, NULL), HONE_OK);
+    assert_int_equal(hone__decoder_run(d, ids, N + 3, false, &scores, &vocab), HONE_E_LIMIT);
+    assert_int_equal(hone__decoder_run(d, (int64_t[]){VOCAB}, 1, false, &scores, &vocab), HONE_E_ARGUMENT);
+    assert_int_equal(hone__decoder_length(d), 0);
+    assert_int_equal(hone__decoder_run(d, ids, N, false, &scores, &vocab), HONE_OK);
+    hone__decoder_destroy(d);
+    hone__decoder_options o = {.session = {.max_memory = 1000}, .batch = 1, .capacity = 1000, .cache = HONE_F16};
+    assert_int_equal(hone__decoder_create(m, &o, &d), HONE_E_LIMIT);
+    assert_null(d);
+    assert_int_equal(hone__model_set_metadata(m, HONE__KEY_WINDOWS, "0"), HONE_OK);
+    o.session.max_memory = 0;
+    assert_int_equal(hone__decoder_create(m, &o, &d), HONE_E_UNSUPPORTED);
+    hone__model_destroy(m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(in_pieces), cmocka_unit_test(back_and_across),
+                                       cmocka_unit_test(refuses)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
