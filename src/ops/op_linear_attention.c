@@ -172,6 +172,37 @@ HONE__WIDENED(causal_conv, NULL, run_causal_conv)
 const hone__op hone__op_causal_conv_with_state = {
     "", "CausalConvWithState", infer_causal_conv, wide_prepare_causal_conv, wide_run_causal_conv, 0};
 
+/* com.microsoft's forms of both: what the standard ones lack must not be asked for. */
+static hone_status check_asked(const hone__infer *x)
+{
+    const struct {
+        const char *name;
+        int64_t only;
+    } asked[] = {{"state_window", 0}, {"channels_last", 0}, {"dilation", 1}, {"ndim", 1}};
+    for (size_t i = 0; i < sizeof asked / sizeof *asked; i++)
+        if (hone__node_int(x->node, asked[i].name, asked[i].only) != asked[i].only)
+            return hone__fail(HONE_E_UNSUPPORTED, "%s %lld", asked[i].name,
+                              (long long)hone__node_int(x->node, asked[i].name, asked[i].only));
+    return HONE_OK;
+}
+
+static hone_status infer_ms_linear_attention(hone__infer *x)
+{
+    HONE__TRY(check_asked(x));
+    return infer_linear_attention(x);
+}
+
+static hone_status infer_ms_causal_conv(hone__infer *x)
+{
+    HONE__TRY(check_asked(x));
+    return infer_causal_conv(x);
+}
+const hone__op hone__op_ms_linear_attention = {"com.microsoft",           "LinearAttention",
+                                               infer_ms_linear_attention, wide_prepare_linear_attention,
+                                               wide_run_linear_attention, 0};
+const hone__op hone__op_ms_causal_conv_with_state = {
+    "com.microsoft", "CausalConvWithState", infer_ms_causal_conv, wide_prepare_causal_conv, wide_run_causal_conv, 0};
+
 /* a * sigmoid(alpha * a) * b */
 static hone_status infer_swiglu(hone__infer *x)
 {

@@ -1,5 +1,6 @@
 /* op_ms_norm.c: com.microsoft's SkipLayerNormalization, SkipSimplifiedLayerNormalization, EmbedLayerNormalization and
  * its form with tables of bytes; float32, other floats through it. */
+#include <math.h>
 #include <string.h>
 
 #include "kernels/norm/norm.h"
@@ -228,3 +229,41 @@ static hone_status run_qembed(hone__run *r) { return embed(r, true); }
 HONE__WIDENED_BUT(qembed, prepare_qembed, run_qembed, ~(0x1fU << SCALES))
 const hone__op hone__op_ms_qembed_layer_normalization = {
     "com.microsoft", "QEmbedLayerNormalization", infer_qembed, wide_prepare_qembed, wide_run_qembed, 0};
+
+/* GatedRMSNorm: groups of the scale's length along the last axis, normalised and times an activation of the gate. */
+static hone_status infer_gated(hone__infer *x)
+{
+    const hone__shape *s = &x->in[0].shape, *w = &x->in[1].shape, *g = &x->in[2].shape;
+    const char *act = hone__node_string(x->node, "activation", "silu");
+    HONE__TRY(hone__infer_arity(x, 3, 3));
+    for (int i = 0; i < 3; i++) HONE__TRY(hone__infer_float(x, i));
+    HONE__TRY(hone__infer_rank(x, 1, 1));
+    if (strcmp(act, "silu") && strcmp(act, "swish") && strcmp(act, "sigmoid"))
+        return hone__fail(HONE_E_UNSUPPORTED, "activation '%.20s'", act);
+    hone__infer_same(x, 0, 0);
+    if (s->rank == 0 || (g->rank >= 0 && s->rank >= 0 && g->rank != s->rank))
+        return hone__fail(HONE_E_SHAPE, "the input has rank %d, the gate %d", s->rank, g->rank);
+    for (int i = 0; i < s->rank && g->rank >= 0; i++)
+        if (!hone__dims_agree(s->dims[i], g->dims[i])) return hone__fail(HONE_E_SHAPE, "the gate's axis %d differs", i);
+    if (s->rank > 0 && w->rank == 1 && w->dims[0] >= 0 && s->dims[s->rank - 1] >= 0 &&
+        (!w->dims[0] || s->dims[s->rank - 1] % w->dims[0]))
+        return hone__fail(HONE_E_SHAPE, "%lld values in groups of %lld", (long long)s->dims[s->rank - 1],
+                          (long long)w->dims[0]);
+    return HONE_OK;
+}
+
+static hone_status run_gated(hone__run *r)
+{
+    size_t count = r->in[0]->count, group = r->in[1]->count;
+    const float *gate = r->in[2]->data;
+    bool sigmoid = !strcmp(hone__node_string(r->node, "activation", "silu"), "sigmoid");
+    float *y = hone__out_data(r, 0);
+    if (!count) return HONE_OK;
+    hone__rms_norm_f32(r->in[0]->data, y, count / group, group, hone__node_float(r->node, "epsilon", 1e-5f),
+                       r->in[1]->data, NULL, r->pool);
+    for (size_t i = 0; i < count; i++) y[i] *= (sigmoid ? 1 : gate[i]) / (1 + expf(-gate[i]));
+    return HONE_OK;
+}
+HONE__WIDENED(gated, NULL, run_gated)
+const hone__op hone__op_ms_gated_rms_norm = {"com.microsoft",    "GatedRMSNorm", infer_gated,
+                                             wide_prepare_gated, wide_run_gated, 0};

@@ -222,6 +222,35 @@ def tokenizer(d):
     d.add("Tokenizer", [texts], **a)
 
 
+def causal_conv(d):
+    batch, channels, length, k = d.size(1, 3), d.size(1, 5), d.size(1, 9), d.size(2, 4)
+    a = {"activation": d.pick("none", "silu", "swish")} if d.maybe() else {}
+    d.add("CausalConvWithState", [d.floats(batch, channels, length), d.floats(channels, 1, k), d.floats(channels) if d.maybe() else None,
+                                  d.floats(batch, channels, k - 1) if d.maybe() else None], 2, constant=(1, 2), **a)
+
+
+def linear_attention(d):
+    batch, steps, groups, size, v_size = d.size(1, 3), d.size(1, 7), d.size(1, 3), d.pick(4, 8), d.pick(4, 8)
+    heads, rule = groups * d.size(1, 2), d.pick("linear", "gated", "delta", "gated_delta")
+    key = d.floats(batch, steps, groups, size)
+    key /= np.linalg.norm(key, axis=-1, keepdims=True)
+    inputs = [d.floats(batch, steps, heads * size), key.reshape(batch, steps, -1), d.floats(batch, steps, groups * v_size),
+              d.floats(batch, groups, size, v_size) if d.maybe() else None]
+    inputs.append(-np.abs(d.floats(batch, steps, groups * d.pick(1, size))) if "gated" in rule else None)
+    inputs.append(d.random.random((batch, steps, d.pick(1, groups))).astype(F32) if "delta" in rule else None)
+    a = {"scale": 0.7} if d.maybe(0.3) else {}
+    d.add("LinearAttention", inputs, 2, q_num_heads=heads, kv_num_heads=groups, update_rule=rule, **a)
+
+
+def gated_norm(d):
+    c, a = d.size(1, 9), {}
+    shape = [d.size(1, 3) for _ in range(d.size(1, 3))] + [c * d.size(1, 3)]
+    if d.maybe():
+        a.update(epsilon=1e-3, activation=d.pick("silu", "swish", "sigmoid"))
+    dtype = d.pick(F32, F32, np.float16)
+    d.add("GatedRMSNorm", [v.astype(dtype) for v in (d.floats(*shape), d.floats(c), d.floats(*shape))], constant=d.some(1), **a)
+
+
 def crop_and_resize(d):
     x = d.floats(d.size(1, 3), d.size(1, 3), d.size(2, 8), d.size(2, 8))
     rois = d.size(1, 5)
@@ -314,7 +343,8 @@ GENERATORS = {
     "SkipSimplifiedLayerNormalization": skip_simplified, "SimplifiedLayerNormalization": simplified_norm, "EmbedLayerNormalization": embed_layer_norm,
     "FusedMatMul": fused_matmul, "TransposeMatMul": transpose_matmul, "FusedGemm": fused_gemm, "FusedConv": fused_conv, "Inverse": inverse,
     "Trilu": trilu, "CDist": cdist, "ExpandDims": expand_dims, "GatherND": gather_nd, "UnfoldTensor": unfold, "NGramRepeatBlock": ngram_block,
-    "DynamicTimeWarping": time_warping, "MurmurHash3": murmur, "MurmurHash3 of text": murmur_text, "Tokenizer": tokenizer, "CropAndResize": crop_and_resize,
+    "DynamicTimeWarping": time_warping, "MurmurHash3": murmur, "MurmurHash3 of text": murmur_text, "Tokenizer": tokenizer, "CausalConvWithState": causal_conv,
+    "LinearAttention": linear_attention, "GatedRMSNorm": gated_norm, "CropAndResize": crop_and_resize,
     "MaxpoolWithMask": pool_with_mask, "Pad": pad, "Unique": unique, "Range": ms_range, "GridSample": grid_sample, "NhwcMaxPool": nhwc_max_pool,
     "ConvTransposeWithDynamicPads": conv_transpose_dynamic, "BifurcationDetector": bifurcation, "WordConvEmbedding": word_conv, "SampleOp": sample_op,
 }
