@@ -273,6 +273,25 @@ def rotary(d):
     d.add("RotaryEmbedding", [x.astype(dtype), at, *[v.astype(dtype) for v in angles(d, most, turned // 2)]], constant=d.some(2, 3), **a)
 
 
+def multi_rotary(d):
+    batch, heads, size, s = sizes(d)
+    size = max(size, 4)
+    turned = size // 2 if size > 4 and d.maybe(0.3) else size
+    half, most, dtype = turned // 2, d.size(1, 9), d.pick(F32, F32, np.float16)
+    a = {"interleaved": d.size(0, 1), "mrope_layout": d.size(0, 1), "num_heads": heads}
+    most = max(most, s)
+    if turned != size:
+        a.update(rotary_embedding_dim=turned)
+    if a["mrope_layout"]:
+        a["mrope_section"] = [half - 2 * (half // 3), half // 3, half // 3]
+    else:
+        first = d.size(0, half)
+        second = d.size(0, half - first)
+        a["mrope_section"] = [first, second, half - first - second]
+    x = d.floats(batch, heads, s, size) if turned != size and d.maybe() else d.floats(batch, s, heads * size)
+    d.add("MRotaryEmbedding", [x.astype(dtype), d.ints(0, most, (3, batch, s), np.int64), *[v.astype(dtype) for v in angles(d, most, half)]], constant=d.some(2, 3), **a)
+
+
 def sparse_attention(d):
     batch, groups, per, size, block = d.size(1, 2), d.size(1, 2), d.size(1, 2), 16, 16
     heads, room, layouts = groups * per, d.pick(32, 48), d.size(1, 2)
@@ -364,6 +383,6 @@ def quantised_experts(d):
 GENERATORS = {
     "Attention": attention, "Attention beyond": attention_beyond, "MultiHeadAttention": multi_head, "MultiHeadAttention of packed inputs": packed_multi_head, "DecoderMaskedMultiHeadAttention": decoder_multi_head,
     "GroupQueryAttention": group_query, "GroupQueryAttention with norms": group_query_norms,
-    "GroupQueryAttention in bits": group_query_int, "GroupQueryAttention sliding": group_query_sliding, "RotaryEmbedding": rotary,
+    "GroupQueryAttention in bits": group_query_int, "GroupQueryAttention sliding": group_query_sliding, "RotaryEmbedding": rotary, "MRotaryEmbedding": multi_rotary,
     "MoE": experts, "MoE apart": experts_apart, "QMoE": quantised_experts, "SparseAttention": sparse_attention,
 }
