@@ -1,0 +1,37 @@
+/* generate.h: text from a language model, token by token. */
+#ifndef HONE_TASKS_GENERATE_H
+#define HONE_TASKS_GENERATE_H
+
+#include "decode/sampler.h"
+#include "tasks/decoder.h"
+
+#define HONE__KEY_DECODER "hone.decoder" /* metadata: key=value lines: context, eos (one or more), bos, pad, vocab */
+
+/* What a model says about itself; -1 or 0 where it does not. */
+typedef struct hone__decoder_facts {
+    int64_t context, bos, pad;
+    int32_t eos[8];
+    size_t eos_count;
+} hone__decoder_facts;
+hone_status hone__decoder_facts_read(const hone__model *model, hone__decoder_facts *out);
+
+/* One token more of sequence `index`; what it returns false for ends the whole. `last`: nothing follows. */
+typedef bool (*hone__token_fn)(void *ctx, size_t index, int32_t token, bool last);
+
+typedef struct hone__generate_options {
+    hone__sampling sampling; /* its `ends` are where sequences end */
+    size_t tokens;           /* new ones, at most */
+    bool force;              /* all of them, whatever they are */
+    int32_t pad;             /* any token */
+    size_t lookup;           /* greedy, one sequence: tokens guessed at a time from what stands before; 0: none */
+    hone__token_fn on_token;
+    void *ctx;
+} hone__generate_options;
+#define HONE__GENERATE_OPTIONS_INIT ((hone__generate_options){.sampling = HONE__SAMPLING_INIT})
+
+/* prompts[i]: lengths[i] tokens, at least one. HONE_E_LIMIT where a prompt does not fit the decoder; a sequence that
+ * reaches its capacity ends there. HONE_E_CANCELLED when on_token ended it. */
+hone_status hone__generate(hone__decoder *decoder, const int32_t *const *prompts, const size_t *lengths, size_t count,
+                           const hone__generate_options *options);
+
+#endif
