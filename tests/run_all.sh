@@ -21,6 +21,8 @@ echo "== random one-node models against live ONNX Runtime"
 $python tests/onnx/live_operators.py --seed 7 --cases 12
 echo "== real models with their states against live ONNX Runtime"
 $python tests/onnx/live_models.py || [ $? = 77 ] # without the models
+echo "== models that ask for more than they earn"
+$python tests/onnx/live_hostile.py
 echo "== what ONNX Runtime's quantiser makes of real models"
 $python tests/onnx/live_quantised.py || [ $? = 77 ] # without the models
 echo "== threads under ThreadSanitizer"

@@ -152,6 +152,7 @@ static hone_status run_mvn(hone__run *r)
     size_t count, kept = 1, at[HONE_MAX_RANK] = {0}, step[HONE_MAX_RANK] = {0};
     const int64_t *axes = hone__node_ints(r->node, "axes", &count);
     bool set[HONE_MAX_RANK] = {false};
+    if (!x->count) return HONE_OK; /* what is kept may be any number */
     if (!axes) axes = usual, count = 3;
     for (size_t i = 0; i < count; i++) {
         int a;
@@ -200,22 +201,24 @@ static hone_status infer_lp_pool(hone__infer *x)
     return HONE_OK;
 }
 
-/* The p-norm of one window; places outside the input count as 0. */
+/* The p-norm of one window; places outside the input count as 0, and are never visited: a window may be huge. */
 static double window_norm(const hone__tensor *x, size_t plane, const hone__window *w, const int64_t *at, double p)
 {
-    int64_t k[HONE__WINDOW_MAX] = {0}, total = 1;
+    int64_t first[HONE__WINDOW_MAX], last[HONE__WINDOW_MAX], k[HONE__WINDOW_MAX], start[HONE__WINDOW_MAX];
     double sum = 0;
-    for (int a = 0; a < w->rank; a++) total *= w->kernel[a];
-    for (int64_t i = 0; i < total; i++) {
+    for (int a = 0; a < w->rank; a++) {
+        int64_t d = w->dilation[a], size = x->dims[a + 2];
+        start[a] = at[a] * w->stride[a] - w->begin[a];
+        k[a] = first[a] = start[a] < 0 ? (-start[a] + d - 1) / d : 0;
+        last[a] = start[a] < size ? (size - 1 - start[a]) / d : -1;
+        if (last[a] >= w->kernel[a]) last[a] = w->kernel[a] - 1;
+        if (first[a] > last[a]) return 0;
+    }
+    for (int a = 0; a >= 0;) {
         size_t from = plane;
-        bool inside = true;
-        for (int a = 0; a < w->rank; a++) {
-            int64_t q = at[a] * w->stride[a] - w->begin[a] + k[a] * w->dilation[a];
-            inside = inside && q >= 0 && q < x->dims[a + 2];
-            from = from * (size_t)x->dims[a + 2] + (size_t)(inside ? q : 0);
-        }
-        if (inside) sum += pow(fabs(hone__tensor_f64(x, from)), p);
-        for (int a = w->rank - 1; a >= 0 && ++k[a] == w->kernel[a]; a--) k[a] = 0;
+        for (a = 0; a < w->rank; a++) from = from * (size_t)x->dims[a + 2] + (size_t)(start[a] + k[a] * w->dilation[a]);
+        sum += pow(fabs(hone__tensor_f64(x, from)), p);
+        for (a = w->rank - 1; a >= 0 && ++k[a] > last[a]; a--) k[a] = first[a];
     }
     return pow(sum, 1 / p);
 }
