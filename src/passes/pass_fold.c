@@ -36,6 +36,17 @@ static bool removable(const hone__node *n)
     return in->graph == out->graph && in->input_index < 0 && !in->constant && !in->output_count;
 }
 
+/* A matrix that products read where it lies, row for column: turning it would only copy it. */
+static bool is_read_turned(const hone__node *n)
+{
+    const hone__value *y = n->outputs[0];
+    bool products = hone__node_is(n, "Transpose") && n->inputs[0] && n->inputs[0]->constant &&
+                    n->inputs[0]->constant->rank == 2 && y->use_count && !y->output_count;
+    for (size_t i = 0; products && i < y->use_count; i++)
+        products = hone__node_is(y->uses[i].node, "MatMul") && y->uses[i].input == 1;
+    return products;
+}
+
 static bool foldable(const hone__node *n, const hone__op *op)
 {
     if (op->flags & HONE__OP_SESSION || n->output_count > MAX_OUT || n->input_count > 64) return false;
@@ -43,7 +54,7 @@ static bool foldable(const hone__node *n, const hone__op *op)
     if (hone__node_is(n, "DequantizeLinear") || hone__node_is(n, "QuantizeLinear")) return false;
     for (int i = 0; i < n->input_count; i++)
         if (n->inputs[i] && !n->inputs[i]->constant) return false;
-    return n->output_count > 0 && n->outputs[0];
+    return n->output_count > 0 && n->outputs[0] && !is_read_turned(n);
 }
 
 /* Whether input i makes room for the result; one that is read twice counts once. In a file it does so only where nobody
@@ -56,6 +67,16 @@ static bool is_replaced(const hone__node *n, int i, bool in_file)
     for (size_t k = 0; k < v->use_count; k++)
         if (in_file && v->uses[k].node != n) return false;
     return !in_file || !v->output_count;
+}
+
+/* The same bytes in another shape stay where they are. */
+static hone_status evaluate(const hone__node *n, const hone__op *op, const hone__tensor *const *in, hone__tensor *out)
+{
+    if (!(op->flags & HONE__OP_ALIAS) || !in[0]->blob || in[0]->dtype == HONE_STRING || n->output_count != 1)
+        return hone__node_eval(n, op, in, out, HONE__ELEMENT_LIMIT);
+    const hone__shape *s = &n->outputs[0]->shape;
+    size_t offset = (size_t)((const uint8_t *)in[0]->data - in[0]->blob->data);
+    return hone__tensor_view(in[0]->blob, offset, in[0]->dtype, s->rank, s->dims, out);
 }
 
 static hone_status fold(hone__node *n, const hone__op *op, bool in_file, int *changed)
@@ -77,7 +98,7 @@ static hone_status fold(hone__node *n, const hone__op *op, bool in_file, int *ch
         HONE__TRY(hone__shape_bytes(v->dtype, v->shape.rank, v->shape.dims, &count, &bytes));
         if (bytes > in_bytes + GROWTH) return HONE_OK;
     }
-    hone_status s = hone__node_eval(n, op, in, out, HONE__ELEMENT_LIMIT);
+    hone_status s = evaluate(n, op, in, out);
     if (s == HONE_E_MEMORY) return hone__node_at(s, n);
     if (s != HONE_OK) return HONE_OK; /* it is told when, and if, the node is run */
     for (int i = 0; i < n->output_count; i++) {
