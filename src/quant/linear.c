@@ -3,19 +3,34 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "kernels/convert/convert.h"
 #include "weights.h"
 
 /* From here on the float product, which packs panels, is faster than streaming the rows of codes (docs/numbers.md). */
 enum { MANY_ROWS = 64 };
 
 typedef struct matrix {
-    const float *w; /* [k, n] */
+    const hone__tensor *t; /* float32 or half precision: [k, n], or [n, k] where it is turned */
+    bool turned;
     size_t k, n;
 } matrix;
 
+static matrix matrix_of(const hone__tensor *t, bool turned)
+{
+    return (matrix){t, turned, (size_t)t->dims[turned], (size_t)t->dims[!turned]};
+}
+
 static void column(const matrix *m, size_t j, float *out)
 {
-    for (size_t i = 0; i < m->k; i++) out[i] = m->w[i * m->n + j];
+    size_t from = m->turned ? j * m->k : j, step = m->turned ? 1 : m->n;
+    if (m->turned && m->t->dtype == HONE_F16)
+        hone__f16_to_f32((const uint16_t *)m->t->data + from, out, m->k);
+    else if (m->turned && m->t->dtype == HONE_BF16)
+        hone__bf16_to_f32((const uint16_t *)m->t->data + from, out, m->k);
+    else if (m->t->dtype == HONE_F32)
+        for (size_t i = 0; i < m->k; i++) out[i] = ((const float *)m->t->data)[from + i * step];
+    else
+        for (size_t i = 0; i < m->k; i++) out[i] = (float)hone__element_f64(m->t->dtype, m->t->data, from + i * step);
 }
 
 /* Codes 0..15 around 8: the scale that loses least, searched around max / 8 and max / 7 on both signs. */
@@ -69,10 +84,12 @@ static void pack_row(const float *x, size_t k, size_t block, int bits, uint8_t *
     }
 }
 
-static size_t pick_block(size_t k, int wish)
+static int bits_of(const hone__quant *q) { return q->options->precision == HONE_PRECISION_INT4 ? 4 : 8; }
+
+static size_t block_of(const hone__quant *q, size_t k)
 {
-    size_t block = 16;
-    while (block < k && block < (size_t)wish) block *= 2;
+    size_t block = 16, wish = bits_of(q) == 4 && q->options->block > 32 ? 32 : (size_t)q->options->block;
+    while (block < k && block < wish) block *= 2;
     return block;
 }
 
@@ -87,8 +104,7 @@ static hone__value *bias_behind(const hone__node *mm, size_t n, hone__node **add
 }
 
 /* Codes and scales of a weight as constants, unless they are too coarse. */
-static hone_status keep(hone__quant *q, const hone__node *mm, hone__tensor *codes, hone__tensor *scales, bool four_bits,
-                        hone__weight *w)
+static hone_status keep(hone__quant *q, hone__tensor *codes, hone__tensor *scales, bool four_bits, hone__weight *w)
 {
     char name[256];
     w->after = codes->bytes + scales->bytes;
@@ -99,9 +115,9 @@ static hone_status keep(hone__quant *q, const hone__node *mm, hone__tensor *code
         return HONE_OK;
     }
     snprintf(name, sizeof name, "%.200s_scales", w->name);
-    hone__value *cv = hone__value_constant(mm->graph, w->name, codes),
-                *sv = hone__value_constant(mm->graph, name, scales);
-    return cv && sv ? hone__quant_keep(q, mm->inputs[1], cv, sv) : HONE_E_MEMORY;
+    hone__graph *g = w->source->graph;
+    hone__value *cv = hone__value_constant(g, w->name, codes), *sv = hone__value_constant(g, name, scales);
+    return cv && sv ? hone__quant_keep(q, w->source, cv, sv) : HONE_E_MEMORY;
 }
 
 static hone_status new_pair(hone__tensor *codes, hone_dtype dtype, int rank, const int64_t *dims, hone__tensor *scales,
@@ -113,8 +129,7 @@ static hone_status new_pair(hone__tensor *codes, hone_dtype dtype, int rank, con
     return s;
 }
 
-static hone_status make_nbits(hone__quant *q, const hone__node *mm, const matrix *m, size_t block, int bits,
-                              hone__weight *w)
+static hone_status make_nbits(hone__quant *q, const matrix *m, size_t block, int bits, hone__weight *w)
 {
     size_t blocks = (m->k + block - 1) / block, blob = block * (size_t)bits / 8;
     hone__tensor codes, scales;
@@ -132,16 +147,17 @@ static hone_status make_nbits(hone__quant *q, const hone__node *mm, const matrix
     HONE__TRY(s);
     w->error = norm > 0 ? sqrt(error / norm) : 0;
     w->to = bits == 4 ? "int4" : "int8";
-    return keep(q, mm, &codes, &scales, bits == 4, w);
+    hone__tensor_idle(m->t);
+    return keep(q, &codes, &scales, bits == 4, w);
 }
 
 static hone_status to_nbits(hone__quant *q, hone__node *mm, const matrix *m, hone__weight *w)
 {
-    int bits = q->options->precision == HONE_PRECISION_INT4 ? 4 : 8;
-    size_t block = pick_block(m->k, bits == 4 && q->options->block > 32 ? 32 : q->options->block);
-    if (!w->again) HONE__TRY(make_nbits(q, mm, m, block, bits, w));
+    int bits = bits_of(q);
+    size_t block = block_of(q, m->k);
+    if (!w->again) HONE__TRY(make_nbits(q, m, block, bits, w));
     if (w->reason) return HONE_OK;
-    const hone__quant_made *made = hone__quant_made_of(q, mm->inputs[1]);
+    const hone__quant_made *made = hone__quant_made_of(q, w->source);
     hone__node *add;
     hone__value *bias = bias_behind(mm, m->n, &add);
     hone__node *n =
@@ -160,7 +176,7 @@ static hone_status to_nbits(hone__quant *q, hone__node *mm, const matrix *m, hon
     return hone__value_replace_uses(end, n->outputs[0]);
 }
 
-static hone_status make_rows(hone__quant *q, const hone__node *mm, const matrix *m, hone__weight *w)
+static hone_status make_rows(hone__quant *q, const matrix *m, hone__weight *w)
 {
     hone__tensor codes, scales;
     double error = 0, norm = 0;
@@ -176,14 +192,15 @@ static hone_status make_rows(hone__quant *q, const hone__node *mm, const matrix 
     HONE__TRY(s);
     w->error = norm > 0 ? sqrt(error / norm) : 0;
     w->to = "int8";
-    return keep(q, mm, &codes, &scales, false, w);
+    hone__tensor_idle(m->t);
+    return keep(q, &codes, &scales, false, w);
 }
 
 static hone_status to_rows(hone__quant *q, hone__node *mm, const matrix *m, hone__weight *w)
 {
-    if (!w->again) HONE__TRY(make_rows(q, mm, m, w));
+    if (!w->again) HONE__TRY(make_rows(q, m, w));
     if (w->reason) return HONE_OK;
-    const hone__quant_made *made = hone__quant_made_of(q, mm->inputs[1]);
+    const hone__quant_made *made = hone__quant_made_of(q, w->source);
     hone__node *dq =
         hone__node_new(mm->graph, mm, "", "DequantizeLinear", "", (hone__value *[]){made->codes, made->scales}, 2, 1);
     hone__node *t = dq ? hone__node_new(mm->graph, mm, "", "Transpose", "", dq->outputs, 1, 1) : NULL;
@@ -204,7 +221,7 @@ static int64_t rows_per_sample(const hone__value *x)
 
 hone_status hone__quant_linear(hone__quant *q, hone__node *mm, hone__weight *w)
 {
-    const hone__tensor *t = mm->inputs[1]->constant;
+    const hone__tensor *t = w->source->constant;
     if (t->rank != 2) {
         w->reason = "a batch of matrices";
         return HONE_OK;
@@ -213,8 +230,50 @@ hone_status hone__quant_linear(hone__quant *q, hone__node *mm, hone__weight *w)
         w->reason = "meets 64 rows or more at a time: float is faster";
         return HONE_OK;
     }
-    w->again = hone__quant_made_of(q, mm->inputs[1]) != NULL;
-    matrix m = {t->data, (size_t)t->dims[0], (size_t)t->dims[1]};
+    w->again = hone__quant_made_of(q, w->source) != NULL;
+    matrix m = matrix_of(t, w->turned);
     if (q->options->opset_only || !q->options->block) return to_rows(q, mm, &m, w);
     return to_nbits(q, mm, &m, w);
+}
+
+bool hone__quant_can_tie(const hone__quant *q, const hone__tensor *table)
+{
+    return !q->options->opset_only && q->options->block && table->rank == 2 && table->dims[1] > 0 &&
+           (size_t)table->dims[1] % block_of(q, (size_t)table->dims[1]) == 0;
+}
+
+/* The codes as rows of bytes, and rows of them as numbers. */
+static hone__node *gather_rows(hone__graph *g, const hone__quant_made *made, hone__node *gather)
+{
+    const hone__tensor *codes = made->codes->constant;
+    hone__tensor t;
+    if (hone__tensor_new(HONE_I64, 1, (int64_t[]){2}, &t) != HONE_OK) return NULL;
+    int64_t *dims = hone__tensor_write(&t);
+    dims[0] = codes->dims[0], dims[1] = codes->dims[1] * codes->dims[2];
+    hone__value *shape = hone__value_constant(g, "", &t);
+    hone__node *flat =
+        shape ? hone__node_new(g, gather, "", "Reshape", "", (hone__value *[]){made->codes, shape}, 2, 1) : NULL;
+    return flat ? hone__node_new(g, gather, "com.microsoft", "GatherBlockQuantized", gather->name,
+                                 (hone__value *[]){flat->outputs[0], gather->inputs[1], made->scales}, 3, 1)
+                : NULL;
+}
+
+hone_status hone__quant_tied_table(hone__quant *q, hone__node *gather, hone__weight *w)
+{
+    matrix m = matrix_of(w->source->constant, true);
+    int bits = bits_of(q);
+    size_t block = block_of(q, m.k);
+    w->again = hone__quant_made_of(q, w->source) != NULL;
+    if (!w->again) HONE__TRY(make_nbits(q, &m, block, bits, w));
+    if (w->reason) return HONE_OK;
+    hone__node *n = gather_rows(gather->graph, hone__quant_made_of(q, w->source), gather);
+    if (!n) return HONE_E_MEMORY;
+    HONE__TRY(hone__node_set_int(n, "bits", bits));
+    HONE__TRY(hone__node_set_int(n, "block_size", (int64_t)block));
+    HONE__TRY(hone__node_set_int(n, "gather_axis", 0));
+    HONE__TRY(hone__node_set_int(n, "quantize_axis", 1));
+    HONE__TRY(hone__model_set_opset(q->model, "com.microsoft", 1));
+    n->outputs[0]->dtype = HONE_F32;
+    n->outputs[0]->shape = gather->outputs[0]->shape;
+    return hone__value_replace_uses(gather->outputs[0], n->outputs[0]);
 }

@@ -1,17 +1,5 @@
-/* products.c: Gemm with constant weights as MatMul and Add, which the quantised forms replace. */
+/* products.c: Gemm with constant weights as Transpose, MatMul and Add, which the quantised forms replace. */
 #include "weights.h"
-
-static hone_status transposed(hone__graph *g, const hone__value *w, hone__value **out)
-{
-    const hone__tensor *t = w->constant;
-    size_t rows = (size_t)t->dims[0], cols = (size_t)t->dims[1];
-    float *to;
-    *out = hone__new_f32(g, w->name, 2, (int64_t[]){t->dims[1], t->dims[0]}, &to);
-    if (!*out) return HONE_E_MEMORY;
-    for (size_t r = 0; r < rows; r++)
-        for (size_t c = 0; c < cols; c++) to[c * rows + r] = ((const float *)t->data)[r * cols + c];
-    return HONE_OK;
-}
 
 /* C as a bias per column: a float32 constant of rank 1 with n numbers. */
 static bool is_bias(const hone__value *c, int64_t n)
@@ -29,7 +17,14 @@ hone_status hone__quant_split_gemm(hone__node *gemm, hone__node **matmul)
         (c && (hone__node_float(gemm, "beta", 1) != 1 || !is_bias(c, w->constant->dims[!t]))))
         return HONE_OK;
     hone__graph *g = gemm->graph;
-    if (t) HONE__TRY(transposed(g, w, &w));
+    if (t) {
+        hone__node *turn = hone__node_new(g, gemm, "", "Transpose", "", &w, 1, 1);
+        if (!turn) return HONE_E_MEMORY;
+        HONE__TRY(hone__node_set_ints(turn, "perm", (int64_t[]){1, 0}, 2));
+        w = turn->outputs[0];
+        w->dtype = HONE_F32;
+        w->shape = (hone__shape){2, {gemm->inputs[1]->shape.dims[1], gemm->inputs[1]->shape.dims[0]}};
+    }
     hone__node *mm = hone__node_new(g, gemm, "", "MatMul", gemm->name, (hone__value *[]){gemm->inputs[0], w}, 2, 1);
     hone__node *add =
         mm && c ? hone__node_new(g, gemm, "", "Add", "", (hone__value *[]){mm->outputs[0], c}, 2, 1) : NULL;

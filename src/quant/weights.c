@@ -42,8 +42,10 @@ float hone__quant_row_s8(const float *x, size_t n, int8_t *codes, double *error,
 static bool finite_all(const hone__tensor *t)
 {
     const float *p = t->data;
-    for (size_t i = 0; i < t->count; i++)
+    for (size_t i = 0; t->dtype == HONE_F32 && i < t->count; i++)
         if (!isfinite(p[i])) return false;
+    for (size_t i = 0; t->dtype != HONE_F32 && i < t->count; i++)
+        if (!isfinite(hone__element_f64(t->dtype, t->data, i))) return false;
     return true;
 }
 
@@ -78,54 +80,116 @@ static bool is_half(const hone__quant *q)
     return q->options->precision == HONE_PRECISION_FP16 || q->options->precision == HONE_PRECISION_BF16;
 }
 
-/* The form of a weight in the precision asked for, -1: none. In half precision all forms are one. */
+static bool swaps_two(const hone__node *n)
+{
+    size_t count;
+    const int64_t *perm = hone__node_ints(n, "perm", &count);
+    return hone__node_is(n, "Transpose") && n->inputs[0]->shape.rank == 2 &&
+           (!perm || (count == 2 && perm[0] == 1 && perm[1] == 0));
+}
+
+/* The form of a weight in the precision asked for, -1: none. In half precision all forms are one, and what is turned
+ * for products is one, too. */
 static int form_of(const hone__quant *q, const hone__node *n, int input)
 {
+    if (is_half(q) && swaps_two(n)) return FLOAT;
     for (size_t i = 0; i < sizeof weighted / sizeof *weighted; i++)
         if (hone__node_is(n, weighted[i].op) && input >= weighted[i].first && input <= weighted[i].last)
             return is_half(q) ? FLOAT : weighted[i].form == FLOAT ? -1 : (int)weighted[i].form;
     return -1;
 }
 
-/* Whether a reader would keep the float32 numbers alive beside the new ones. */
-static bool kept_by_another(const hone__quant *q, const hone__value *v, int form)
+/* The constant behind an input: of float32, or, for integers, of half precision behind a Cast, and a matrix through a
+ * Transpose. NULL: none. */
+static const hone__value *source_of(const hone__quant *q, const hone__node *n, int input, bool *turned)
 {
-    bool kept = v->output_count > 0;
-    for (size_t i = 0; i < v->use_count; i++)
-        kept |= v->uses[i].node->graph != v->graph || form_of(q, v->uses[i].node, v->uses[i].input) != form;
-    return kept;
+    const hone__value *v = hone__input(n, input);
+    *turned = false;
+    if (!v || v->constant || is_half(q)) return v && v->constant ? v : NULL;
+    bool linear = form_of(q, n, input) == LINEAR && hone__node_is(n, "MatMul");
+    if (linear && v->producer && swaps_two(v->producer)) {
+        *turned = true;
+        v = v->producer->inputs[0];
+    }
+    if (v->producer && (linear || form_of(q, n, input) == TABLE) && hone__half_weights(v->producer))
+        v = v->producer->inputs[0];
+    return v->constant ? v : NULL;
 }
 
-static hone_status to_int(hone__quant *q, hone__node *n, int input, hone__weight *w)
+/* Which forms the readers of v take, as bits; KEPT: one that needs the numbers themselves. */
+enum { KEPT = 1 << 30 };
+static unsigned forms_of_readers(const hone__quant *q, const hone__value *v)
 {
-    if (n->inputs[input]->constant->count < SMALL) {
+    unsigned forms = v->output_count ? KEPT : 0;
+    for (size_t i = 0; i < v->use_count; i++) {
+        const hone__node *n = v->uses[i].node;
+        int form = form_of(q, n, v->uses[i].input);
+        bool through =
+            !is_half(q) && n->graph == v->graph && n->output_count == 1 && (swaps_two(n) || hone__half_weights(n));
+        if (n->graph != v->graph || (form < 0 && !through))
+            forms |= KEPT;
+        else
+            forms |= form >= 0 ? 1U << form : forms_of_readers(q, n->outputs[0]);
+    }
+    return forms;
+}
+
+static hone_status to_int(hone__quant *q, hone__node *n, int input, bool tied, hone__weight *w)
+{
+    if (w->source->constant->count < SMALL) {
         w->reason = "fewer than 1024 weights: nothing to gain";
         return HONE_OK;
     }
     if (hone__node_is(n, "Conv")) return hone__quant_convolution(q, n, w);
     if (hone__node_is(n, "Gemm")) {
+        w->turned = hone__node_int(n, "transB", 0) != 0;
         HONE__TRY(hone__quant_split_gemm(n, &n));
         if (!n) w->reason = "a product that is scaled, transposed or added to";
         if (!n) return HONE_OK;
         w->node = n;
     }
     if (hone__node_is(n, "MatMul")) return hone__quant_linear(q, n, w);
-    return hone__node_is(n, "Gather") ? hone__quant_table(q, n, w) : hone__quant_recurrent(q, n, input, w);
+    if (!hone__node_is(n, "Gather")) return hone__quant_recurrent(q, n, input, w);
+    return tied ? hone__quant_tied_table(q, n, w) : hone__quant_table(q, n, w);
+}
+
+/* A table of rows that is a matrix of products, too, in integers. */
+static bool is_tied(const hone__quant *q, const hone__value *source, unsigned forms)
+{
+    bool rows = true;
+    for (size_t i = 0; i < source->use_count; i++) {
+        const hone__node *n = source->uses[i].node;
+        if (hone__half_weights(n) && n->outputs[0]->use_count) n = n->outputs[0]->uses[0].node;
+        if (hone__node_is(n, "Gather")) rows &= hone__node_int(n, "axis", 0) == 0;
+        if (hone__node_is(n, "MatMul")) rows = false; /* as it lies, not turned */
+    }
+    return forms == (1U << TABLE | 1U << LINEAR) && rows && !is_half(q) && hone__quant_can_tie(q, source->constant);
+}
+
+static bool can_change(const hone__quant *q, const hone__tensor *t)
+{
+    bool half = t->dtype == HONE_F16 || t->dtype == HONE_BF16;
+    return t->count && (t->dtype == HONE_F32 || (half && !is_half(q)));
 }
 
 static hone_status consider(hone__quant *q, hone__node *n, int input)
 {
-    const hone__tensor *t = hone__constant_input(n, input);
-    if (!t || t->dtype != HONE_F32 || !t->count) return HONE_OK;
-    hone__weight w = {.node = n, .name = n->inputs[input]->name, .from = t->dtype, .before = t->bytes};
+    bool turned;
+    const hone__value *source = source_of(q, n, input, &turned);
+    if (!source || !can_change(q, source->constant)) return HONE_OK;
+    const hone__tensor *t = source->constant;
+    hone__weight w = {
+        .node = n, .source = source, .turned = turned, .name = source->name, .from = t->dtype, .before = t->bytes};
+    unsigned forms = forms_of_readers(q, source);
+    bool tied = is_tied(q, source, forms);
     if (!finite_all(t))
         w.reason = "holds infinities or NaN";
-    else if (!hone__quant_made_of(q, n->inputs[input]) && kept_by_another(q, n->inputs[input], form_of(q, n, input)))
+    else if (!hone__quant_made_of(q, source) && !tied && forms != 1U << form_of(q, n, input))
         w.reason = "another node reads its float32 numbers";
     else if (is_half(q))
         HONE__TRY(hone__quant_half(q, n, input, &w));
     else
-        HONE__TRY(to_int(q, n, input, &w));
+        HONE__TRY(to_int(q, n, input, tied, &w));
     if (!w.again) hone__quant_tell(q, &w);
     return HONE_OK;
 }

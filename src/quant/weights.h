@@ -26,7 +26,9 @@ hone_status hone__quant_keep(hone__quant *q, const hone__value *from, hone__valu
 /* One weight as it is considered: filled by the part that changes it, then told. */
 typedef struct hone__weight {
     const hone__node *node;
-    const char *name; /* of the weight, before */
+    const hone__value *source; /* the constant: the node's input, or what it is turned and widened from */
+    bool turned;               /* MatMul: through a Transpose */
+    const char *name;          /* of the weight, before */
     hone_dtype from;
     const char *to;
     size_t before, after;
@@ -37,12 +39,16 @@ typedef struct hone__weight {
 
 void hone__quant_tell(const hone__quant *q, const hone__weight *w);
 
-/* A Gemm whose weights are a float32 constant becomes a MatMul with a [K, N] constant, and an Add; *matmul is NULL
- * where it stays: transposed or scaled products, another C than a bias per column. */
+/* A Gemm whose weights are a float32 constant becomes a MatMul, through a Transpose with transB, and an Add; *matmul is
+ * NULL where it stays: transposed or scaled products, another C than a bias per column. */
 hone_status hone__quant_split_gemm(hone__node *gemm, hone__node **matmul);
 
 /* Each rewrites one node whose weight (input 1, or `input`) is a float32 constant, or sets w->reason. */
 hone_status hone__quant_linear(hone__quant *q, hone__node *matmul, hone__weight *w);
+/* A table that rows are gathered from and products read turned: one set of codes for both. can_tie: its width is whole
+ * blocks. */
+bool hone__quant_can_tie(const hone__quant *q, const hone__tensor *table);
+hone_status hone__quant_tied_table(hone__quant *q, hone__node *gather, hone__weight *w);
 hone_status hone__quant_convolution(hone__quant *q, hone__node *conv, hone__weight *w);
 hone_status hone__quant_half(hone__quant *q, hone__node *node, int input, hone__weight *w);
 hone_status hone__quant_recurrent(hone__quant *q, hone__node *node, int input, hone__weight *w);

@@ -217,10 +217,85 @@ static void tables_and_recurrent_weights_are_bytes(void **state)
     }
 }
 
+/* Words -> rows of a table -> scores of words by the same table. */
+static hone__model *tied(void)
+{
+    hone__model *m;
+    assert_int_equal(hone__model_new(&m), HONE_OK);
+    hone__builder b = {.graph = m->graph};
+    seed = 9;
+    hone__value *ids = hone__emit_input(&b, "ids", HONE_I64, 2, (int64_t[]){TIME, 1});
+    hone__value *table = weights(&b, "table", 2, MID, IN);
+    hone__value *x = hone__emit(&b, "Gather", "embed", HONE__INS(table, ids), HONE__NO_ATTRS);
+    hone__value *turned = hone__emit(&b, "Transpose", "", HONE__INS(table), HONE__NO_ATTRS);
+    hone__emit_output(&b, "y", hone__emit(&b, "MatMul", "head", HONE__INS(x, turned), HONE__NO_ATTRS));
+    assert_int_equal(b.status, HONE_OK);
+    assert_int_equal(hone__graph_infer(m->graph), HONE_OK);
+    return m;
+}
+
+static void run_tied(const hone__model *m, bool plain, float *out)
+{
+    int64_t ids[TIME] = {3, 47, 0, 7, 7, 21};
+    hone__session *s;
+    hone__session_options o = {.threads = 1, .plain = plain};
+    hone__tensor x = {.dtype = HONE_I64, .rank = 2, .dims = {TIME, 1}, .count = TIME, .bytes = sizeof ids, .data = ids};
+    const hone__tensor *list = &x, *y;
+    assert_int_equal(hone__session_create(m, &o, &s), HONE_OK);
+    assert_int_equal(hone__session_run(s, &list, 1, &y, 1), HONE_OK);
+    memcpy(out, y->data, TIME * MID * sizeof *out);
+    hone__session_destroy(s);
+}
+
+static size_t constant_bytes(const hone__model *m)
+{
+    size_t bytes = 0;
+    for (const hone__value *v = m->graph->values; v; v = v->next)
+        if (v->constant && v->use_count && v->constant->bytes > 256) bytes += v->constant->bytes;
+    return bytes;
+}
+
+static void a_tied_table_is_stored_once(void **state)
+{
+    static const struct {
+        hone_precision p;
+        size_t bytes;
+        float tolerance; /* of results around 1 */
+    } rows[] = {{HONE_PRECISION_FP32, MID * IN * 4, 0},
+                {HONE_PRECISION_FP16, MID * IN * 2, 0.001f},
+                {HONE_PRECISION_BF16, MID * IN * 2, 0.01f},
+                {HONE_PRECISION_INT8, MID * IN, 0.02f},
+                {HONE_PRECISION_INT4, MID * (IN / 2 + IN / 32 * 4), 0.2f}};
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        float want[TIME * MID], got[TIME * MID], plain[TIME * MID];
+        hone_optimize_options o = HONE_OPTIMIZE_OPTIONS_INIT;
+        hone__model *m = tied();
+        int changed = 0;
+        told t = {0};
+        o.precision = rows[i].p;
+        if (o.precision == HONE_PRECISION_INT4) o.block = 32;
+        run_tied(m, true, want);
+        assert_int_equal(hone__passes_portable(m), HONE_OK);
+        assert_int_equal(hone__quant_weights(m, &o, count, &t), HONE_OK);
+        assert_int_equal(hone__graph_infer(m->graph), HONE_OK);
+        assert_int_equal(hone__pass_fold(m, &changed), HONE_OK);
+        assert_int_equal(t.left, 0);
+        assert_int_equal(constant_bytes(m), rows[i].bytes);
+        run_tied(m, false, got);
+        run_tied(m, true, plain);
+        for (int k = 0; k < TIME * MID; k++)
+            if (!(fabsf(got[k] - want[k]) <= rows[i].tolerance + 1e-5f && fabsf(got[k] - plain[k]) <= 1e-4f))
+                fail_msg("row %zu: %d is %g, in float32 %g, as written %g", i, k, (double)got[k], (double)want[k],
+                         (double)plain[k]);
+        hone__model_destroy(m);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(one_copy_for_all_readers),
-                                       cmocka_unit_test(a_scaled_gemm_stays),
-                                       cmocka_unit_test(tables_and_recurrent_weights_are_bytes)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_copy_for_all_readers), cmocka_unit_test(a_scaled_gemm_stays),
+        cmocka_unit_test(tables_and_recurrent_weights_are_bytes), cmocka_unit_test(a_tied_table_is_stored_once)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
