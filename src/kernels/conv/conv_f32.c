@@ -21,7 +21,8 @@ struct job {
     const hone__depthwise_table *planes;
     hone__depthwise_shape plane;
     hone__conv_bands bands;
-    char *local; /* per thread: the band's copy */
+    bool packed; /* strips are copied before rows of weights meet them */
+    char *local; /* per thread: the band's or the strip's copy */
     size_t local_bytes;
 };
 
@@ -33,6 +34,16 @@ static hone__conv_plan plan(const hone__conv_shape *s, hone__depthwise_shape *pl
     p.depthwise = hone__depthwise_fits(hone__depthwise_table_of(hone__cpu_tier()), &p, plane);
     return p;
 }
+
+/* Rows of a strip that lie a whole plane apart fall into few sets of the cache, and every tile would fetch them again.
+ */
+static bool packs_strips(const hone__conv_plan *p)
+{
+    enum { ENOUGH_ROWS = 16, FAR = 64 /* elements */ };
+    return p->taps == 1 && p->row_chunk >= ENOUGH_ROWS && p->channel >= FAR && p->group_in > 1;
+}
+
+static size_t packed_bytes(const hone__conv_plan *p) { return align(p->group_in * p->strip * sizeof(float)); }
 
 static size_t local_bytes(const hone__conv_plan *p, const hone__conv_bands *b)
 {
@@ -50,7 +61,8 @@ size_t hone__conv_f32_scratch(const hone__conv_shape *s, int threads)
         hone__conv_bands b = hone__conv_bands_make(&p);
         return taps + (size_t)threads * local_bytes(&p, &b);
     }
-    return taps + (p.direct ? 0 : align(p.in_c * p.channel * sizeof(float)));
+    size_t copy = p.direct ? 0 : align(p.in_c * p.channel * sizeof(float));
+    return taps + copy + (packs_strips(&p) ? (size_t)threads * packed_bytes(&p) : 0);
 }
 
 static void copy_channels(void *ctx, size_t begin, size_t end, int thread)
@@ -112,12 +124,18 @@ static void items(void *ctx, size_t begin, size_t end, int thread)
 {
     struct job *j = ctx;
     const hone__conv_plan *p = &j->p;
-    (void)thread;
+    float *local = (float *)(void *)(j->local + (size_t)thread * j->local_bytes);
     for (size_t i = begin; i < end; i++) {
         hone__conv_item it = hone__conv_plan_item(p, i);
         struct strip s = {it.group,   it.first_row, it.rows, j->source + it.group * p->group_in * p->channel + it.from,
                           p->channel, it.lanes,     it.out,  it.kept,
                           it.keep};
+        if (j->packed) {
+            for (size_t c = 0; c < p->group_in; c++)
+                memcpy(local + c * p->strip, s.b + c * p->channel, it.lanes * sizeof *local);
+            s.b = local;
+            s.b_rs = p->strip;
+        }
         run_strip(j, &s);
     }
 }
@@ -186,6 +204,10 @@ void hone__conv_f32(const hone__conv_shape *s, const float *x, const float *w, c
         hone__conv_bands_taps(&j.bands, j.tap);
     } else if (!j.p.depthwise) {
         hone__conv_plan_taps(&j.p, j.tap);
+    }
+    if (!banded && !j.p.depthwise && (j.packed = packs_strips(&j.p))) {
+        j.local = (char *)j.copy + (j.p.direct ? 0 : align(j.p.in_c * j.p.channel * sizeof(float)));
+        j.local_bytes = packed_bytes(&j.p);
     }
     size_t per_item = j.p.channel >= 8192 ? 1 : 8192 / j.p.channel + 1;
     for (size_t n = 0; n < j.p.batch; n++) {
