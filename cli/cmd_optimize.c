@@ -8,12 +8,14 @@
 #include "api/api.h"
 #include "base/file.h"
 #include "calibration.h"
+#include "folder.h"
+#include "onnx/onnx.h"
 #include "tools/features/features.h"
 #include "tools/import/import.h"
 
 typedef struct settings {
     const char *out, *report, *features, *labels, *calibrate;
-    int precision, block, method;
+    int precision, block, method, layout;
     int64_t samples;
     bool opset_only;
 } settings;
@@ -54,25 +56,33 @@ static void show_progress(void *ctx, size_t done, size_t total)
     progress("weights", done, total);
 }
 
+/* Of a file, or of a model's folder. */
 static size_t file_bytes(const char *path)
 {
     struct stat st;
-    return stat(path, &st) ? 0 : (size_t)st.st_size;
+    if (stat(path, &st)) return 0;
+    return S_ISDIR(st.st_mode) ? folder_bytes(path) : (size_t)st.st_size;
+}
+
+static size_t source_bytes(const char *path, const hone__import_report *r)
+{
+    size_t bytes = r->file_bytes;
+    return bytes ? bytes : file_bytes(path);
 }
 
 static json_t *make_report(const char *source, const settings *o, const hone__import_report *r,
                            const hone_model_facts *before, const hone_model_facts *after, const tally *t)
 {
     char *from = utf8_copy(source), *to = utf8_copy(o->out);
-    json_t *report =
-        json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:{s:I, s:I, s:I}, s:f, s:O}",
-                  "source", from ? from : "", "output", to ? to : "", "precision", precision_names[o->precision],
-                  "import", "format", r->format, "keras_version", r->keras_version, "file_bytes",
-                  (json_int_t)file_bytes(source), "kept_bytes", (json_int_t)r->kept_bytes, "optimizer_bytes_dropped",
-                  (json_int_t)r->optimizer_bytes, "other_bytes_dropped", (json_int_t)r->other_bytes, "before", "nodes",
-                  (json_int_t)before->nodes, "weight_bytes", (json_int_t)before->weight_bytes, "after", "nodes",
-                  (json_int_t)after->nodes, "weight_bytes", (json_int_t)after->weight_bytes, "file_bytes",
-                  (json_int_t)file_bytes(o->out), "worst_relative_error", t->worst, "weights", t->weights);
+    json_t *report = json_pack(
+        "{s:s, s:s, s:s, s:{s:s, s:s, s:I, s:I, s:I, s:I}, s:{s:I, s:I}, s:{s:I, s:I, s:I}, s:f, s:O}", "source",
+        from ? from : "", "output", to ? to : "", "precision", precision_names[o->precision], "import", "format",
+        r->format, "keras_version", r->keras_version, "file_bytes", (json_int_t)source_bytes(source, r), "kept_bytes",
+        (json_int_t)r->kept_bytes, "optimizer_bytes_dropped", (json_int_t)r->optimizer_bytes, "other_bytes_dropped",
+        (json_int_t)r->other_bytes, "before", "nodes", (json_int_t)before->nodes, "weight_bytes",
+        (json_int_t)before->weight_bytes, "after", "nodes", (json_int_t)after->nodes, "weight_bytes",
+        (json_int_t)after->weight_bytes, "file_bytes", (json_int_t)file_bytes(o->out), "worst_relative_error", t->worst,
+        "weights", t->weights);
     free(from);
     free(to);
     return report;
@@ -93,7 +103,7 @@ static void print_summary(const char *source, const settings *o, const hone__imp
                           const hone_model_facts *before, const hone_model_facts *after, const tally *t)
 {
     if (common.quiet) return;
-    printf("%s: %.2f MB", source, (double)file_bytes(source) / 1e6);
+    printf("%s: %.2f MB", source, (double)source_bytes(source, r) / 1e6);
     if (r->optimizer_bytes)
         printf(", of which %.2f MB are optimiser state (dropped)", (double)r->optimizer_bytes / 1e6);
     printf("\n%s: %.2f MB, %zu nodes (before %zu), weights %.2f MB (before %.2f MB)\n", o->out,
@@ -104,14 +114,31 @@ static void print_summary(const char *source, const settings *o, const hone__imp
                precision_names[o->precision], t->kept, t->worst);
 }
 
-static hone_status open_source(const char *path, hone_model **out, hone__import_report *r)
+static hone_status open_source(const char *path, const settings *o, hone_model **out, hone__import_report *r)
 {
     hone__model *graph;
     *out = NULL;
     *r = (hone__import_report){.format = "onnx"};
-    if (!hone__import_is_keras(path)) return hone_model_open(path, out);
-    hone_status s = hone__import_keras(path, NULL, &graph, r);
+    bool decoder = hone__import_is_hugging_face(path);
+    if (!decoder && o->layout)
+        return hone__fail(HONE_E_ARGUMENT, "%s: --layout is for folders of language models", path);
+    if (!decoder && !hone__import_is_keras(path)) return hone_model_open(path, out);
+    hone__import_options options = {.no_cache = o->layout == 1, .widen = o->precision == 3 || o->precision == 4};
+    hone_status s = hone__import_open(path, &options, &graph, r);
     return s == HONE_OK ? hone__api_wrap(graph, out) : s;
+}
+
+/* A decoder stays as its family wrote it: folding its transposed weights would copy every one. */
+static hone_status rewrite(hone_model *m, bool decoder, const hone_optimize_options *p, tally *t)
+{
+    if (decoder && p->precision == HONE_PRECISION_FP32) return hone__onnx_widen(m->graph);
+    return hone_model_optimize(m, p, on_change, t);
+}
+
+static hone_status save(hone_model *m, const char *source, const settings *o, bool decoder)
+{
+    if (decoder && folder_wanted(o->out)) return folder_save(m->graph, o->out, source);
+    return hone_model_save(m, o->out);
 }
 
 static hone_status optimize(const char *source, const settings *o)
@@ -125,7 +152,8 @@ static hone_status optimize(const char *source, const settings *o)
     p.precision = (hone_precision)o->precision;
     p.block = o->block;
     p.opset_only = o->opset_only;
-    hone_status s = open_source(source, &m, &r);
+    hone_status s = open_source(source, o, &m, &r);
+    bool decoder = s == HONE_OK && !strcmp(r.format, "hugging-face");
     if (s == HONE_OK && o->features) s = hone__features_apply(m, o->features);
     if (s == HONE_OK && o->labels) s = hone__labels_apply(m, o->labels);
     calibration_files *files = NULL;
@@ -135,13 +163,13 @@ static hone_status optimize(const char *source, const settings *o)
     p.calibration = files ? &calibration : NULL;
     if (s == HONE_OK) {
         hone_model_facts_get(m, &before);
-        s = hone_model_optimize(m, &p, on_change, &t);
+        s = rewrite(m, decoder, &p, &t);
         if (s != HONE_OK) s = hone__at(s, "%s", source);
     }
     calibration_close(files);
     hone__output out = {0};
     if (s == HONE_OK && o->report) s = hone__output_open(o->report, &out); /* before the model is there */
-    if (s == HONE_OK) s = hone_model_save(m, o->out);
+    if (s == HONE_OK) s = save(m, source, o, decoder);
     if (s == HONE_OK) {
         hone_model_facts_get(m, &after);
         json_t *report = o->report ? make_report(source, o, &r, &before, &after, &t) : NULL;
@@ -161,10 +189,12 @@ int cmd_optimize(int argc, char **argv)
     settings o = {.block = 128, .samples = 256};
     int block = 3;
     const option_row rows[] = {
-        {"output", 'o', OPTION_TEXT, &o.out, "FILE.onnx", "the file to write", 0, 0, NULL},
+        {"output", 'o', OPTION_TEXT, &o.out, "OUT", "the FILE.onnx, or the folder, to write", 0, 0, NULL},
         {"precision", 'p', OPTION_CHOICE, &o.precision, NULL, "of the weights (default fp32)", 0, 0, precisions},
         {"block", 0, OPTION_CHOICE, &block, NULL, "weights of a linear layer that share a scale (default 128)", 0, 0,
          "16|32|64|128|256|row"},
+        {"layout", 0, OPTION_CHOICE, &o.layout, NULL,
+         "language models: with past keys and values (default), or without", 0, 0, "with-past|no-cache"},
         {"opset-only", 0, OPTION_FLAG, &o.opset_only, NULL, "standard ONNX operators only", 0, 0, NULL},
         {"features", 0, OPTION_TEXT, &o.features, "FILE.json", "how sound becomes the input; stored in the model", 0, 0,
          NULL},
@@ -179,15 +209,18 @@ int cmd_optimize(int argc, char **argv)
         {0},
     };
     const verb_help help = {
-        "optimize SOURCE -o FILE.onnx",
-        "Turns a trained model (.h5, .keras, .onnx) into a small, fast ONNX file that any ONNX runtime opens.",
+        "optimize SOURCE -o OUT",
+        "Turns a trained model (.h5, .keras, .onnx, or a Hugging Face folder) into a small, fast ONNX file that any "
+        "ONNX\n"
+        "runtime opens. A language model becomes a folder: model.onnx, its weights, tokenizer and settings.",
         "  hone optimize model.h5 -o model.onnx\n"
         "  hone optimize model.keras -o model_int8.onnx --precision int8 --report report.json\n"
+        "  hone optimize ./gpt2 -o gpt2-int4 --precision int4\n"
         "  hone optimize zoo/keywords/keywords.keras --features zoo/keywords/features.json -o keywords.onnx\n"};
     int code = options_read(argc, argv, rows, &help, &rest);
     if (code >= 0) return code;
     if (rest.count != 1) return usage_failure("optimize needs one source (hone optimize --help)");
-    if (!o.out) return usage_failure("optimize needs -o FILE.onnx");
+    if (!o.out) return usage_failure("optimize needs -o FILE.onnx, or -o FOLDER for a language model");
     o.block = block == 5 ? 0 : 16 << block;
     hone_status s = optimize(rest.items[0], &o);
     return s == HONE_OK ? EXIT_DONE : report_failure(s);

@@ -18,6 +18,9 @@ hone_status hone__onnx_read_value(hone__map *map, const char *path, unsigned wra
 /* Writes `path` (temporary name, then rename). Initializers go inside the file, or, when `external` is not NULL, those
  * of at least 1 KB into that file beside it (64-byte aligned offsets). */
 hone_status hone__onnx_write(hone__model *model, const char *path, const char *external);
+/* Weights of half precision that are only cast to float32 lose their casts: hone__onnx_write then writes them as
+ * float32, piece by piece. The model is good for nothing else afterwards. */
+hone_status hone__onnx_widen(hone__model *model);
 
 #define HONE__OPSET 21        /* what imported graphs are written in */
 #define HONE__OPSET_NEWEST 28 /* operators have the meaning of this one */

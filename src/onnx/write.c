@@ -2,12 +2,13 @@
  * gives the length that protobuf wants first, and once into the file. Weights lie at aligned offsets, so that a reader
  * can use them from the mapping: an empty doc_string of the right length stands before raw_data. Its length shifts what
  * follows, so the file is walked without writing until the offsets stay. Field numbers are those of onnx.proto. */
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
 #include "onnx.h"
 
-enum { EXTERNAL_MIN = 1024, EXTERNAL_ALIGN = 64, BIG = 1 << 16, WALKS = 8 };
+enum { EXTERNAL_MIN = 1024, EXTERNAL_ALIGN = 64, BIG = 1 << 16, WALKS = 8, PIECE = 1 << 14 };
 
 typedef struct sink {
     hone__graph *graph; /* whose symbols shapes name */
@@ -20,7 +21,9 @@ typedef struct sink {
     hone_status status;
     hone__output *external; /* where big tensors go, or NULL */
     const char *location;
-    size_t *offsets; /* per model tensor: place in the external file + 1 */
+    size_t *offsets; /* per value, by its id: place in the external file + 1 */
+    size_t end;      /* of the external file so far */
+    float *wide[2];  /* every number of float16 and of bfloat16; NULL until one is widened */
 } sink;
 
 typedef void (*body_fn)(sink *s, const void *what);
@@ -97,17 +100,72 @@ typedef struct named_tensor {
     const hone__tensor *t;
     size_t external; /* place + 1, 0: inside */
     uint8_t *pad;    /* NULL: not aligned */
+    bool widen;      /* half precision, written as float32 */
 } named_tensor;
+
+static bool is_widened(const hone__value *v)
+{
+    hone_dtype d = v->constant->dtype;
+    return v->dtype == HONE_F32 && (d == HONE_F16 || d == HONE_BF16);
+}
+
+static hone_dtype dtype_of(const named_tensor *nt) { return nt->widen ? HONE_F32 : nt->t->dtype; }
+static size_t bytes_of(const named_tensor *nt) { return nt->t->bytes * (nt->widen ? 2 : 1); }
+
+static hone_status make_wide(sink *s, hone_dtype d)
+{
+    float **table = &s->wide[d == HONE_BF16];
+    if (*table) return HONE_OK;
+    *table = hone__malloc(65536 * sizeof **table);
+    if (!*table) return hone__out_of_memory(65536 * sizeof **table);
+    for (unsigned i = 0; i < 65536; i++) (*table)[i] = (float)hone__element_f64(d, &(uint16_t){(uint16_t)i}, 0);
+    return HONE_OK;
+}
+
+/* The bytes of a tensor, and the pages that they came from given back. */
+static hone_status write_data(sink *s, hone__output *file, const named_tensor *nt)
+{
+    const hone__tensor *t = nt->t;
+    hone_status r = HONE_OK;
+    if (!nt->widen)
+        r = hone__output_write(file, t->data, t->bytes);
+    else {
+        float piece[PIECE / sizeof(float)];
+        HONE__TRY(make_wide(s, t->dtype));
+        const float *table = s->wide[t->dtype == HONE_BF16];
+        size_t room = sizeof piece / sizeof *piece;
+        for (size_t i = 0, n; r == HONE_OK && i < t->count; i += n) {
+            n = t->count - i < room ? t->count - i : room;
+            for (size_t k = 0; k < n; k++) {
+                uint16_t code;
+                memcpy(&code, (const uint8_t *)t->data + 2 * (i + k), 2);
+                piece[k] = table[code];
+            }
+            r = hone__output_write(file, piece, n * sizeof *piece);
+        }
+    }
+    if (t->bytes >= BIG) hone__tensor_idle(t);
+    return r;
+}
+
+static void put_data(sink *s, const named_tensor *nt)
+{
+    size_t n = bytes_of(nt);
+    put_varint(s, 9u << 3 | 2);
+    put_varint(s, n);
+    s->count += n;
+    if (s->file && s->status == HONE_OK) s->status = write_data(s, s->file, nt);
+}
 
 /* Spaces nobody reads. A walk finds how many; the file is then written with the same number. */
 static void put_pad(sink *s, const named_tensor *nt)
 {
     char spaces[2 * EXTERNAL_ALIGN];
-    size_t align = nt->t->bytes >= BIG ? EXTERNAL_ALIGN : hone__dtype_size(nt->t->dtype);
+    size_t align = bytes_of(nt) >= BIG ? EXTERNAL_ALIGN : hone__dtype_size(dtype_of(nt));
     if (!nt->pad || align < 2) return;
     if (s->walk) {
         size_t at = s->count + 2, want; /* behind tag and length of raw_data */
-        for (size_t length = nt->t->bytes; length >>= 7;) at++;
+        for (size_t length = bytes_of(nt); length >>= 7;) at++;
         want = (align - at % align) % align;
         if (want == 1) want += align;
         s->moved |= *nt->pad != want;
@@ -123,7 +181,7 @@ static void put_external(sink *s, const named_tensor *nt)
     char text[24];
     hone__entry e = {"location", s->location};
     put_message(s, 13, put_entry, &e);
-    size_t numbers[2] = {nt->external - 1, nt->t->bytes};
+    size_t numbers[2] = {nt->external - 1, bytes_of(nt)};
     for (int i = 0; i < 2; i++) {
         char *p = text + sizeof text;
         size_t v = numbers[i];
@@ -140,7 +198,7 @@ static void put_tensor(sink *s, const void *what)
     const named_tensor *nt = what;
     const hone__tensor *t = nt->t;
     for (int i = 0; i < t->rank; i++) put_int(s, 1, t->dims[i]);
-    put_int(s, 2, t->dtype);
+    put_int(s, 2, dtype_of(nt));
     if (*nt->name) put_text(s, 8, nt->name);
     if (t->dtype == HONE_STRING) {
         const hone__string *str = t->data;
@@ -149,7 +207,7 @@ static void put_tensor(sink *s, const void *what)
         put_external(s, nt);
     else {
         put_pad(s, nt);
-        put_span(s, 9, t->data, t->bytes);
+        put_data(s, nt);
     }
 }
 
@@ -217,7 +275,7 @@ static void put_attr(sink *s, const void *what)
     case HONE__ATTR_FLOAT: put_float(s, 2, a->f); break;
     case HONE__ATTR_INT: put_int(s, 3, a->i); break;
     case HONE__ATTR_STRING: put_span(s, 4, a->s.data, a->s.size); break;
-    case HONE__ATTR_TENSOR: put_message(s, 5, put_tensor, &(named_tensor){"", a->t, 0, NULL}); break;
+    case HONE__ATTR_TENSOR: put_message(s, 5, put_tensor, &(named_tensor){.name = "", .t = a->t}); break;
     case HONE__ATTR_GRAPH: put_message(s, 6, put_graph, a->g); break;
     case HONE__ATTR_TYPE: {
         hone__value v = {.dtype = a->type->dtype, .shape = a->type->shape, .wrap = a->type->wrap, .graph = s->graph};
@@ -253,12 +311,9 @@ static void put_node(sink *s, const void *what)
 
 static bool is_initializer(const hone__value *v) { return v->constant && (!hone__value_unused(v)); }
 
-static size_t external_place(const sink *s, const hone__model *m, const hone__tensor *t)
+static named_tensor named(sink *s, const hone__value *v)
 {
-    if (!s->offsets) return 0;
-    for (size_t i = 0; i < m->tensor_count; i++)
-        if (m->tensors[i] == t) return s->offsets[i];
-    return 0;
+    return (named_tensor){v->name, v->constant, s->offsets ? s->offsets[v->id] : 0, NULL, is_widened(v)};
 }
 
 static void put_graph(sink *s, const void *what)
@@ -269,10 +324,11 @@ static void put_graph(sink *s, const void *what)
     const hone__value *v = g->values;
     while (v && v->next) v = v->next;
     for (; v; v = v->prev)
-        if (is_initializer(v))
-            put_message(
-                s, 5, put_tensor,
-                &(named_tensor){v->name, v->constant, external_place(s, g->model, v->constant), &s->pads[s->tensor++]});
+        if (is_initializer(v)) {
+            named_tensor nt = named(s, v);
+            nt.pad = &s->pads[s->tensor++];
+            put_message(s, 5, put_tensor, &nt);
+        }
     for (size_t i = 0; i < g->input_count; i++) put_message(s, 11, put_value, g->inputs[i]);
     for (size_t i = 0; i < g->output_count; i++) put_message(s, 12, put_value, g->outputs[i]);
 }
@@ -288,26 +344,37 @@ static void put_model(sink *s, const hone__model *m)
     for (size_t i = 0; i < m->metadata_count; i++) put_message(s, 14, put_entry, &m->metadata[i]);
 }
 
-/* Big tensors one after the other, each at a multiple of 64. */
-static hone_status put_externals(sink *s, const hone__model *m)
+static hone_status put_externals(sink *s, const hone__graph *g);
+
+static hone_status put_external_data(sink *s, const hone__value *v)
 {
     static const char zero[EXTERNAL_ALIGN];
-    size_t at = 0;
-    for (size_t i = 0; i < m->tensor_count; i++) {
-        const hone__tensor *t = m->tensors[i];
-        if (t->dtype == HONE_STRING || t->bytes < EXTERNAL_MIN) continue;
-        size_t pad = (EXTERNAL_ALIGN - at % EXTERNAL_ALIGN) % EXTERNAL_ALIGN;
-        HONE__TRY(hone__output_write(s->external, zero, pad));
-        HONE__TRY(hone__output_write(s->external, t->data, t->bytes));
-        s->offsets[i] = at + pad + 1;
-        at += pad + t->bytes;
-    }
+    named_tensor nt = named(s, v);
+    if (nt.t->dtype == HONE_STRING || bytes_of(&nt) < EXTERNAL_MIN) return HONE_OK;
+    size_t pad = (EXTERNAL_ALIGN - s->end % EXTERNAL_ALIGN) % EXTERNAL_ALIGN;
+    HONE__TRY(hone__output_write(s->external, zero, pad));
+    HONE__TRY(write_data(s, s->external, &nt));
+    s->offsets[v->id] = s->end + pad + 1;
+    s->end += pad + bytes_of(&nt);
+    return HONE_OK;
+}
+
+/* Big initializers one after the other, each at a multiple of 64. */
+static hone_status put_externals(sink *s, const hone__graph *g)
+{
+    const hone__value *v = g->values;
+    while (v && v->next) v = v->next;
+    for (; v; v = v->prev)
+        if (is_initializer(v)) HONE__TRY(put_external_data(s, v));
+    for (const hone__node *n = g->first; n; n = n->next)
+        for (int i = 0; i < n->attr_count; i++)
+            if (n->attrs[i].kind == HONE__ATTR_GRAPH) HONE__TRY(put_externals(s, n->attrs[i].g));
     return HONE_OK;
 }
 
 static hone_status write_all(sink *s, const hone__model *m)
 {
-    if (s->external) HONE__TRY(put_externals(s, m));
+    if (s->external) HONE__TRY(put_externals(s, m->graph));
     sink walk = *s;
     walk.file = NULL;
     walk.walk = true;
@@ -333,15 +400,21 @@ hone_status hone__onnx_write(hone__model *m, const char *path, const char *exter
     if (r == HONE_OK && external) {
         const char *slash = strrchr(external, '/');
         s.location = slash ? slash + 1 : external;
-        s.offsets = hone__calloc(m->tensor_count + 1, sizeof *s.offsets);
+        s.offsets = hone__calloc((size_t)m->next_id + 1, sizeof *s.offsets);
         r = s.offsets ? hone__output_open(external, &side) : hone__out_of_memory(m->tensor_count);
         s.external = &side;
     }
     if (r == HONE_OK) r = write_all(&s, m);
-    if (r == HONE_OK && external) r = hone__output_commit(&side);
+    bool beside = false;
+    if (r == HONE_OK && external) {
+        r = hone__output_commit(&side);
+        beside = r == HONE_OK;
+    }
     if (r == HONE_OK) r = hone__output_commit(&file);
+    if (r != HONE_OK && beside) remove(external);
     hone__output_abandon(&side);
     hone__output_abandon(&file);
+    for (int i = 0; i < 2; i++) hone__free(s.wide[i]);
     hone__free(s.offsets);
     hone__free(s.pads);
     return r;

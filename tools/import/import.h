@@ -5,11 +5,13 @@
 #include "graph/graph.h"
 
 typedef struct hone__import_options {
-    int64_t batch; /* fixed batch size of every input; 0: symbolic "batch_size" */
+    int64_t batch; /* fixed batch size of every input; 0: symbolic "batch_size". Keras only. */
+    bool no_cache; /* decoders: without past keys and values */
+    bool widen;    /* decoders: weights of half precision as float32 in memory, as quantising wants them */
 } hone__import_options;
 
 typedef struct hone__import_report {
-    char format[16];        /* "keras-h5", "keras-zip", "keras-folder", "onnx" */
+    char format[16];        /* "keras-h5", "keras-zip", "keras-folder", "hugging-face", "onnx" */
     char keras_version[32]; /* as the file says; "" where it does not */
     char backend[16];
     uint64_t file_bytes;      /* of the whole source */
@@ -20,7 +22,8 @@ typedef struct hone__import_report {
     size_t identities;        /* of these, layers that do nothing at inference, such as Dropout */
 } hone__import_report;
 
-/* Reads `path` by what it contains: HDF5 or zip (Keras), anything else ONNX. `options` and `report` may be NULL. */
+/* Reads `path` by what it contains: HDF5 or zip (Keras), a folder with config.json and weights (Hugging Face), anything
+ * else ONNX. `options` and `report` may be NULL. */
 hone_status hone__import_open(const char *path, const hone__import_options *options, hone__model **out,
                               hone__import_report *report);
 
@@ -34,5 +37,12 @@ hone_status hone__keras_from_config(const char *json, size_t size, int keras_maj
 
 /* True where the file or folder looks like one that hone__import_keras reads. */
 bool hone__import_is_keras(const char *path);
+
+/* A folder with config.json and the weights of a causal language model (families/families.def). The graph has
+ * optimum's inputs and outputs, opset 23, and notes for generating in its metadata; half precision stays as it is
+ * stored behind a Cast. Errors name the file, the tensor or key, and what would work. */
+hone_status hone__import_hugging_face(const char *folder, const hone__import_options *options, hone__model **out,
+                                      hone__import_report *report);
+bool hone__import_is_hugging_face(const char *path);
 
 #endif

@@ -1,0 +1,18 @@
+/* folder.h: a model as a folder: model.onnx, its weights beside it, and the files that came with the source. */
+#ifndef HONE_CLI_FOLDER_H
+#define HONE_CLI_FOLDER_H
+
+#include "cli.h"
+#include "graph/graph.h"
+
+/* Where -o of a language model means a folder: an existing one, or a name that does not end in ".onnx". */
+bool folder_wanted(const char *out);
+
+/* Writes OUT/model.onnx and OUT/model.onnx_data, and copies what Hugging Face keeps beside the weights in `source`.
+ * Makes OUT where it is not there; after a failure nothing new is left. */
+hone_status folder_save(hone__model *model, const char *out, const char *source);
+
+/* Bytes of the model's files under OUT. */
+size_t folder_bytes(const char *out);
+
+#endif

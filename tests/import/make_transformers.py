@@ -1,0 +1,42 @@
+"""The stored cases of tests/reference/hugging_face: python tests/import/make_transformers.py OUT
+A folder per case with a small random model as transformers saves it, in half precision, and case.safetensors with a
+batch that has left padding and the scores that transformers gives in float32."""
+import os, shutil, sys
+import numpy as np
+import torch
+from safetensors.numpy import save_file
+import transformers_cases as cases
+
+tiny = dict(vocab_size=24, hidden_size=16, intermediate_size=20, num_hidden_layers=2, num_attention_heads=4,
+            num_key_value_heads=2, max_position_embeddings=32)
+gpt = dict(vocab_size=24, n_embd=16, n_layer=2, n_head=2, n_positions=32)
+neo = dict(vocab_size=24, hidden_size=16, num_layers=2, num_heads=2, window_size=4, max_position_embeddings=32,
+           attention_types=[[["global", "local"], 1]])
+llama3 = dict(rope_theta=10000.0, rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
+              original_max_position_embeddings=16)
+yarn = dict(rope_theta=10000.0, rope_type="yarn", factor=4.0, original_max_position_embeddings=8)
+STORED = {
+    "gpt2": ("gpt2", gpt, False),
+    "gpt2_untied": ("gpt2", dict(gpt, tie_word_embeddings=False, scale_attn_by_inverse_layer_idx=True), False),
+}
+
+
+def main():
+    out = sys.argv[1]
+    for name, (kind, settings, binary) in STORED.items():
+        folder = os.path.join(out, name)
+        shutil.rmtree(folder, ignore_errors=True)
+        model, config = cases.make(kind, settings, folder, torch.bfloat16 if binary else torch.float16, binary)
+        ids, mask, positions = cases.batch(config.get_text_config().vocab_size)
+        with torch.no_grad():
+            logits = model(input_ids=torch.tensor(ids), attention_mask=torch.tensor(mask),
+                           position_ids=torch.tensor(positions)).logits.numpy()
+        save_file(dict(input_ids=ids, attention_mask=mask, position_ids=positions, logits=logits),
+                  os.path.join(folder, "case.safetensors"))
+        for extra in os.listdir(folder):
+            if extra == "generation_config.json":
+                os.remove(os.path.join(folder, extra))
+        print(name, sum(os.path.getsize(os.path.join(folder, f)) for f in os.listdir(folder)), "bytes")
+
+
+main()

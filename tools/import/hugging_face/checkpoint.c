@@ -1,0 +1,156 @@
+/* checkpoint.c: which files of a folder hold its weights, and all their tensors in one sorted list. */
+#define _GNU_SOURCE /* realpath */
+#include "checkpoint.h"
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "hf_config.h"
+
+enum { FILES_MAX = 2048 };
+
+hone_status hone__checkpoint_add(hone__checkpoint *c, const char *name, const char *file, hone__tensor *tensor)
+{
+    hone_status s = hone__grow(&c->list, &c->capacity, c->count, sizeof *c->list);
+    char *copy = s == HONE_OK ? hone__arena_strndup(&c->arena, name, strlen(name)) : NULL;
+    if (!copy) {
+        hone__tensor_release(tensor);
+        return s == HONE_OK ? hone__out_of_memory(strlen(name)) : s;
+    }
+    c->list[c->count++] = (hone__stored){.name = copy, .file = file, .tensor = *tensor};
+    return HONE_OK;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const hone__stored *)a)->name, ((const hone__stored *)b)->name);
+}
+
+hone_status hone__checkpoint_sort(hone__checkpoint *c)
+{
+    if (c->count) qsort(c->list, c->count, sizeof *c->list, by_name);
+    for (size_t i = 1; i < c->count; i++)
+        if (!strcmp(c->list[i - 1].name, c->list[i].name))
+            return hone__fail(HONE_E_FORMAT, "%s: tensor '%s' is there twice", c->list[i].file, c->list[i].name);
+    return HONE_OK;
+}
+
+hone__stored *hone__checkpoint_find(const hone__checkpoint *c, const char *name)
+{
+    hone__stored key = {.name = name};
+    return c->count ? bsearch(&key, c->list, c->count, sizeof *c->list, by_name) : NULL;
+}
+
+void hone__checkpoint_close(hone__checkpoint *c)
+{
+    for (size_t i = 0; i < c->count; i++) hone__tensor_release(&c->list[i].tensor);
+    hone__free(c->list);
+    hone__arena_free(&c->arena);
+    memset(c, 0, sizeof *c);
+}
+
+/* A file that an index names: of this folder, or, where the folder's files are links into a cache, of that cache. */
+static hone_status check_shard(const char *folder, const char *index, const char *name)
+{
+    char path[PATH_MAX], real[PATH_MAX], home[PATH_MAX];
+    if (!*name || strchr(name, '/') || strchr(name, '\\') || name[0] == '.')
+        return hone__fail(HONE_E_FORMAT, "%s: '%.200s' is not the name of a file in this folder", index, name);
+    if ((size_t)snprintf(path, sizeof path, "%s/%s", folder, name) >= sizeof path || !realpath(path, real))
+        return hone__fail(HONE_E_IO, "%s: '%.200s' is not there", index, name);
+    const char *bases[] = {folder, index};
+    for (int i = 0; i < 2; i++) {
+        if (!realpath(bases[i], home)) continue;
+        char *slash = strrchr(home, '/');
+        if (i && slash) *slash = 0; /* where the index itself lies */
+        size_t n = strlen(home);
+        if (!strncmp(real, home, n) && real[n] == '/') return HONE_OK;
+    }
+    return hone__fail(HONE_E_FORMAT, "%s: '%.200s' is a link that leads out of the folder", index, name);
+}
+
+typedef hone_status (*reader_fn)(hone__map *map, const char *file, hone__checkpoint *out);
+
+static hone_status read_file(hone__checkpoint *c, const char *folder, const char *name, reader_fn read)
+{
+    hone__map *map;
+    const char *file = hone__arena_printf(&c->arena, "%s/%s", folder, name);
+    if (!file) return hone__out_of_memory(strlen(folder));
+    HONE__TRY(hone__map_open(file, &map));
+    c->file_bytes += map->size;
+    hone_status s = read(map, file, c);
+    hone__map_unref(map);
+    return s;
+}
+
+/* Every name of the map must be a tensor of the file that the map gives. */
+static hone_status check_map(const hone__checkpoint *c, const char *index, json_t *map)
+{
+    const char *name;
+    json_t *v;
+    json_object_foreach(map, name, v)
+    {
+        const hone__stored *t = hone__checkpoint_find(c, name);
+        const char *file = json_string_value(v);
+        const char *slash = t ? strrchr(t->file, '/') : NULL;
+        if (!t || !slash || strcmp(slash + 1, file))
+            return hone__fail(HONE_E_FORMAT, "%s: tensor '%s' is not in '%s'", index, name, file);
+    }
+    return HONE_OK;
+}
+
+static hone_status read_shards(hone__checkpoint *c, const char *folder, const char *index, json_t *map, reader_fn read)
+{
+    const char *name, *files[FILES_MAX];
+    json_t *v;
+    size_t count = 0;
+    if (!json_object_size(map)) return hone__fail(HONE_E_FORMAT, "%s: no weight_map", index);
+    json_object_foreach(map, name, v)
+    {
+        const char *file = json_string_value(v);
+        size_t i = 0;
+        if (!file) return hone__fail(HONE_E_FORMAT, "%s: tensor '%s' has no file", index, name);
+        while (i < count && strcmp(files[i], file)) i++;
+        if (i < count) continue;
+        if (count == FILES_MAX) return hone__fail(HONE_E_LIMIT, "%s: more than %d files", index, FILES_MAX);
+        HONE__TRY(check_shard(folder, index, file));
+        files[count++] = file;
+    }
+    for (size_t i = 0; i < count; i++) HONE__TRY(read_file(c, folder, files[i], read));
+    HONE__TRY(hone__checkpoint_sort(c));
+    return check_map(c, index, map);
+}
+
+static bool is_there(const char *folder, const char *name)
+{
+    char path[PATH_MAX];
+    return (size_t)snprintf(path, sizeof path, "%s/%s", folder, name) < sizeof path && !access(path, F_OK);
+}
+
+static const struct {
+    const char *name, *index;
+    reader_fn read;
+} kinds[] = {{"model.safetensors", "model.safetensors.index.json", hone__safetensors_read}};
+
+hone_status hone__checkpoint_open(const char *folder, hone__checkpoint *c)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (is_there(folder, kinds[i].name)) {
+            HONE__TRY(read_file(c, folder, kinds[i].name, kinds[i].read));
+            return hone__checkpoint_sort(c);
+        }
+        if (!is_there(folder, kinds[i].index)) continue;
+        json_t *root;
+        const char *path = hone__arena_printf(&c->arena, "%s/%s", folder, kinds[i].index);
+        if (!path) return hone__out_of_memory(strlen(folder));
+        HONE__TRY(hone__hf_json(path, &root));
+        hone_status s = read_shards(c, folder, path, json_object_get(root, "weight_map"), kinds[i].read);
+        json_decref(root);
+        return s;
+    }
+    return hone__fail(HONE_E_ARGUMENT, "%s: no weights: model.safetensors, pytorch_model.bin, or an index of shards",
+                      folder);
+}
