@@ -16,18 +16,17 @@ typedef struct job {
 
 size_t hone__conv_columns_scratch(const hone__conv_plan *p) { return p->groups * p->out_size * p->k * sizeof(float); }
 
-/* The inputs of output pixel (z, y, x) in one channel, zeros outside. */
+/* The inputs of output pixel `at` in one channel, zeros outside. */
 static void take(const hone__conv_plan *p, const float *x, const size_t *at, float *to)
 {
-    for (size_t kd = 0; kd < p->kernel[0]; kd++)
-        for (size_t kh = 0; kh < p->kernel[1]; kh++)
-            for (size_t kw = 0; kw < p->kernel[2]; kw++) {
-                size_t z = at[0] * p->stride[0] + kd * p->dilation[0] - p->pad[0];
-                size_t r = at[1] * p->stride[1] + kh * p->dilation[1] - p->pad[1];
-                size_t c = at[2] * p->stride[2] + kw * p->dilation[2] - p->pad[2];
-                bool inside = z < p->in[0] && r < p->in[1] && c < p->in[2]; /* below 0 they are huge */
-                *to++ = inside ? x[(z * p->in[1] + r) * p->in[2] + c] : 0;
-            }
+    hone__conv_span s = hone__conv_span_of(p, at[2]);
+    for (size_t z = 0; z < p->kernel[0]; z++)
+        for (size_t y = 0; y < p->kernel[1]; y++, to += p->kernel[2]) {
+            size_t row = hone__conv_row_of(p, at, z, y), first = row == SIZE_MAX ? p->kernel[2] : s.first, t = 0;
+            for (; t < first; t++) to[t] = 0;
+            for (; t < s.last; t++) to[t] = x[row + s.start + t * p->dilation[2]];
+            for (; t < p->kernel[2]; t++) to[t] = 0;
+        }
 }
 
 /* Items: input channels of all groups. */

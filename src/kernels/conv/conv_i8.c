@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "kernels/conv/conv_bands.h"
+#include "kernels/conv/conv_columns.h"
 #include "kernels/conv/conv_depthwise.h"
 #include "kernels/conv/conv_plan.h"
 
@@ -101,6 +102,7 @@ size_t hone__conv_i8_scratch(const hone__conv_shape *s, int threads, int has_mad
 {
     struct job j = {0};
     j.p = plan(s, &j.plane);
+    if (hone__conv_columns_fit(&j.p)) return hone__conv_columns_i8_scratch(&j.p);
     return lay_out(&j, NULL, threads, has_made);
 }
 
@@ -148,7 +150,7 @@ size_t hone__conv_i8_made(const hone__conv_shape *s)
 {
     struct job j = {0};
     j.p = plan(s, &j.plane);
-    if (j.p.depthwise) return 0;
+    if (j.p.depthwise || hone__conv_columns_fit(&j.p)) return 0;
     choose_tiles(&j);
     return align(j.p.out_c * sizeof(int32_t)) + (j.by_image ? align(j.p.out_c * j.row_ordered) : 0);
 }
@@ -193,12 +195,13 @@ static void set_output(const struct job *j, hone__tile_i8_args *t, float *rows)
     }
 }
 
-static void quantize_row(const hone__tile_i8_args *t, const float *x, size_t n, uint8_t *out)
+void hone__conv_quantize(const hone__conv_i8_args *q, const float *x, size_t n, uint8_t *out)
 {
+    float lo = (float)((q->y_signed ? -128 : 0) - q->y_zp), hi = lo + 255;
     for (size_t i = 0; i < n; i++) {
-        float v = x[i] * t->q_inv;
-        v = isnan(v) ? 0 : v < t->q_lo ? t->q_lo : v > t->q_hi ? t->q_hi : v;
-        out[i] = (uint8_t)((int32_t)rintf(v) + t->q_zp);
+        float v = x[i] * q->y_scale_inv;
+        v = isnan(v) ? 0 : v < lo ? lo : v > hi ? hi : v;
+        out[i] = (uint8_t)((int32_t)rintf(v) + q->y_zp);
     }
 }
 
@@ -242,7 +245,7 @@ static void run_rows(const struct job *j, const struct target *to, hone__tile_i8
         for (size_t i = 0; i < t->rows; i++) {
             float *row = t->out_f32 + i * t->out_rs;
             hone__act_apply(&q->ep, q->ep.slope ? q->ep.slope[oc + i] : 0, row, to->kept);
-            if (via_rows) quantize_row(t, row, to->kept, (uint8_t *)q->y_q + at + i * p->out_size);
+            if (via_rows) hone__conv_quantize(q, row, to->kept, (uint8_t *)q->y_q + at + i * p->out_size);
         }
     }
 }
@@ -372,7 +375,7 @@ static void depthwise_planes(void *ctx, size_t begin, size_t end, int thread)
                       q->w_signed, q->w_zp ? q->w_zp[q->w_zp_count > 1 ? oc : 0] : 0, &t);
         if (q->y_i32 || q->ep.act == HONE__ACT_NONE || t.clip) continue;
         hone__act_apply(&q->ep, q->ep.slope ? q->ep.slope[oc] : 0, t.out_f32, p->out_size);
-        if (via_rows) quantize_row(&t, rows, p->out_size, (uint8_t *)q->y_q + at);
+        if (via_rows) hone__conv_quantize(q, rows, p->out_size, (uint8_t *)q->y_q + at);
     }
 }
 
@@ -380,6 +383,10 @@ void hone__conv_i8(const hone__conv_shape *s, const hone__conv_i8_args *args, vo
 {
     struct job j = {.tile = hone__tile(), .q = *args, .w = args->w, .fill = (uint8_t)args->x_zp};
     j.p = plan(s, &j.plane);
+    if (hone__conv_columns_fit(&j.p)) {
+        hone__conv_columns_i8(&j.p, args, scratch, pool);
+        return;
+    }
     lay_out(&j, scratch, hone__pool_threads(pool), args->made != NULL);
     j.planes = hone__depthwise_table_of(hone__cpu_tier());
     if (j.banded)

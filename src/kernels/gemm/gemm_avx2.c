@@ -227,3 +227,52 @@ void hone__axpy_i8_avx2(const uint8_t *a, int a_unsigned, const uint8_t *b, size
     hone__axpy_i8_scalar(a, a_unsigned, b + whole, b_rs, flip, even, n - whole, y + whole, sums ? sums + whole : NULL);
     hone__axpy_i8_scalar(a + even, a_unsigned, b + even * b_rs, b_rs, flip, k - even, n, y, sums);
 }
+
+INLINE int32_t sum8_i32(__m256i v)
+{
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
+}
+
+INLINE __m256i widen_i8(const uint8_t *b, int b_signed)
+{
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)b);
+    return b_signed ? _mm256_cvtepi8_epi16(v) : _mm256_cvtepu8_epi16(v);
+}
+
+INLINE void dot_columns(const int16_t *a, size_t a_rs, int columns, const uint8_t *b, int b_signed, size_t k,
+                        int32_t *out)
+{
+    enum { VECTORS = 2 };
+    __m256i acc[4][VECTORS];
+    uint8_t tail[16 * VECTORS] = {0};
+#pragma GCC unroll 4
+    for (int c = 0; c < columns; c++) acc[c][0] = acc[c][1] = _mm256_setzero_si256();
+    for (size_t i = 0; i < k; i += 16 * VECTORS) {
+        const uint8_t *at = b + i;
+        if (k - i < sizeof tail) at = memcpy(tail, at, k - i);
+#pragma GCC unroll 2
+        for (int v = 0; v < VECTORS; v++) {
+            __m256i w = widen_i8(at + 16 * v, b_signed);
+#pragma GCC unroll 4
+            for (int c = 0; c < columns; c++) {
+                const int16_t *x = a + (size_t)c * a_rs + i + 16 * v;
+                __m256i pair = _mm256_madd_epi16(_mm256_loadu_si256((const __m256i *)(const void *)x), w);
+                acc[c][v] = _mm256_add_epi32(acc[c][v], pair);
+            }
+        }
+    }
+#pragma GCC unroll 4
+    for (int c = 0; c < columns; c++) out[c] = sum8_i32(_mm256_add_epi32(acc[c][0], acc[c][1]));
+}
+
+void hone__dot_i8_avx2(const int16_t *a, size_t a_rs, size_t columns, const uint8_t *b, int b_signed, size_t k,
+                       int32_t *out)
+{
+    for (; columns >= 4; columns -= 4, a += 4 * a_rs, out += 4)
+        b_signed ? dot_columns(a, a_rs, 4, b, 1, k, out) : dot_columns(a, a_rs, 4, b, 0, k, out);
+    for (; columns >= 2; columns -= 2, a += 2 * a_rs, out += 2)
+        b_signed ? dot_columns(a, a_rs, 2, b, 1, k, out) : dot_columns(a, a_rs, 2, b, 0, k, out);
+    if (columns) b_signed ? dot_columns(a, a_rs, 1, b, 1, k, out) : dot_columns(a, a_rs, 1, b, 0, k, out);
+}

@@ -204,3 +204,42 @@ void hone__transpose_32_avx512vnni(const uint32_t *src, size_t src_rs, size_t ro
     }
     if (whole < rows) hone__transpose_32_avx2(src + whole * src_rs, src_rs, rows - whole, cols, dst + whole, dst_rs);
 }
+
+INLINE __m512i widen_i8(const uint8_t *b, int b_signed)
+{
+    __m256i v = _mm256_loadu_si256((const __m256i *)(const void *)b);
+    return b_signed ? _mm512_cvtepi8_epi16(v) : _mm512_cvtepu8_epi16(v);
+}
+
+INLINE void dot_columns(const int16_t *a, size_t a_rs, int columns, const uint8_t *b, int b_signed, size_t k,
+                        int32_t *out)
+{
+    enum { VECTORS = 2 };
+    __m512i acc[4][VECTORS];
+    uint8_t tail[32 * VECTORS] = {0};
+#pragma GCC unroll 4
+    for (int c = 0; c < columns; c++) acc[c][0] = acc[c][1] = _mm512_setzero_si512();
+    for (size_t i = 0; i < k; i += 32 * VECTORS) {
+        const uint8_t *at = b + i;
+        if (k - i < sizeof tail) at = memcpy(tail, at, k - i);
+#pragma GCC unroll 2
+        for (int v = 0; v < VECTORS; v++) {
+            __m512i w = widen_i8(at + 32 * v, b_signed);
+#pragma GCC unroll 4
+            for (int c = 0; c < columns; c++)
+                acc[c][v] = _mm512_dpwssd_epi32(acc[c][v], _mm512_loadu_si512(a + (size_t)c * a_rs + i + 32 * v), w);
+        }
+    }
+#pragma GCC unroll 4
+    for (int c = 0; c < columns; c++) out[c] = _mm512_reduce_add_epi32(_mm512_add_epi32(acc[c][0], acc[c][1]));
+}
+
+void hone__dot_i8_avx512vnni(const int16_t *a, size_t a_rs, size_t columns, const uint8_t *b, int b_signed, size_t k,
+                             int32_t *out)
+{
+    for (; columns >= 4; columns -= 4, a += 4 * a_rs, out += 4)
+        b_signed ? dot_columns(a, a_rs, 4, b, 1, k, out) : dot_columns(a, a_rs, 4, b, 0, k, out);
+    for (; columns >= 2; columns -= 2, a += 2 * a_rs, out += 2)
+        b_signed ? dot_columns(a, a_rs, 2, b, 1, k, out) : dot_columns(a, a_rs, 2, b, 0, k, out);
+    if (columns) b_signed ? dot_columns(a, a_rs, 1, b, 1, k, out) : dot_columns(a, a_rs, 1, b, 0, k, out);
+}

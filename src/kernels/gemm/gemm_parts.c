@@ -66,6 +66,16 @@ void hone__axpy_i8_scalar(const uint8_t *a, int a_unsigned, const uint8_t *b, si
         }
 }
 
+void hone__dot_i8_scalar(const int16_t *a, size_t a_rs, size_t columns, const uint8_t *b, int b_signed, size_t k,
+                         int32_t *out)
+{
+    for (size_t c = 0; c < columns; c++) {
+        uint32_t sum = 0;
+        for (size_t i = 0; i < k; i++) sum += (uint32_t)(a[c * a_rs + i] * (b_signed ? (int8_t)b[i] : b[i]));
+        out[c] = (int32_t)sum;
+    }
+}
+
 static const hone__gemm_table scalar = {
     .axpy_f32 = hone__axpy_f32_scalar,
     .dot_f32 = hone__dot_f32_scalar,
@@ -74,6 +84,7 @@ static const hone__gemm_table scalar = {
     .widen_16 = hone__widen_16_scalar,
     .transpose_32 = hone__transpose_32_scalar,
     .axpy_i8 = hone__axpy_i8_scalar,
+    .dot_i8 = hone__dot_i8_scalar,
 };
 
 static hone__gemm_table tables[HONE__TIERS];

@@ -23,7 +23,13 @@ typedef struct hone__gemm_table {
      * is unsigned and b' signed, or the other way round */
     void (*axpy_i8)(const uint8_t *a, int a_unsigned, const uint8_t *b, size_t b_rs, uint8_t flip, size_t k, size_t n,
                     int32_t *y, int32_t *sums);
+    /* out[c] = sum_i a[c * a_rs + i] * b[i], modulo 2^32, for c < columns <= 4; every column of a is zero from k up to
+     * the next multiple of HONE__DOT_STEP */
+    void (*dot_i8)(const int16_t *a, size_t a_rs, size_t columns, const uint8_t *b, int b_signed, size_t k,
+                   int32_t *out);
 } hone__gemm_table;
+
+enum { HONE__DOT_STEP = 64 };
 
 const hone__gemm_table *hone__gemm_table_of(hone__tier tier);
 const hone__gemm_table *hone__gemm_parts(void);
@@ -39,6 +45,9 @@ void hone__transpose_32_scalar(const uint32_t *src, size_t src_rs, size_t rows, 
 void hone__axpy_i8_scalar(const uint8_t *a, int a_unsigned, const uint8_t *b, size_t b_rs, uint8_t flip, size_t k,
                           size_t n, int32_t *y, int32_t *sums);
 
+void hone__dot_i8_scalar(const int16_t *a, size_t a_rs, size_t columns, const uint8_t *b, int b_signed, size_t k,
+                         int32_t *out);
+
 void hone__axpy_f32_avx2(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, float *y);
 void hone__dot_f32_avx2(const float *a, const float *b, size_t b_rs, size_t k, size_t rows, float *out);
 void hone__axpy_16_avx2(const float *a, size_t a_cs, const uint16_t *b, int bf16, size_t b_rs, size_t k, size_t n,
@@ -52,9 +61,14 @@ void hone__transpose_32_avx512vnni(const uint32_t *src, size_t src_rs, size_t ro
 void hone__axpy_i8_avx2(const uint8_t *a, int a_unsigned, const uint8_t *b, size_t b_rs, uint8_t flip, size_t k,
                         size_t n, int32_t *y, int32_t *sums);
 
+void hone__dot_i8_avx2(const int16_t *a, size_t a_rs, size_t columns, const uint8_t *b, int b_signed, size_t k,
+                       int32_t *out);
+
 void hone__axpy_f32_avx512vnni(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, float *y);
 void hone__dot_f32_avx512vnni(const float *a, const float *b, size_t b_rs, size_t k, size_t rows, float *out);
 void hone__axpy_i8_avx512vnni(const uint8_t *a, int a_unsigned, const uint8_t *b, size_t b_rs, uint8_t flip, size_t k,
                               size_t n, int32_t *y, int32_t *sums);
+void hone__dot_i8_avx512vnni(const int16_t *a, size_t a_rs, size_t columns, const uint8_t *b, int b_signed, size_t k,
+                             int32_t *out);
 
 #endif
