@@ -62,7 +62,8 @@ hone_status hone_session_run_named(hone_session *session, const hone_named_tenso
 hone_status hone_session_set_state(hone_session *session, const char *input, const char *output,
                                    const hone_tensor *first);
 
-/* Makes the current or next run end with HONE_E_CANCELLED; from any thread or signal handler. */
+/* Makes the current or next run end with HONE_E_CANCELLED, within a long matrix product, convolution or attention,
+ * too; from any thread or signal handler. */
 void hone_session_cancel(hone_session *session);
 
 /* Bytes of activations and scratch held now. */

@@ -39,6 +39,8 @@ struct hone__pool {
     size_t count, grain;
     hone__loop_fn fn;
     void *ctx;
+    const atomic_bool *flag;    /* of the owner: loops that may stop do */
+    const atomic_bool *stop_on; /* of the loop that runs: flag, or NULL */
     int started;
     struct worker {
         hone__pool *pool;
@@ -47,9 +49,11 @@ struct hone__pool {
     } workers[];
 };
 
+static bool stopped(const atomic_bool *flag) { return flag && atomic_load_explicit(flag, memory_order_relaxed); }
+
 static void work(hone__pool *p, int thread)
 {
-    for (;;) {
+    while (!stopped(p->stop_on)) {
         size_t begin = atomic_fetch_add_explicit(&p->next, p->grain, memory_order_relaxed);
         if (begin >= p->count) return;
         size_t end = p->count - begin < p->grain ? p->count : begin + p->grain;
@@ -147,14 +151,16 @@ void hone__pool_leave(hone__pool *p)
     if (p && p->threads > 1) atomic_fetch_sub(&p->open, 1);
 }
 
-void hone__pool_run(hone__pool *p, size_t count, size_t grain, hone__loop_fn fn, void *ctx)
+static void run(hone__pool *p, size_t count, size_t grain, hone__loop_fn fn, void *ctx, const atomic_bool *flag)
 {
     if (!count) return;
     if (!grain) grain = 1;
     if (!p || p->threads == 1 || count <= grain) {
-        for (size_t i = 0; i < count; i += grain) fn(ctx, i, count - i < grain ? count : i + grain, 0);
+        for (size_t i = 0; i < count && !stopped(flag); i += grain)
+            fn(ctx, i, count - i < grain ? count : i + grain, 0);
         return;
     }
+    p->stop_on = flag;
     p->count = count;
     p->grain = grain;
     p->fn = fn;
@@ -172,6 +178,18 @@ void hone__pool_run(hone__pool *p, size_t count, size_t grain, hone__loop_fn fn,
         else
             PAUSE();
 }
+
+void hone__pool_run(hone__pool *p, size_t count, size_t grain, hone__loop_fn fn, void *ctx)
+{
+    run(p, count, grain, fn, ctx, NULL);
+}
+
+void hone__pool_run_stoppable(hone__pool *p, size_t count, size_t grain, hone__loop_fn fn, void *ctx)
+{
+    run(p, count, grain, fn, ctx, p ? p->flag : NULL);
+}
+
+void hone__pool_stop_on(hone__pool *p, const atomic_bool *flag) { p->flag = flag; }
 
 /* Counts distinct (package, core) pairs among the CPUs in our affinity mask; every CPU counts where sysfs is silent. */
 int hone__cpu_cores(void)

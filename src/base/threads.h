@@ -2,6 +2,7 @@
 #ifndef HONE_BASE_THREADS_H
 #define HONE_BASE_THREADS_H
 
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include "status.h"
@@ -25,6 +26,11 @@ void hone__pool_leave(hone__pool *pool);
  * does a piece is not defined, which items form a piece is: results must not depend on the thread. A NULL pool, one
  * thread or one piece runs in the caller. Not reentrant: fn must not start a loop on the same pool. */
 void hone__pool_run(hone__pool *pool, size_t count, size_t grain, hone__loop_fn fn, void *ctx);
+
+/* The same for loops that take long and whose results are numbers alone, never places: once the pool's flag is set,
+ * pieces that have not begun are left out, and what they would have written is anything. */
+void hone__pool_run_stoppable(hone__pool *pool, size_t count, size_t grain, hone__loop_fn fn, void *ctx);
+void hone__pool_stop_on(hone__pool *pool, const atomic_bool *flag); /* NULL: nothing stops */
 
 /* Threads of a pool: `wanted`, or 0 for HONE_THREADS, or without it the physical cores. HONE_E_ARGUMENT where
  * HONE_THREADS makes no sense. */

@@ -151,25 +151,30 @@ static hone_status run_timed(hone__frame *f, int i)
     return status;
 }
 
+/* Between nodes, and after the last one, which may have stopped before its results were whole. */
+static hone_status go_on(const hone__frame *f)
+{
+    const atomic_bool *cancel = f->session->options.cancel;
+    if (cancel && atomic_load_explicit(cancel, memory_order_relaxed)) return hone__fail(HONE_E_CANCELLED, "cancelled");
+    return HONE_OK;
+}
+
 static hone_status run_steps(hone__frame *f)
 {
-    atomic_bool *cancel = f->session->options.cancel;
     bool timed = f->times || f->session->options.on_node;
     for (int i = 0; i < f->step_count; i++) {
         hone__step *st = &f->steps[i];
         if (st->skip) continue;
-        if (cancel && atomic_load_explicit(cancel, memory_order_relaxed))
-            return hone__fail(HONE_E_CANCELLED, "cancelled");
+        HONE__TRY(go_on(f));
         HONE__TRY(timed ? run_timed(f, i) : run_step(f, st));
     }
-    return HONE_OK;
+    return go_on(f);
 }
 
 hone_status hone__frame_run(hone__frame *f, const hone__tensor *const *inputs, size_t input_count,
                             const hone__tensor **outputs, size_t output_count)
 {
-    const atomic_bool *cancel = f->session->options.cancel; /* the body of a loop may have no steps */
-    if (cancel && atomic_load_explicit(cancel, memory_order_relaxed)) return hone__fail(HONE_E_CANCELLED, "cancelled");
+    HONE__TRY(go_on(f)); /* the body of a loop may have no steps */
     if (input_count != f->graph->input_count)
         return hone__fail(HONE_E_ARGUMENT, "%zu inputs given, expected %zu", input_count, f->graph->input_count);
     if (!f->parent) HONE__TRY(check_inputs(f, inputs));
@@ -225,6 +230,7 @@ static hone_status build(hone__session *s, const hone__model *model)
     HONE__TRY(hone__graph_infer(s->model->graph));
     if (!s->options.plain) HONE__TRY(hone__passes_machine(s->model));
     HONE__TRY(hone__pool_create(s->threads, &s->pool));
+    hone__pool_stop_on(s->pool, s->options.cancel);
     return hone__frame_create(s, s->model->graph, NULL, &s->frame);
 }
 

@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -123,6 +124,35 @@ static void loops_do_every_item_once(void **state)
     assert_int_equal(hone__pool_create(-5, &p), HONE_E_ARGUMENT);
 }
 
+static atomic_bool stop_here;
+static atomic_size_t done_items;
+
+static void stop_at_seven(void *ctx, size_t begin, size_t end, int thread)
+{
+    (void)ctx, (void)thread;
+    atomic_fetch_add(&done_items, end - begin);
+    if (begin <= 7 && end > 7) atomic_store(&stop_here, true);
+}
+
+static void a_loop_that_may_stop_does(void **state)
+{
+    (void)state;
+    for (int threads = 1; threads <= 2; threads++) {
+        hone__pool *p;
+        assert_int_equal(hone__pool_create(threads, &p), HONE_OK);
+        hone__pool_stop_on(p, &stop_here);
+        atomic_store(&stop_here, false);
+        atomic_store(&done_items, 0);
+        hone__pool_run_stoppable(p, SIZE_MAX / 4, 1, stop_at_seven, NULL); /* would never end */
+        assert_true(atomic_load(&done_items) >= 8);
+        hone__pool_run_stoppable(p, 100, 1, stop_at_seven, NULL);
+        size_t before = atomic_load(&done_items);
+        hone__pool_run(p, 100, 3, stop_at_seven, NULL); /* others are whole all the same */
+        assert_int_equal(atomic_load(&done_items), before + 100);
+        hone__pool_destroy(p);
+    }
+}
+
 static double cpu_seconds(void)
 {
     struct rusage u;
@@ -167,6 +197,7 @@ int main(void)
         cmocka_unit_test(arenas_grow_and_rewind),
         cmocka_unit_test(an_output_is_old_or_new),
         cmocka_unit_test(loops_do_every_item_once),
+        cmocka_unit_test(a_loop_that_may_stop_does),
         cmocka_unit_test(an_idle_pool_uses_no_cpu),
         cmocka_unit_test(files_map_or_say_why_not),
     };

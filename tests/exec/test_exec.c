@@ -1,13 +1,16 @@
 /* test_exec.c: a small network through write, read, every precision and the session: nothing allocated after the first
  * run, the same bits for any number of threads, memory that runs out at every allocation. */
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -280,6 +283,41 @@ static void wrong_inputs_are_named(void **state)
     hone__model_destroy(m);
 }
 
+static void *set_soon(void *flag)
+{
+    nanosleep(&(struct timespec){0, 3000000}, NULL);
+    atomic_store((atomic_bool *)flag, true);
+    return NULL;
+}
+
+/* A product of 2 * 2000^3 operations is told to stop inside; what it leaves is no result. */
+static void a_long_node_can_be_cancelled(void **state)
+{
+    enum { N = 2000 };
+    static float x[N * N];
+    hone__model *m;
+    hone__session *s;
+    (void)state;
+    assert_int_equal(hone__model_new(&m), HONE_OK);
+    hone__builder b = {.graph = m->graph};
+    hone__value *xv = hone__emit_input(&b, "x", HONE_F32, 2, (int64_t[]){N, N});
+    hone__emit_output(&b, "y", hone__emit(&b, "MatMul", "m", HONE__INS(xv, xv), HONE__NO_ATTRS));
+    assert_int_equal(hone__graph_infer(m->graph), HONE_OK);
+    hone__tensor t = {.dtype = HONE_F32, .rank = 2, .dims = {N, N}, .count = N * N, .bytes = sizeof x, .data = x};
+    const hone__tensor *in = &t, *out;
+    for (int threads = 1; threads <= 2; threads++) {
+        atomic_bool cancel = false;
+        pthread_t other;
+        hone__session_options o = {.threads = threads, .cancel = &cancel};
+        assert_int_equal(hone__session_create(m, &o, &s), HONE_OK);
+        assert_int_equal(pthread_create(&other, NULL, set_soon, &cancel), 0);
+        assert_int_equal(hone__session_run(s, &in, 1, &out, 1), HONE_E_CANCELLED);
+        pthread_join(other, NULL);
+        hone__session_destroy(s);
+    }
+    hone__model_destroy(m);
+}
+
 /* Weights that are an input may change from run to run: nothing made from them is kept. */
 static void weights_may_be_an_input(void **state)
 {
@@ -317,7 +355,7 @@ int main(void)
         cmocka_unit_test(every_precision_agrees),           cmocka_unit_test(threads_and_batches_do_not_change_bits),
         cmocka_unit_test(files_read_back_the_same),         cmocka_unit_test(nothing_is_allocated_after_the_first_run),
         cmocka_unit_test(memory_that_runs_out_is_an_error), cmocka_unit_test(wrong_inputs_are_named),
-        cmocka_unit_test(weights_may_be_an_input),
+        cmocka_unit_test(weights_may_be_an_input),          cmocka_unit_test(a_long_node_can_be_cancelled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

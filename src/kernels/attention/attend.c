@@ -238,5 +238,5 @@ void hone__attend(const hone__attend_args *a, void *scratch, hone__pool *pool)
     j.gemm_at = align(scores_most(&j) * sizeof(float));
     j.per_thread = j.gemm_at + products_scratch(a);
     size_t work = j.tile * a->keys * a->size * (a->queries <= FEW ? j.group : 1) + 1;
-    hone__pool_run(pool, j.items, (1 << 14) / work + 1, items, &j);
+    hone__pool_run_stoppable(pool, j.items, (1 << 14) / work + 1, items, &j);
 }

@@ -215,15 +215,15 @@ void hone__conv_f32(const hone__conv_shape *s, const float *x, const float *w, c
         j.y = y + n * j.p.out_c * j.p.out_size;
         if (ep && ep->residual) j.ep.residual = ep->residual + n * j.p.out_c * j.p.out_size;
         if (j.p.depthwise) {
-            hone__pool_run(pool, j.p.out_c, hone__depthwise_grain(&j.p), depthwise_planes, &j);
+            hone__pool_run_stoppable(pool, j.p.out_c, hone__depthwise_grain(&j.p), depthwise_planes, &j);
             continue;
         }
         if (banded) {
-            hone__pool_run(pool, j.bands.items, j.bands.grain, band_items, &j);
+            hone__pool_run_stoppable(pool, j.bands.items, j.bands.grain, band_items, &j);
             continue;
         }
         j.source = j.p.direct ? j.x : j.copy;
         if (!j.p.direct) hone__pool_run(pool, j.p.in_c, per_item, copy_channels, &j);
-        hone__pool_run(pool, j.p.items, j.p.grain, items, &j);
+        hone__pool_run_stoppable(pool, j.p.items, j.p.grain, items, &j);
     }
 }

@@ -414,12 +414,13 @@ void hone__conv_i8(const hone__conv_shape *s, const hone__conv_i8_args *args, vo
         j.x = (const uint8_t *)args->x + n * j.p.in_c * j.p.in_size;
         j.y = n * j.p.out_c * j.p.out_size;
         if (j.p.depthwise) {
-            hone__pool_run(pool, j.p.out_c, hone__depthwise_grain(&j.p), depthwise_planes, &j);
+            hone__pool_run_stoppable(pool, j.p.out_c, hone__depthwise_grain(&j.p), depthwise_planes, &j);
             continue;
         }
         j.source = j.p.direct ? j.x : j.copy;
         if (n > 0) blocks = 0; /* row sums serve every image */
         if (copies + blocks) hone__pool_run(pool, copies + blocks, per_item, prepare, &j);
-        hone__pool_run(pool, j.banded ? j.bands.items : j.p.items, j.banded ? j.bands.grain : j.p.grain, items, &j);
+        hone__pool_run_stoppable(pool, j.banded ? j.bands.items : j.p.items, j.banded ? j.bands.grain : j.p.grain,
+                                 items, &j);
     }
 }

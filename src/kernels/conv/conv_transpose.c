@@ -70,5 +70,5 @@ void hone__conv_transpose_f32(const hone__conv_shape *s, const float *x, const f
     j.taps = j.kernel[0] * j.kernel[1] * j.kernel[2];
     j.group_in = s->in_c / s->groups;
     j.group_out = s->out_c / s->groups;
-    hone__pool_run(pool, s->batch * s->out_c, 1, planes, &j);
+    hone__pool_run_stoppable(pool, s->batch * s->out_c, 1, planes, &j);
 }

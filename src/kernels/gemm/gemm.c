@@ -356,16 +356,17 @@ void hone__gemm_f32(const hone__gemm_f32_args *g, void *scratch, hone__pool *poo
     struct job j = plan(g);
     lay_out(&j, scratch, hone__pool_threads(pool));
     if (j.way == ROW) {
-        hone__pool_run(pool, j.pieces, 1, row_pieces, &j);
+        hone__pool_run_stoppable(pool, j.pieces, 1, row_pieces, &j);
         row_sum(&j, 0, g->n, 0);
         return;
     }
     if (j.pack_a) hone__pool_run(pool, ceil_div(g->m, COPY_ROWS), 1, copy_a, &j);
     if (j.way == DOT) {
         size_t work = g->m * g->k * DOT_BLOCK;
-        hone__pool_run(pool, ceil_div(g->n, DOT_BLOCK), MIN_WORK / (work + 1) + 1, dot_items, &j);
+        hone__pool_run_stoppable(pool, ceil_div(g->n, DOT_BLOCK), MIN_WORK / (work + 1) + 1, dot_items, &j);
         return;
     }
     size_t work = j.row_chunk * j.strip * g->k;
-    hone__pool_run(pool, j.strips * j.row_chunks, work >= MIN_WORK ? 1 : MIN_WORK / (work + 1) + 1, strip_items, &j);
+    hone__pool_run_stoppable(pool, j.strips * j.row_chunks, work >= MIN_WORK ? 1 : MIN_WORK / (work + 1) + 1,
+                             strip_items, &j);
 }

@@ -297,7 +297,7 @@ void hone__gemm_i8(const hone__gemm_i8_args *g, void *scratch, hone__pool *pool)
     }
     if (g->a_zp && !j.row_way) memset(j.ones, 1, g->k);
     if (j.row_way) {
-        hone__pool_run(pool, j.pieces, 1, row_pieces, &j);
+        hone__pool_run_stoppable(pool, j.pieces, 1, row_pieces, &j);
         hone__pool_run(pool, ceil_div(g->n, COLUMNS), 8, row_finish, &j);
         return;
     }
@@ -305,5 +305,6 @@ void hone__gemm_i8(const hone__gemm_i8_args *g, void *scratch, hone__pool *pool)
         for (size_t i = 0; i < g->n; i++)
             j.lane_mul[i] = (int32_t)(0 - ((uint32_t)zero_at(g->b_zp, 1, i) + (uint32_t)j.b_shift));
     size_t work = j.row_chunk * j.strip * g->k;
-    hone__pool_run(pool, j.strips * j.row_chunks, work >= MIN_WORK ? 1 : MIN_WORK / (work + 1) + 1, strip_items, &j);
+    hone__pool_run_stoppable(pool, j.strips * j.row_chunks, work >= MIN_WORK ? 1 : MIN_WORK / (work + 1) + 1,
+                             strip_items, &j);
 }

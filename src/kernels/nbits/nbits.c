@@ -147,7 +147,7 @@ void hone__nbits(const hone__nbits_args *g, void *scratch, hone__pool *pool)
     if (!g->m || !g->n) return;
     hone__pool_run(pool, g->m, 4096 / (g->k + 1) + 1, quantize_rows, &j);
     size_t work = WEIGHT_ROWS * g->m * g->k, items = (g->n + WEIGHT_ROWS - 1) / WEIGHT_ROWS;
-    hone__pool_run(pool, items, work >= MIN_WORK ? 1 : MIN_WORK / (work + 1) + 1, weight_items, &j);
+    hone__pool_run_stoppable(pool, items, work >= MIN_WORK ? 1 : MIN_WORK / (work + 1) + 1, weight_items, &j);
 }
 
 /* fp32 activations: the reference for the integer path, one value after the other. */
@@ -200,5 +200,5 @@ static void float_rows(void *ctx, size_t begin, size_t end, int thread)
 void hone__nbits_float(const hone__nbits_args *g, hone__pool *pool)
 {
     struct job j = plan(g);
-    hone__pool_run(pool, g->n, 16, float_rows, &j);
+    hone__pool_run_stoppable(pool, g->n, 16, float_rows, &j);
 }
