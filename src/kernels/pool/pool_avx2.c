@@ -10,11 +10,18 @@ static inline __m256 larger(__m256 a, __m256 b)
     return _mm256_blendv_ps(_mm256_max_ps(a, b), a, _mm256_cmp_ps(a, a, _CMP_UNORD_Q));
 }
 
+static inline __m256i first_lanes(size_t n)
+{
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+}
+
 void hone__max_into_f32_avx2(const float *x, float *y, size_t n)
 {
     size_t i = 0;
     for (; i + 8 <= n; i += 8) _mm256_storeu_ps(y + i, larger(_mm256_loadu_ps(y + i), _mm256_loadu_ps(x + i)));
-    hone__max_into_f32_scalar(x + i, y + i, n - i);
+    if (i == n) return;
+    __m256i m = first_lanes(n - i);
+    _mm256_maskstore_ps(y + i, m, larger(_mm256_maskload_ps(y + i, m), _mm256_maskload_ps(x + i, m)));
 }
 
 void hone__pair_max_f32_avx2(const float *x, float *y, size_t n)
@@ -32,7 +39,9 @@ void hone__add_into_f32_avx2(const float *x, float *y, size_t n)
 {
     size_t i = 0;
     for (; i + 8 <= n; i += 8) _mm256_storeu_ps(y + i, _mm256_add_ps(_mm256_loadu_ps(y + i), _mm256_loadu_ps(x + i)));
-    hone__add_into_f32_scalar(x + i, y + i, n - i);
+    if (i == n) return;
+    __m256i m = first_lanes(n - i);
+    _mm256_maskstore_ps(y + i, m, _mm256_add_ps(_mm256_maskload_ps(y + i, m), _mm256_maskload_ps(x + i, m)));
 }
 
 void hone__max_into_u8_avx2(const uint8_t *x, uint8_t flip, uint8_t *y, size_t n)
