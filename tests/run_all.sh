@@ -25,6 +25,8 @@ echo "== models that ask for more than they earn"
 $python tests/onnx/live_hostile.py
 echo "== what ONNX Runtime's quantiser makes of real models"
 $python tests/onnx/live_quantised.py || [ $? = 77 ] # without the models
+echo "== tokenizers against the tokenizers package"
+$python tests/text/live_tokenizers.py || [ $? = 77 ] # without the package
 echo "== threads under ThreadSanitizer"
 cmake --preset tsan -Wno-dev >/dev/null
 cmake --build build-tsan -j 2 --target test_base test_exec test_api_threads

@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""hone tokenize on stored tokenizers of every pattern: the ids and texts that the tokenizers package gave, text that is no
+UTF-8 comes back as it was, broken files are refused by name."""
+import json, os, subprocess, sys, tempfile
+
+hone = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("HONE", "build/hone")
+folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "reference", "tokenizers")
+
+
+def run(*args, text=b""):
+    return subprocess.run([hone, "tokenize", *args], input=text, capture_output=True)
+
+
+def expect(what, got, want):
+    if got != want:
+        sys.exit(f"{what}: {got!r} instead of {want!r}")
+
+
+cases = json.load(open(os.path.join(folder, "cases.json")))
+for name, rows in cases.items():
+    path = os.path.join(folder, name + ".json")
+    for row in rows:
+        text = row["text"].encode()
+        expect(f"{name} {row['text']!r}", json.loads(run(path, "-f", "-", text=text).stdout), row["ids"])
+        expect(f"{name} {row['text']!r}, plain", json.loads(run(path, "-f", "-", "--no-special", text=text).stdout), row["plain"])
+        expect(f"{name} {row['ids']}", run(path, "--decode", json.dumps(row["ids"])).stdout.decode()[:-1], row["decoded"])
+for bytes_ in (b"\xff\xfe abc \xc3", b"\xf0\x9f\x98", b"ab\x80\x80cd", bytes(range(256))):
+    ids = run(os.path.join(folder, "gpt2.json"), "-f", "-", "--no-special", text=bytes_).stdout.decode()
+    expect(f"{bytes_!r}", run(os.path.join(folder, "gpt2.json"), "--decode", ids).stdout[:-1], bytes_)
+whole = open(os.path.join(folder, "gpt2.json"), "rb").read()
+with tempfile.TemporaryDirectory() as place:
+    path = os.path.join(place, "tokenizer.json")
+    hostile = [whole[:n] for n in range(0, len(whole), len(whole) // 40)] + [
+        b"[" * 100000, b'{"model": 5}', b'{"model": {"type": "BPE", "vocab": {"a": -1}, "merges": []}}',
+        b'{"model": {"type": "BPE", "vocab": {"a": 4000000000}, "merges": []}}',
+        b'{"model": {"type": "BPE", "vocab": {"a": 0}, "merges": ["a b"]}}', b'{"model": {"type": "Unheard"}}', b"\xff\xfe{}"]
+    for data in hostile:
+        with open(path, "wb") as f:
+            f.write(data)
+        done = run(path, "some text")
+        if done.returncode not in (1, 2) or b"tokenizer.json" not in done.stderr:
+            sys.exit(f"{data[:60]!r}...: exit {done.returncode}, {done.stderr!r}")
+done = run(os.path.join(folder, "gpt2.json"), "--decode", "[99999]")
+if done.returncode not in (1, 2) or b"99999" not in done.stderr:
+    sys.exit(f"an id beyond the vocabulary: {done!r}")
+print("ok")

@@ -1,0 +1,167 @@
+/* test_text.c: a tokenizer of bytes and a few merges: round trips of any bytes, pieces that end between characters,
+ * texts of tokenizers cut and changed at every place. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+#include "base/alloc.h"
+#include "text/tokenizer.h"
+#include "text/tokenizer_spec.h"
+
+enum { BYTES = 256, A_B, AB_C, END, SIZE };
+
+/* "ab" and "abc" are merges, <|end|> is special; everything else is single bytes. */
+static char *write_spec(void)
+{
+    static char bytes[BYTES];
+    hone__spec_token tokens[SIZE] = {{0}};
+    hone__spec_merge merges[] = {{'a', 'b', A_B}, {A_B, 'c', AB_C}};
+    hone__spec_added added[] = {{.id = END, .flags = HONE__ADDED_SPECIAL, .text = "<|end|>", .size = 7}};
+    char *text;
+    for (int i = 0; i < BYTES; i++) {
+        bytes[i] = (char)i;
+        tokens[i] = (hone__spec_token){&bytes[i], 1, true};
+    }
+    tokens[A_B] = (hone__spec_token){"ab", 2, true};
+    tokens[AB_C] = (hone__spec_token){"abc", 3, true};
+    hone__tokenizer_spec spec = {.unknown = -1,
+                                 .steps = {{HONE__STEP_GPT2, 0}},
+                                 .step_count = 1,
+                                 .tokens = tokens,
+                                 .token_count = SIZE,
+                                 .merges = merges,
+                                 .merge_count = 2,
+                                 .added = added,
+                                 .added_count = 1,
+                                 .behind = {END},
+                                 .behind_count = 1};
+    if (hone__tokenizer_write(&spec, &text) != HONE_OK) fail_msg("%s", hone_error_message());
+    return text;
+}
+
+static hone__tokenizer *open_tokenizer(void)
+{
+    char *text = write_spec();
+    hone__tokenizer *t;
+    if (hone__tokenizer_create(text, strlen(text), &t) != HONE_OK) fail_msg("%s", hone_error_message());
+    hone__free(text);
+    return t;
+}
+
+static void merges_and_specials(void **state)
+{
+    (void)state;
+    static const char text[] = "abcab<|end|>b";
+    static const uint32_t want[] = {AB_C, A_B, END, 'b', END};
+    hone__tokenizer *t = open_tokenizer();
+    hone__token_list list = {0};
+    assert_int_equal(hone__tokenizer_encode(t, text, sizeof text - 1, true, &list), HONE_OK);
+    assert_int_equal(list.count, 5);
+    assert_memory_equal(list.ids, want, sizeof want);
+    hone__text out = {0};
+    assert_int_equal(hone__tokenizer_decode(t, list.ids, list.count, true, &out), HONE_OK);
+    assert_int_equal(out.size, 6);
+    assert_memory_equal(out.data, "abcabb", 6);
+    assert_int_equal(hone__tokenizer_id(t, "<|end|>"), END);
+    assert_int_equal(hone__tokenizer_id(t, "<|other|>"), -1);
+    list.count = 0;
+    assert_int_equal(hone__tokenizer_encode(t, "", 0, false, &list), HONE_OK);
+    assert_int_equal(list.count, 0);
+    hone__free(out.data);
+    hone__token_list_free(&list);
+    hone__tokenizer_destroy(t);
+}
+
+/* Whether a text ends between characters: no lead byte near the end asks for more than follows it. */
+static bool ends_whole(const uint8_t *p, size_t n)
+{
+    for (size_t back = 1; back <= 3 && back <= n; back++) {
+        uint8_t c = p[n - back];
+        size_t length = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc0 ? 2 : 1;
+        if ((c & 0xc0) != 0x80) return length <= back;
+    }
+    return true;
+}
+
+static void any_bytes_come_back(void **state)
+{
+    (void)state;
+    static const char *const parts[] = {"ab",   "c",    " ",   "\n", "\xc3\xa9", "\xe4\xb8\xad", "\xf0\x9f\x98\x80",
+                                        "\xff", "\xe4", "'ll", "7"};
+    hone__tokenizer *t = open_tokenizer();
+    hone__token_list list = {0};
+    srand(5);
+    for (int round = 0; round < 500; round++) {
+        char text[400];
+        size_t n = 0;
+        bool valid = true;
+        for (int i = rand() % 60; i > 0; i--) {
+            size_t which = (size_t)rand() % (sizeof parts / sizeof *parts), size = strlen(parts[which]);
+            memcpy(text + n, parts[which], size);
+            n += size;
+            valid &= which != 7 && which != 8;
+        }
+        list.count = 0;
+        hone__text whole = {0}, pieces = {0};
+        hone__text_stream stream = {0};
+        assert_int_equal(hone__tokenizer_encode(t, text, n, false, &list), HONE_OK);
+        assert_int_equal(hone__tokenizer_decode(t, list.ids, list.count, false, &whole), HONE_OK);
+        assert_int_equal(whole.size, n);
+        if (n) assert_memory_equal(whole.data, text, n);
+        for (size_t i = 0; i < list.count; i++) {
+            assert_int_equal(hone__text_stream_put(&stream, t, list.ids[i], false, &pieces), HONE_OK);
+            if (valid) assert_true(ends_whole((const uint8_t *)pieces.data, pieces.size));
+        }
+        assert_int_equal(hone__text_stream_end(&stream, &pieces), HONE_OK);
+        assert_int_equal(pieces.size, n);
+        if (n) assert_memory_equal(pieces.data, text, n);
+        hone__free(whole.data);
+        hone__free(pieces.data);
+    }
+    hone__token_list_free(&list);
+    hone__tokenizer_destroy(t);
+}
+
+/* An error, or a tokenizer that works without crashing. */
+static void try_blob(const char *text, size_t size)
+{
+    hone__tokenizer *t;
+    hone__token_list list = {0};
+    hone__text out = {0};
+    if (hone__tokenizer_create(text, size, &t) != HONE_OK) return;
+    if (hone__tokenizer_encode(t, "abc <|end|> 12 \xff", 16, true, &list) == HONE_OK)
+        (void)hone__tokenizer_decode(t, list.ids, list.count, false, &out);
+    hone__free(out.data);
+    hone__token_list_free(&list);
+    hone__tokenizer_destroy(t);
+}
+
+static void broken_tokenizers(void **state)
+{
+    (void)state;
+    char *text = write_spec();
+    size_t size = strlen(text);
+    for (size_t n = 0; n < size; n++) { /* in a copy of its own size, so that a read behind it is seen */
+        char *cut = malloc(n + 1);
+        memcpy(cut, text, n);
+        try_blob(cut, n);
+        free(cut);
+    }
+    for (size_t i = 0; i < size; i++)
+        for (int bit = 0; bit < 7; bit++) {
+            text[i] ^= (char)(1 << bit);
+            try_blob(text, size);
+            text[i] ^= (char)(1 << bit);
+        }
+    hone__free(text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(merges_and_specials), cmocka_unit_test(any_bytes_come_back),
+                                       cmocka_unit_test(broken_tokenizers)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
