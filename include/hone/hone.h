@@ -4,6 +4,7 @@
 
 #include "hone/alloc.h"
 #include "hone/classify.h"
+#include "hone/generate.h"
 #include "hone/log.h"
 #include "hone/model.h"
 #include "hone/session.h"

@@ -102,9 +102,10 @@ static hone_status take(loop *l, size_t i, int32_t id)
     s->ids[s->length++] = id;
     bool full = l->width + (s->length - s->prompt) > hone__decoder_capacity(l->d); /* no room to go on from it */
     s->done = (!l->o->force && is_end(&l->o->sampling, id)) || s->length - s->prompt >= l->o->tokens || full;
+    hone__go_on answer = l->o->on_token ? l->o->on_token(l->o->ctx, i, id, s->done) : HONE__GO_ON;
+    s->done |= answer == HONE__END_SEQUENCE;
     l->open -= s->done;
-    if (l->o->on_token && !l->o->on_token(l->o->ctx, i, id, s->done)) return hone__fail(HONE_E_CANCELLED, "cancelled");
-    return HONE_OK;
+    return answer == HONE__END_ALL ? hone__fail(HONE_E_CANCELLED, "cancelled") : HONE_OK;
 }
 
 /* scores: a copy, changed by the sampler. */

@@ -15,8 +15,9 @@ typedef struct hone__decoder_facts {
 } hone__decoder_facts;
 hone_status hone__decoder_facts_read(const hone__model *model, hone__decoder_facts *out);
 
-/* One token more of sequence `index`; what it returns false for ends the whole. `last`: nothing follows. */
-typedef bool (*hone__token_fn)(void *ctx, size_t index, int32_t token, bool last);
+/* One token more of sequence `index`, and whether to go on. `last`: nothing follows. */
+typedef enum hone__go_on { HONE__GO_ON, HONE__END_SEQUENCE, HONE__END_ALL } hone__go_on;
+typedef hone__go_on (*hone__token_fn)(void *ctx, size_t index, int32_t token, bool last);
 
 typedef struct hone__generate_options {
     hone__sampling sampling; /* its `ends` are where sequences end */
@@ -30,7 +31,7 @@ typedef struct hone__generate_options {
 #define HONE__GENERATE_OPTIONS_INIT ((hone__generate_options){.sampling = HONE__SAMPLING_INIT})
 
 /* prompts[i]: lengths[i] tokens, at least one. HONE_E_LIMIT where a prompt does not fit the decoder; a sequence that
- * reaches its capacity ends there. HONE_E_CANCELLED when on_token ended it. */
+ * reaches its capacity ends there. HONE_E_CANCELLED when on_token ended all. */
 hone_status hone__generate(hone__decoder *decoder, const int32_t *const *prompts, const size_t *lengths, size_t count,
                            const hone__generate_options *options);
 

@@ -11,13 +11,13 @@ typedef struct made {
     size_t n[4], ended, stop_after;
 } made;
 
-static bool collect(void *ctx, size_t index, int32_t token, bool last)
+static hone__go_on collect(void *ctx, size_t index, int32_t token, bool last)
 {
     made *m = ctx;
     assert_true(m->n[index] < ROOM);
     m->ids[index][m->n[index]++] = token;
     m->ended += last;
-    return !m->stop_after || m->n[index] < m->stop_after;
+    return !m->stop_after || m->n[index] < m->stop_after ? HONE__GO_ON : HONE__END_ALL;
 }
 
 static const int32_t prompt_a[] = {3, 14, 15, 9, 26}, prompt_b[] = {1}, prompt_c[] = {7, 7, 7, 7, 7, 7, 7, 7};

@@ -5,10 +5,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/alloc.h"
+#include "base/log.h"
 #include "ops/eval.h"
+#include "text/tokenizer.h"
 #include "tools/import/keras/keras_json.h"
 #include "tools/import/families/family.h"
 #include "tools/import/import.h"
+#include "tools/import/tokenizer/tokenizer_import.h"
 
 enum { OPSET = 23, IR = 11, LINE = 512 };
 
@@ -99,6 +103,22 @@ static hone_status note_decoder(const hone__lm *lm, const json_t *generation)
     return hone__model_set_metadata(lm->b.graph->model, "hone.decoder", text);
 }
 
+/* The folder's tokenizer goes into the model; one of a kind that hone does not know is left out, with a word. */
+static hone_status note_tokenizer(const hone__lm *lm, const char *folder)
+{
+    char *text;
+    if (!hone__tokenizer_is_importable(folder)) return HONE_OK;
+    hone_status s = hone__tokenizer_import(folder, &text);
+    if (s == HONE_E_UNSUPPORTED) {
+        hone__log(HONE_LOG_INFO, "the model gets no tokenizer: %s", hone_error_message());
+        return HONE_OK;
+    }
+    if (s != HONE_OK) return s;
+    s = hone__model_set_metadata(lm->b.graph->model, HONE__TOKENIZER_KEY, text);
+    hone__free(text);
+    return s;
+}
+
 static hone_status build(hone__lm *lm, const char *folder, const hone__import_options *options)
 {
     hone__model *m = lm->b.graph->model;
@@ -122,6 +142,7 @@ static hone_status build(hone__lm *lm, const char *folder, const hone__import_op
     }
     hone_status s = note_decoder(lm, generation);
     json_decref(generation);
+    if (s == HONE_OK) s = note_tokenizer(lm, folder);
     if (s == HONE_OK) s = hone__graph_infer(m->graph);
     if (s == HONE_OK) s = hone__graph_name_all(m->graph);
     return s == HONE_OK ? hone__graph_verify(m->graph) : s;

@@ -1,0 +1,259 @@
+/* cmd_generate.c: text from a language model. */
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/alloc.h"
+#include "base/file.h"
+#include "cli.h"
+
+typedef struct settings {
+    text_list prompts, stops;
+    const char *file;
+    int64_t tokens, force, top_k, no_repeat, seed, context, lookup;
+    double temperature, top_p, min_p, typical_p, repetition, presence, frequency;
+    uint64_t max_memory;
+    bool print_tokens, stream, exact_cache;
+} settings;
+
+typedef struct reply {
+    char *text;
+    size_t size, capacity;
+    int *tokens;
+    size_t count, room;
+} reply;
+
+typedef struct printer {
+    const settings *o;
+    reply *replies;
+    bool direct; /* pieces are printed when they come */
+    double first, start;
+    size_t made;
+    bool failed;
+} printer;
+
+static hone_generator *running;
+
+static void on_signal(int number)
+{
+    (void)number;
+    if (running) hone_generator_cancel(running);
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static bool keep(reply *r, const char *text, size_t size, int token)
+{
+    if (r->size + size + 1 > r->capacity) {
+        size_t room = (r->size + size + 1) * 2;
+        char *p = realloc(r->text, room);
+        if (!p) return false;
+        r->text = p;
+        r->capacity = room;
+    }
+    if (r->count == r->room) {
+        size_t room = r->room ? r->room * 2 : 64;
+        int *p = realloc(r->tokens, room * sizeof *p);
+        if (!p) return false;
+        r->tokens = p;
+        r->room = room;
+    }
+    memcpy(r->text + r->size, text, size);
+    r->size += size;
+    r->text[r->size] = 0;
+    r->tokens[r->count++] = token;
+    return true;
+}
+
+static int on_piece(void *ctx, size_t index, const char *text, size_t size, int token, int last)
+{
+    printer *p = ctx;
+    (void)last;
+    if (!p->made++) p->first = now();
+    p->failed = !keep(&p->replies[index], text, size, token);
+    if (p->direct && p->o->print_tokens)
+        printf("%s%d", p->replies[index].count > 1 ? " " : "", token);
+    else if (p->direct)
+        fwrite(text, 1, size, stdout);
+    if (p->direct) fflush(stdout);
+    return p->failed || ferror(stdout);
+}
+
+static void print_replies(const printer *p, size_t count)
+{
+    if (common.json) printf("[");
+    for (size_t i = 0; i < count; i++) {
+        const reply *r = &p->replies[i];
+        if (common.json) {
+            printf("%s{\"text\": ", i ? ", " : "");
+            print_json_string(r->text ? r->text : "");
+            printf(", \"tokens\": [");
+            for (size_t k = 0; k < r->count; k++) printf("%s%d", k ? ", " : "", r->tokens[k]);
+            printf("]}");
+        } else if (!p->direct && p->o->print_tokens) {
+            for (size_t k = 0; k < r->count; k++) printf("%s%d", k ? " " : "", r->tokens[k]);
+            printf("\n");
+        } else if (!p->direct) {
+            fwrite(r->text ? r->text : "", 1, r->size, stdout);
+            printf("\n");
+        }
+    }
+    printf(common.json ? "]\n" : p->direct ? "\n" : "");
+}
+
+static void print_speed(const printer *p, double created, size_t prompts)
+{
+    double end = now();
+    if (common.quiet || common.json || !p->made) return;
+    fprintf(stderr, "ready in %.0f ms, first token after %.0f ms", created * 1e3, (p->first - p->start) * 1e3);
+    if (p->made > prompts)
+        fprintf(stderr, ", then %.2f ms a token",
+                (end - p->first) * 1e3 / ((double)(p->made - prompts) / (double)prompts));
+    fprintf(stderr, "\n");
+}
+
+static hone_status generate(const hone_model *m, const settings *o, const char *const *prompts, size_t count,
+                            printer *p)
+{
+    hone_generator_options g = HONE_GENERATOR_OPTIONS_INIT;
+    hone_generate_options w = HONE_GENERATE_OPTIONS_INIT;
+    double begin = now();
+    g.threads = (int)common.threads;
+    g.max_memory = (size_t)o->max_memory;
+    g.batch = count;
+    g.context = (size_t)o->context;
+    g.exact_cache = o->exact_cache;
+    w.tokens = (size_t)(o->force ? o->force : o->tokens);
+    w.force = o->force > 0;
+    w.temperature = (float)o->temperature, w.top_k = (int)o->top_k;
+    w.top_p = (float)o->top_p, w.min_p = (float)o->min_p, w.typical_p = (float)o->typical_p;
+    w.repetition_penalty = (float)o->repetition, w.presence_penalty = (float)o->presence;
+    w.frequency_penalty = (float)o->frequency;
+    w.no_repeat_ngram = (size_t)o->no_repeat, w.lookup = (size_t)o->lookup, w.seed = (uint32_t)o->seed;
+    w.stops = o->stops.items, w.stop_count = o->stops.count;
+    hone_generator *made;
+    HONE__TRY(hone_generator_create(m, &g, &made));
+    double created = now() - begin;
+    running = made;
+    void (*before)(int) = signal(SIGINT, on_signal);
+    p->start = now();
+    hone_status s = hone_generator_run(made, prompts, count, &w, on_piece, p);
+    signal(SIGINT, before);
+    running = NULL;
+    if (s == HONE_OK || s == HONE_E_CANCELLED) { /* what was made is not lost */
+        print_replies(p, count);
+        print_speed(p, created, count);
+    }
+    hone_generator_destroy(made);
+    return s;
+}
+
+/* The model file of a folder, or the path itself. */
+static hone_status model_path(const char *path, char *file, size_t size)
+{
+    static const char *const names[] = {"model.onnx", "decoder_model.onnx"};
+    struct stat st;
+    if (stat(path, &st) || !S_ISDIR(st.st_mode)) {
+        if ((size_t)snprintf(file, size, "%s", path) < size) return HONE_OK;
+        return hone__fail(HONE_E_ARGUMENT, "%.200s...: too long a path", path);
+    }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if ((size_t)snprintf(file, size, "%s/%s", path, names[i]) < size && !stat(file, &st)) return HONE_OK;
+    return hone__fail(HONE_E_IO,
+                      "%s: no model.onnx is in it (hone optimize %s -o FOLDER makes one of a Hugging Face folder)",
+                      path, path);
+}
+
+static int run(const char *path, const settings *o, const char *const *prompts, size_t count)
+{
+    hone_model *m;
+    char file[4096];
+    hone_status s = model_path(path, file, sizeof file);
+    if (s == HONE_OK) s = open_model(file, &m);
+    if (s != HONE_OK) return report_failure(s);
+    printer p = {.o = o, .replies = calloc(count, sizeof *p.replies)};
+    p.direct = count == 1 && !common.json;
+    s = p.replies ? generate(m, o, prompts, count, &p) : hone__out_of_memory(count * sizeof *p.replies);
+    if (s != HONE_OK && s != HONE_E_CANCELLED) s = hone__at(s, "%s", path);
+    for (size_t i = 0; p.replies && i < count; i++) {
+        free(p.replies[i].text);
+        free(p.replies[i].tokens);
+    }
+    free(p.replies);
+    hone_model_destroy(m);
+    return s == HONE_OK ? EXIT_DONE : report_failure(s);
+}
+
+int cmd_generate(int argc, char **argv)
+{
+    text_list rest = {0};
+    settings o = {.tokens = 128, .top_p = 1, .typical_p = 1, .repetition = 1};
+    const option_row rows[] = {
+        {"prompt", 'p', OPTION_LIST, &o.prompts, "TEXT", "what the text goes on from; several: side by side", 0, 0,
+         NULL},
+        {"file", 'f', OPTION_TEXT, &o.file, "FILE", "a prompt from a file, - for standard input", 0, 0, NULL},
+        {"tokens", 'n', OPTION_INT, &o.tokens, "N", "new tokens, at most (default 128)", 1, 100000000, NULL},
+        {"force-tokens", 0, OPTION_INT, &o.force, "N", "exactly N new tokens, whatever they are", 1, 100000000, NULL},
+        {"temperature", 0, OPTION_FLOAT, &o.temperature, "T", "0: the most likely token, always (default)", 0, 1e6,
+         NULL},
+        {"top-k", 0, OPTION_INT, &o.top_k, "K", "draw from the K most likely tokens", 0, 100000000, NULL},
+        {"top-p", 0, OPTION_FLOAT, &o.top_p, "P", "draw from those that together reach P", 0, 1, NULL},
+        {"min-p", 0, OPTION_FLOAT, &o.min_p, "P", "draw from those with P of the best one's probability", 0, 1, NULL},
+        {"typical-p", 0, OPTION_FLOAT, &o.typical_p, "P", "draw from the most typical ones that reach P", 0, 1, NULL},
+        {"repetition-penalty", 0, OPTION_FLOAT, &o.repetition, "X", "scores of what was there are divided by X", 1e-3,
+         1e3, NULL},
+        {"presence-penalty", 0, OPTION_FLOAT, &o.presence, "X", "subtracted from tokens that came", -1e3, 1e3, NULL},
+        {"frequency-penalty", 0, OPTION_FLOAT, &o.frequency, "X", "likewise, for each time", -1e3, 1e3, NULL},
+        {"no-repeat-ngram", 0, OPTION_INT, &o.no_repeat, "N", "runs of N tokens come once", 0, 1000, NULL},
+        {"stop", 0, OPTION_LIST, &o.stops, "TEXT", "ends the text, and is not part of it", 0, 0, NULL},
+        {"seed", 0, OPTION_INT, &o.seed, "N", "of the draws (default 0)", 0, 4294967295.0, NULL},
+        {"lookup", 0, OPTION_INT, &o.lookup, "N",
+         "guess N tokens at a time from what stands before: the same text, sooner", 0, 64, NULL},
+        {"context", 'c', OPTION_INT, &o.context, "N", "most tokens of prompt and text (default: what they need)", 1,
+         100000000, NULL},
+        {"exact-cache", 0, OPTION_FLAG, &o.exact_cache, NULL, "keys and values in float32", 0, 0, NULL},
+        {"max-memory", 0, OPTION_SIZE, &o.max_memory, "SIZE", "limit for activations and caches, such as 500M", 0, 0,
+         NULL},
+        {"print-tokens", 0, OPTION_FLAG, &o.print_tokens, NULL, "ids instead of text", 0, 0, NULL},
+        {"stream", 0, OPTION_FLAG, &o.stream, NULL, "print while it is made (one prompt: always)", 0, 0, NULL},
+        {0},
+    };
+    const verb_help help = {
+        "generate MODEL -p PROMPT [-n TOKENS]",
+        "Goes on from a prompt. MODEL is an ONNX file or a folder with model.onnx, made by hone optimize\n"
+        "from a Hugging Face folder.",
+        "  hone generate gpt2-int4 -p \"Explain 5G technology in simple terms.\" -n 50\n"
+        "  hone generate model -p \"Once\" --temperature 0.8 --top-p 0.95 --seed 7\n"
+        "  echo \"Dear Sir,\" | hone generate model -f - --stop \"\\n\\n\"\n"};
+    int code = options_read(argc, argv, rows, &help, &rest);
+    if (code >= 0) return code;
+    if (rest.count != 1) return usage_failure("generate needs one model (hone generate --help)");
+    if (!o.prompts.count == !o.file) return usage_failure("generate needs --prompt or --file (hone generate --help)");
+    uint8_t *text = NULL;
+    size_t size = 0;
+    if (o.file) {
+        hone_status s = hone__file_read(o.file, 64 << 20, &text, &size);
+        char *copy = s == HONE_OK ? calloc(size + 1, 1) : NULL;
+        if (s == HONE_OK && !copy) s = hone__out_of_memory(size);
+        if (s == HONE_OK && memchr(text, 0, size)) s = hone__fail(HONE_E_FORMAT, "%s: holds a 0 byte: no text", o.file);
+        if (s == HONE_OK) {
+            memcpy(copy, text, size);
+            const char *one = copy;
+            code = run(rest.items[0], &o, &one, 1);
+        } else
+            code = report_failure(s);
+        free(copy);
+        hone__free(text);
+        return code;
+    }
+    return run(rest.items[0], &o, o.prompts.items, o.prompts.count);
+}

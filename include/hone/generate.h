@@ -1,0 +1,74 @@
+/* generate.h: text from language models. */
+#ifndef HONE_GENERATE_H
+#define HONE_GENERATE_H
+
+#include <stdint.h>
+
+#include "hone/session.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Text to token ids and back, as the model's own tokenizer does it (metadata `hone.tokenizer`). Threads may share it.
+ */
+typedef struct hone_tokenizer hone_tokenizer;
+hone_status hone_tokenizer_create(const hone_model *model, hone_tokenizer **out); /* the model may go afterwards */
+void hone_tokenizer_destroy(hone_tokenizer *tokenizer);                           /* NULL is fine */
+/* *ids: [*count], freed by hone_tokenizer_free. special: with what the model expects around a text. */
+hone_status hone_tokenizer_encode(const hone_tokenizer *tokenizer, const char *text, size_t size, int special,
+                                  uint32_t **ids, size_t *count);
+/* *text: *size bytes and a 0 behind them, freed by hone_tokenizer_free. skip_special: without special tokens. */
+hone_status hone_tokenizer_decode(const hone_tokenizer *tokenizer, const uint32_t *ids, size_t count, int skip_special,
+                                  char **text, size_t *size);
+void hone_tokenizer_free(void *ids_or_text);
+
+typedef struct hone_generator_options {
+    int threads;       /* as in hone_session_options */
+    size_t max_memory; /* bytes for keys and values, and again for activations; 0: no limit */
+    size_t batch;      /* most prompts side by side; 0: 1 */
+    size_t context;    /* most tokens, prompt and text; 0: what the model can */
+    int exact_cache;   /* keys and values in float32 instead of float16 */
+} hone_generator_options;
+#define HONE_GENERATOR_OPTIONS_INIT {0, 0, 0, 0, 0}
+
+typedef struct hone_generate_options {
+    size_t tokens;     /* new ones, at most */
+    int force;         /* so many, whatever they are */
+    float temperature; /* 0: the most likely token, always */
+    int top_k;         /* 0: all */
+    float top_p, min_p, typical_p;
+    float repetition_penalty, presence_penalty, frequency_penalty;
+    size_t no_repeat_ngram; /* runs of so many tokens come once; 0: as often as they like */
+    size_t lookup;          /* most likely token, one prompt: tokens guessed at a time from what stands before */
+    uint32_t seed;
+    const char *const *stops; /* strings that end a text, and are not part of it */
+    size_t stop_count;
+} hone_generate_options;
+#define HONE_GENERATE_OPTIONS_INIT {128, 0, 0, 0, 1, 0, 1, 1, 0, 0, 0, 0, 0, NULL, 0}
+
+typedef struct hone_generator hone_generator;
+/* HONE_E_UNSUPPORTED for models that are no decoders with a cache. The model may be destroyed afterwards. */
+hone_status hone_generator_create(const hone_model *model, const hone_generator_options *options, hone_generator **out);
+void hone_generator_destroy(hone_generator *generator); /* NULL is fine */
+size_t hone_generator_context(const hone_generator *generator);
+
+/* A piece of the text of prompt `index`, whole UTF-8 characters (perhaps none), with the token that it ends with.
+ * last: nothing follows. Not 0 ends all. */
+typedef int (*hone_piece_fn)(void *ctx, size_t index, const char *text, size_t size, int token, int last);
+
+/* prompts[i]: UTF-8 text. HONE_E_LIMIT where one does not fit the context; a text that reaches it ends there.
+ * HONE_E_CANCELLED where fn or hone_generator_cancel ended it. */
+hone_status hone_generator_run(hone_generator *generator, const char *const *prompts, size_t count,
+                               const hone_generate_options *options, hone_piece_fn fn, void *ctx);
+/* The same from token ids: prompts[i] has lengths[i] of them; the model needs no tokenizer then, and pieces are empty
+ * without one. */
+hone_status hone_generator_run_ids(hone_generator *generator, const uint32_t *const *prompts, const size_t *lengths,
+                                   size_t count, const hone_generate_options *options, hone_piece_fn fn, void *ctx);
+/* Makes the current or next run end with HONE_E_CANCELLED; from any thread or signal handler. */
+void hone_generator_cancel(hone_generator *generator);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,74 @@
+/* write_text.c: tokens to text while they come: what may be the beginning of a stop string waits. */
+#include "write_text.h"
+
+#include <string.h>
+
+#include "base/alloc.h"
+
+typedef struct writer {
+    hone__text_stream stream;
+    hone__text held; /* not given out yet */
+} writer;
+
+typedef struct job {
+    const hone__write_options *o;
+    const hone__tokenizer *t;
+    writer *writers;
+    hone_status failed;
+} job;
+
+/* Where the first of the stop strings begins in the text, or its size. */
+static size_t find_stop(const job *j, const hone__text *text)
+{
+    size_t first = text->size;
+    for (size_t i = 0; i < j->o->stop_count; i++) {
+        size_t n = strlen(j->o->stops[i]);
+        for (size_t at = 0; n && at + n <= text->size && at < first; at++)
+            if (!memcmp(text->data + at, j->o->stops[i], n)) first = at;
+    }
+    return first;
+}
+
+/* How many bytes at the end may be the beginning of a stop string. */
+static size_t beginning_of_stop(const job *j, const hone__text *text)
+{
+    size_t most = 0;
+    for (size_t i = 0; i < j->o->stop_count; i++)
+        for (size_t n = strlen(j->o->stops[i]); n-- > most;) {
+            if (!n || n > text->size || memcmp(text->data + text->size - n, j->o->stops[i], n)) continue;
+            most = n;
+            break;
+        }
+    return most;
+}
+
+static hone__go_on on_token(void *ctx, size_t index, int32_t token, bool last)
+{
+    job *j = ctx;
+    writer *w = &j->writers[index];
+    j->failed = hone__text_stream_put(&w->stream, j->t, (uint32_t)token, !j->o->special, &w->held);
+    if (j->failed == HONE_OK && last) j->failed = hone__text_stream_end(&w->stream, &w->held);
+    if (j->failed != HONE_OK) return HONE__END_ALL;
+    size_t stop = find_stop(j, &w->held), give = stop;
+    bool stopped = stop < w->held.size;
+    if (!stopped && !last) give -= beginning_of_stop(j, &w->held);
+    hone__go_on answer =
+        j->o->on_piece(j->o->ctx, index, w->held.data ? w->held.data : "", give, token, last || stopped);
+    memmove(w->held.data, w->held.data + give, w->held.size - give);
+    w->held.size -= give;
+    return answer == HONE__GO_ON && stopped ? HONE__END_SEQUENCE : answer;
+}
+
+hone_status hone__write_text(hone__decoder *d, const hone__tokenizer *t, const int32_t *const *prompts,
+                             const size_t *lengths, size_t count, const hone__write_options *o)
+{
+    job j = {.o = o, .t = t, .writers = hone__calloc(count + 1, sizeof *j.writers)};
+    hone__generate_options g = o->generate;
+    if (!j.writers) return hone__out_of_memory(count * sizeof *j.writers);
+    g.on_token = on_token;
+    g.ctx = &j;
+    hone_status s = hone__generate(d, prompts, lengths, count, &g);
+    for (size_t i = 0; i < count; i++) hone__free(j.writers[i].held.data);
+    hone__free(j.writers);
+    return j.failed != HONE_OK ? j.failed : s;
+}
