@@ -1,0 +1,68 @@
+#!/usr/bin/env python3
+"""hone generate with zoo/gpt2-nano, from its Hugging Face folder: the tokens of transformers (float32, greedy) up to
+where its two best tokens were nearly level; the same tokens in a batch, with guesses, on one thread; text that ends before
+a stop string; every precision; what is asked wrongly."""
+import json, os, subprocess, sys, tempfile
+
+hone = os.environ.get("HONE", "build/hone")
+nano = "zoo/gpt2-nano"
+LEVEL = 1e-3  # a margin between two logits that rounding may turn over
+
+
+def run(*args, text=b""):
+    return subprocess.run([hone, *args], input=text, capture_output=True)
+
+
+def generate(model, prompts, *more):
+    args = [x for p in prompts for x in ("-p", p)]
+    done = run("generate", model, *args, "--json", "-q", *more)
+    if done.returncode:
+        sys.exit(f"generate {prompts} {more}: {done.stderr.decode()}")
+    return json.loads(done.stdout)
+
+
+def expect(what, got, want):
+    if got != want:
+        sys.exit(f"{what}: {got!r} instead of {want!r}")
+
+
+cases = [c for c in json.load(open("tests/reference/gpt2_nano_greedy.json"))["cases"] if c.get("prompt")]
+with tempfile.TemporaryDirectory() as place:
+    models = {p: os.path.join(place, p) for p in ("fp32", "fp16", "int8", "int4")}
+    for p, path in models.items():
+        done = run("optimize", nano, "-o", path, "-p", p, "-q")
+        if done.returncode:
+            sys.exit(done.stderr.decode())
+    count = str(len(cases[0]["next"]))
+    for c in cases:
+        got = generate(models["fp32"], [c["prompt"]], "-n", count, "--exact-cache", "--force-tokens", count)[0]
+        sure = next((i for i, m in enumerate(c["margins"]) if m < LEVEL), len(c["next"]))
+        expect(f"{c['prompt']!r}", got["tokens"][:sure], c["next"][:sure])
+    for p, path in models.items():
+        alone = [generate(path, [c["prompt"]], "-n", count)[0] for c in cases[:4]]
+        together = generate(path, [c["prompt"] for c in cases[:4]], "-n", count)
+        for c, a, b in zip(cases, alone, together):
+            expect(f"{p}, {c['prompt']!r} in a batch", b, a)
+            expect(f"{p}, {c['prompt']!r} with guesses", generate(path, [c["prompt"]], "-n", count, "--lookup", "4")[0], a)
+            expect(f"{p}, {c['prompt']!r} on a thread", generate(path, [c["prompt"]], "-n", count, "-t", "1")[0], a)
+    whole = generate(models["int8"], [cases[1]["prompt"]], "-n", count)[0]["text"]
+    stop = whole[len(whole) // 2:][:5]
+    expect("a stop string", generate(models["int8"], [cases[1]["prompt"]], "-n", count, "--stop", stop)[0]["text"],
+           whole[:whole.index(stop)])
+    draws = [generate(models["int8"], ["The king"], "-n", "20", "--temperature", "1.2", "--seed", s)[0] for s in "775"]
+    expect("a seed again", draws[1], draws[0])
+    if draws[2] == draws[0]:
+        sys.exit("two seeds give one text")
+    streamed = run("generate", models["int8"], "-f", "-", "-n", count, "-q", text=cases[1]["prompt"].encode())
+    expect("standard input", streamed.stdout.decode()[:-1], whole)
+    with open("zoo/gpt2-nano/heldout.txt") as f:
+        long = f.read(9000)
+    for what, args, word in (("an empty prompt", [models["int8"], "-p", ""], "empty"),
+                             ("a prompt over the context", [models["int8"], "-p", long], "at most 256"),
+                             ("no tokens", [models["int8"], "-p", "x", "-n", "0"], "--tokens"),
+                             ("no model", ["zoo/keywords", "-p", "x"], "model.onnx"),
+                             ("no prompt", [models["int8"]], "--prompt")):
+        done = run("generate", *args)
+        if done.returncode not in (1, 2) or word not in done.stderr.decode():
+            sys.exit(f"{what}: exit {done.returncode}, {done.stderr.decode()!r}")
+print("ok")
