@@ -3,7 +3,8 @@
 UTF-8 comes back as it was, broken files are refused by name."""
 import json, os, subprocess, sys, tempfile
 
-hone = sys.argv[1] if len(sys.argv) > 1 else os.environ.get("HONE", "build/hone")
+hone = os.environ.get("HONE", "build/hone")
+slow = os.environ.get("HONE_SANITIZE", "") not in ("", "OFF", "0")  # there every run takes ten times as long
 folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "reference", "tokenizers")
 
 
@@ -19,7 +20,7 @@ def expect(what, got, want):
 cases = json.load(open(os.path.join(folder, "cases.json")))
 for name, rows in cases.items():
     path = os.path.join(folder, name + ".json")
-    for row in rows:
+    for row in rows[:: 4 if slow else 1]:
         text = row["text"].encode()
         expect(f"{name} {row['text']!r}", json.loads(run(path, "-f", "-", text=text).stdout), row["ids"])
         expect(f"{name} {row['text']!r}, plain", json.loads(run(path, "-f", "-", "--no-special", text=text).stdout), row["plain"])
