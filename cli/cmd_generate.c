@@ -14,8 +14,9 @@
 typedef struct settings {
     text_list prompts, stops;
     const char *file;
-    int64_t tokens, force, top_k, no_repeat, seed, context, lookup;
-    double temperature, top_p, min_p, typical_p, repetition, presence, frequency;
+    int64_t tokens, force, top_k, no_repeat, seed, context, lookup, beams, sequences;
+    int early;
+    double length_penalty, temperature, top_p, min_p, typical_p, repetition, presence, frequency;
     uint64_t max_memory;
     bool print_tokens, stream, exact_cache;
 } settings;
@@ -115,7 +116,7 @@ static void print_speed(const printer *p, double created, size_t prompts)
     double end = now();
     if (common.quiet || common.json || !p->made) return;
     fprintf(stderr, "ready in %.0f ms, first token after %.0f ms", created * 1e3, (p->first - p->start) * 1e3);
-    if (p->made > prompts)
+    if (p->made > prompts && p->o->beams <= 1)
         fprintf(stderr, ", then %.2f ms a token",
                 (end - p->first) * 1e3 / ((double)(p->made - prompts) / (double)prompts));
     fprintf(stderr, "\n");
@@ -129,7 +130,7 @@ static hone_status generate(const hone_model *m, const settings *o, const char *
     double begin = now();
     g.threads = (int)common.threads;
     g.max_memory = (size_t)o->max_memory;
-    g.batch = count;
+    g.batch = (size_t)(o->beams > 1 ? o->beams : o->sequences * (int64_t)count);
     g.context = (size_t)o->context;
     g.exact_cache = o->exact_cache;
     w.tokens = (size_t)(o->force ? o->force : o->tokens);
@@ -139,6 +140,8 @@ static hone_status generate(const hone_model *m, const settings *o, const char *
     w.repetition_penalty = (float)o->repetition, w.presence_penalty = (float)o->presence;
     w.frequency_penalty = (float)o->frequency;
     w.no_repeat_ngram = (size_t)o->no_repeat, w.lookup = (size_t)o->lookup, w.seed = (uint32_t)o->seed;
+    w.beams = (size_t)o->beams, w.sequences = (size_t)o->sequences;
+    w.length_penalty = (float)o->length_penalty, w.early_stopping = o->early;
     w.stops = o->stops.items, w.stop_count = o->stops.count;
     hone_generator *made;
     HONE__TRY(hone_generator_create(m, &g, &made));
@@ -150,7 +153,7 @@ static hone_status generate(const hone_model *m, const settings *o, const char *
     signal(SIGINT, before);
     running = NULL;
     if (s == HONE_OK || s == HONE_E_CANCELLED) { /* what was made is not lost */
-        print_replies(p, count);
+        print_replies(p, count * (size_t)o->sequences);
         print_speed(p, created, count);
     }
     hone_generator_destroy(made);
@@ -180,11 +183,12 @@ static int run(const char *path, const settings *o, const char *const *prompts, 
     hone_status s = model_path(path, file, sizeof file);
     if (s == HONE_OK) s = open_model(file, &m);
     if (s != HONE_OK) return report_failure(s);
-    printer p = {.o = o, .replies = calloc(count, sizeof *p.replies)};
-    p.direct = count == 1 && !common.json;
-    s = p.replies ? generate(m, o, prompts, count, &p) : hone__out_of_memory(count * sizeof *p.replies);
+    size_t texts = count * (size_t)o->sequences;
+    printer p = {.o = o, .replies = calloc(texts, sizeof *p.replies)};
+    p.direct = texts == 1 && !common.json;
+    s = p.replies ? generate(m, o, prompts, count, &p) : hone__out_of_memory(texts * sizeof *p.replies);
     if (s != HONE_OK && s != HONE_E_CANCELLED) s = hone__at(s, "%s", path);
-    for (size_t i = 0; p.replies && i < count; i++) {
+    for (size_t i = 0; p.replies && i < texts; i++) {
         free(p.replies[i].text);
         free(p.replies[i].tokens);
     }
@@ -196,7 +200,7 @@ static int run(const char *path, const settings *o, const char *const *prompts, 
 int cmd_generate(int argc, char **argv)
 {
     text_list rest = {0};
-    settings o = {.tokens = 128, .top_p = 1, .typical_p = 1, .repetition = 1};
+    settings o = {.tokens = 128, .top_p = 1, .typical_p = 1, .repetition = 1, .sequences = 1, .length_penalty = 1};
     const option_row rows[] = {
         {"prompt", 'p', OPTION_LIST, &o.prompts, "TEXT", "what the text goes on from; several: side by side", 0, 0,
          NULL},
@@ -214,6 +218,12 @@ int cmd_generate(int argc, char **argv)
         {"presence-penalty", 0, OPTION_FLOAT, &o.presence, "X", "subtracted from tokens that came", -1e3, 1e3, NULL},
         {"frequency-penalty", 0, OPTION_FLOAT, &o.frequency, "X", "likewise, for each time", -1e3, 1e3, NULL},
         {"no-repeat-ngram", 0, OPTION_INT, &o.no_repeat, "N", "runs of N tokens come once", 0, 1000, NULL},
+        {"beams", 0, OPTION_INT, &o.beams, "N", "search with N beams instead of a token at a time", 1, 1024, NULL},
+        {"length-penalty", 0, OPTION_FLOAT, &o.length_penalty, "X", "of beams: over 0 favours long texts (default 1)",
+         -100, 100, NULL},
+        {"early-stopping", 0, OPTION_CHOICE, &o.early, NULL, "beams end: likely (default), full, never", 0, 0,
+         "likely|full|never"},
+        {"sequences", 0, OPTION_INT, &o.sequences, "N", "texts per prompt: draws, or the best beams", 1, 1024, NULL},
         {"stop", 0, OPTION_LIST, &o.stops, "TEXT", "ends the text, and is not part of it", 0, 0, NULL},
         {"seed", 0, OPTION_INT, &o.seed, "N", "of the draws (default 0)", 0, 4294967295.0, NULL},
         {"lookup", 0, OPTION_INT, &o.lookup, "N",

@@ -26,7 +26,7 @@ void hone_tokenizer_free(void *ids_or_text);
 typedef struct hone_generator_options {
     int threads;       /* as in hone_session_options */
     size_t max_memory; /* bytes for keys and values, and again for activations; 0: no limit */
-    size_t batch;      /* most prompts side by side; 0: 1 */
+    size_t batch;      /* most texts side by side, or beams; 0: 1 */
     size_t context;    /* most tokens, prompt and text; 0: what the model can */
     int exact_cache;   /* keys and values in float32 instead of float16 */
 } hone_generator_options;
@@ -41,11 +41,16 @@ typedef struct hone_generate_options {
     float repetition_penalty, presence_penalty, frequency_penalty;
     size_t no_repeat_ngram; /* runs of so many tokens come once; 0: as often as they like */
     size_t lookup;          /* most likely token, one prompt: tokens guessed at a time from what stands before */
+    size_t beams;           /* over 1: beam search, no temperature; the generator's batch must hold so many */
+    float length_penalty;   /* of beams: scores are divided by length^length_penalty */
+    int early_stopping; /* of beams, as in transformers: 0: when none is likely to improve, 1: when enough are found,
+                           2: when none can */
+    size_t sequences;   /* texts per prompt: draws, or the best beams; 0: 1 */
     uint32_t seed;
     const char *const *stops; /* strings that end a text, and are not part of it */
     size_t stop_count;
 } hone_generate_options;
-#define HONE_GENERATE_OPTIONS_INIT {128, 0, 0, 0, 1, 0, 1, 1, 0, 0, 0, 0, 0, NULL, 0}
+#define HONE_GENERATE_OPTIONS_INIT {128, 0, 0, 0, 1, 0, 1, 1, 0, 0, 0, 0, 0, 1, 0, 1, 0, NULL, 0}
 
 typedef struct hone_generator hone_generator;
 /* HONE_E_UNSUPPORTED for models that are no decoders with a cache. The model may be destroyed afterwards. */
@@ -53,8 +58,8 @@ hone_status hone_generator_create(const hone_model *model, const hone_generator_
 void hone_generator_destroy(hone_generator *generator); /* NULL is fine */
 size_t hone_generator_context(const hone_generator *generator);
 
-/* A piece of the text of prompt `index`, whole UTF-8 characters (perhaps none), with the token that it ends with.
- * last: nothing follows. Not 0 ends all. */
+/* A piece of text `index` (prompt i's sequence k: i * sequences + k), whole UTF-8 characters (perhaps none), with the
+ * token that it ends with. last: nothing follows. Not 0 ends all. */
 typedef int (*hone_piece_fn)(void *ctx, size_t index, const char *text, size_t size, int token, int last);
 
 /* prompts[i]: UTF-8 text. HONE_E_LIMIT where one does not fit the context; a text that reaches it ends there.

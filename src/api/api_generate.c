@@ -136,6 +136,12 @@ static hone__generate_options options_of(const hone_generator *g, const hone_gen
     hone__generate_options w = HONE__GENERATE_OPTIONS_INIT;
     w.tokens = o->tokens;
     w.force = o->force != 0;
+    w.beams = o->beams;
+    w.sequences = o->sequences ? o->sequences : 1;
+    w.length_penalty = o->length_penalty;
+    w.early = o->early_stopping == 1   ? HONE__EARLY_FULL
+              : o->early_stopping == 2 ? HONE__EARLY_NEVER
+                                       : HONE__EARLY_LIKELY;
     w.lookup = o->lookup;
     w.pad = g->facts.pad >= 0 && g->facts.pad <= INT32_MAX ? (int32_t)g->facts.pad : 0;
     w.sampling = (hone__sampling){.temperature = o->temperature,
@@ -153,6 +159,24 @@ static hone__generate_options options_of(const hone_generator *g, const hone_gen
     return w;
 }
 
+/* Prompts with each as often as it has sequences. Freed by the caller. */
+static hone_status repeat(const uint32_t *const *prompts, const size_t *lengths, size_t count, size_t times,
+                          const int32_t ***ids, size_t **sizes)
+{
+    *ids = hone__calloc(count * times + 1, sizeof **ids);
+    *sizes = hone__calloc(count * times + 1, sizeof **sizes);
+    if (!*ids || !*sizes) return hone__out_of_memory(count * times * sizeof **ids);
+    for (size_t i = 0; i < count; i++) {
+        for (size_t k = 0; k < lengths[i]; k++)
+            if (prompts[i][k] > INT32_MAX) return hone__fail(HONE_E_ARGUMENT, "prompt %zu has no token at %zu", i, k);
+        for (size_t k = 0; k < times; k++) {
+            (*ids)[i * times + k] = (const int32_t *)(const void *)prompts[i]; /* the same bits, all below 2^31 */
+            (*sizes)[i * times + k] = lengths[i];
+        }
+    }
+    return HONE_OK;
+}
+
 hone_status hone_generator_run_ids(hone_generator *g, const uint32_t *const *prompts, const size_t *lengths,
                                    size_t count, const hone_generate_options *options, hone_piece_fn fn, void *ctx)
 {
@@ -162,14 +186,20 @@ hone_status hone_generator_run_ids(hone_generator *g, const uint32_t *const *pro
                              .stop_count = options->stop_count,
                              .on_piece = on_piece,
                              .ctx = &c};
-    const int32_t *const *ids = (const int32_t *const *)(const void *)prompts; /* the same bits, all below 2^31 */
-    for (size_t i = 0; i < count; i++)
-        for (size_t k = 0; k < lengths[i]; k++)
-            if (prompts[i][k] > INT32_MAX) return hone__fail(HONE_E_ARGUMENT, "prompt %zu has no token at %zu", i, k);
+    const int32_t **ids;
+    size_t *sizes, times = w.generate.sequences;
     w.generate.on_token = on_token;
     w.generate.ctx = &c;
-    hone_status s = g->tokenizer ? hone__write_text(g->decoder, g->tokenizer->text, ids, lengths, count, &w)
-                                 : hone__generate(g->decoder, ids, lengths, count, &w.generate);
+    if (options->sequences > 4096 || options->beams > 1024)
+        return hone__fail(HONE_E_ARGUMENT, "%zu sequences of %zu beams, expected at most 4096 of 1024",
+                          options->sequences, options->beams);
+    if (options->beams > 1) times = 1;
+    hone_status s = repeat(prompts, lengths, count, times, &ids, &sizes);
+    if (s == HONE_OK)
+        s = g->tokenizer ? hone__write_text(g->decoder, g->tokenizer->text, ids, sizes, count * times, &w)
+                         : hone__generate(g->decoder, ids, sizes, count * times, &w.generate);
+    hone__free((void *)ids);
+    hone__free(sizes);
     atomic_store(&g->cancel, false);
     return s;
 }

@@ -81,7 +81,7 @@ static void ban(float *scores, size_t vocab, const int32_t *ids, size_t n)
         if (ids[i] >= 0 && (size_t)ids[i] < vocab) scores[ids[i]] = -INFINITY;
 }
 
-static void penalise(hone__sampler *s, float *scores, const int32_t *ids, size_t n, size_t prompt)
+void hone__sampler_rules(hone__sampler *s, float *scores, const int32_t *ids, size_t n, size_t prompt)
 {
     const hone__sampling *o = &s->s;
     if (o->repetition != 1) hone__choose_repeated(scores, s->vocab, ids, n, o->repetition, s->seen);
@@ -195,7 +195,7 @@ int32_t hone__sampler_next(hone__sampler *s, float *scores, const int32_t *ids, 
                            uint32_t *stream)
 {
     const hone__sampling *o = &s->s;
-    penalise(s, scores, ids, n, prompt);
+    hone__sampler_rules(s, scores, ids, n, prompt);
     if (o->temperature <= 0) return (int32_t)hone__choose_best(scores, s->vocab);
     candidate *list = s->list;
     size_t count = collect(s, scores);

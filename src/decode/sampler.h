@@ -36,6 +36,8 @@ void hone__sampler_destroy(hone__sampler *sampler); /* NULL is fine */
  * `stream`, so that what one sequence draws does not depend on the others. */
 int32_t hone__sampler_next(hone__sampler *sampler, float *scores, const int32_t *ids, size_t n, size_t prompt,
                            uint32_t *stream);
+/* The penalties and bans alone. */
+void hone__sampler_rules(hone__sampler *sampler, float *scores, const int32_t *ids, size_t n, size_t prompt);
 /* The generator of sequence `index`. */
 uint32_t hone__sampler_stream(const hone__sampler *sampler, size_t index);
 

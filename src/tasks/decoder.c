@@ -186,6 +186,23 @@ void hone__decoder_rewind(hone__decoder *d, size_t length)
     if (length < d->length) d->length = length;
 }
 
+hone_status hone__decoder_spread(hone__decoder *d, size_t batch)
+{
+    if (d->batch != 1 || !batch || batch > d->most)
+        return hone__fail(HONE_E_ARGUMENT, "%zu sequences from %zu, expected 1 to %zu from 1", batch, d->batch,
+                          d->most);
+    for (size_t i = 0; i < d->cache_count; i++) {
+        hone__tensor *t = &d->caches[i];
+        size_t size = hone__dtype_size(d->cache) * (size_t)t->dims[3], head = (size_t)t->dims[2] * size;
+        char *first = hone__tensor_write(t), *to = first + (size_t)t->dims[1] * head;
+        for (size_t b = 1; b < batch; b++)
+            for (size_t h = 0; h < (size_t)t->dims[1]; h++, to += head) memcpy(to, first + h * head, d->length * size);
+    }
+    for (size_t b = 1; b < batch; b++) d->first[b] = d->first[0];
+    d->batch = batch;
+    return HONE_OK;
+}
+
 static bool is_moved(const int32_t *from, size_t batch)
 {
     for (size_t b = 0; b < batch; b++)

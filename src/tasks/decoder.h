@@ -26,6 +26,8 @@ hone_status hone__decoder_start(hone__decoder *decoder, size_t batch, const int6
  * of the last token; valid until the next run. HONE_E_LIMIT over the capacity. */
 hone_status hone__decoder_run(hone__decoder *decoder, const int64_t *ids, size_t n, bool all, const float **scores,
                               size_t *vocab);
+/* One sequence becomes `batch` of them, all alike. */
+hone_status hone__decoder_spread(hone__decoder *decoder, size_t batch);
 /* Forgets the tokens from `length` on. */
 void hone__decoder_rewind(hone__decoder *decoder, size_t length);
 /* Sequence b goes on from what sequence from[b] has. */

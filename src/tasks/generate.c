@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "generate_beams.h"
 
 hone_status hone__decoder_facts_read(const hone__model *m, hone__decoder_facts *out)
 {
@@ -168,6 +169,7 @@ hone_status hone__generate(hone__decoder *d, const int32_t *const *prompts, cons
     const float *scores;
     size_t vocab;
     if (!o->tokens || !count) return HONE_OK;
+    if (o->beams > 1) return hone__generate_beams(d, prompts, lengths, count, o);
     hone_status s = open_loop(&l, prompts, lengths);
     if (s == HONE_OK) s = start(&l, &scores, &vocab);
     if (s == HONE_OK)

@@ -2,6 +2,7 @@
 #ifndef HONE_TASKS_GENERATE_H
 #define HONE_TASKS_GENERATE_H
 
+#include "decode/beam.h"
 #include "decode/sampler.h"
 #include "tasks/decoder.h"
 
@@ -25,10 +26,15 @@ typedef struct hone__generate_options {
     bool force;              /* all of them, whatever they are */
     int32_t pad;             /* any token */
     size_t lookup;           /* greedy, one sequence: tokens guessed at a time from what stands before; 0: none */
-    hone__token_fn on_token;
+    size_t beams;            /* over 1: search instead of a choice at a time; so many sequences must fit the decoder */
+    size_t sequences;        /* of beams, how many are given out, the best first, when the search has ended */
+    float length_penalty;
+    hone__early early;
+    hone__token_fn on_token; /* of prompt i's sequence k: index i * sequences + k */
     void *ctx;
 } hone__generate_options;
-#define HONE__GENERATE_OPTIONS_INIT ((hone__generate_options){.sampling = HONE__SAMPLING_INIT})
+#define HONE__GENERATE_OPTIONS_INIT \
+    ((hone__generate_options){.sampling = HONE__SAMPLING_INIT, .sequences = 1, .length_penalty = 1})
 
 /* prompts[i]: lengths[i] tokens, at least one. HONE_E_LIMIT where a prompt does not fit the decoder; a sequence that
  * reaches its capacity ends there. HONE_E_CANCELLED when on_token ended all. */
