@@ -1,15 +1,16 @@
 /* cmd_generate.c: text from a language model. */
-#include <math.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
 #include "cli.h"
+#include "folder.h"
+#include "text/unicode.h"
 
 typedef struct settings {
     text_list prompts, stops;
@@ -22,8 +23,7 @@ typedef struct settings {
 } settings;
 
 typedef struct reply {
-    char *text;
-    size_t size, capacity;
+    hone__text text;
     int *tokens;
     size_t count, room;
 } reply;
@@ -34,7 +34,7 @@ typedef struct printer {
     bool direct; /* pieces are printed when they come */
     double first, start;
     size_t made;
-    bool failed;
+    hone_status failed;
 } printer;
 
 static hone_generator *running;
@@ -52,27 +52,12 @@ static double now(void)
     return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
 }
 
-static bool keep(reply *r, const char *text, size_t size, int token)
+static hone_status keep(reply *r, const char *text, size_t size, int token)
 {
-    if (r->size + size + 1 > r->capacity) {
-        size_t room = (r->size + size + 1) * 2;
-        char *p = realloc(r->text, room);
-        if (!p) return false;
-        r->text = p;
-        r->capacity = room;
-    }
-    if (r->count == r->room) {
-        size_t room = r->room ? r->room * 2 : 64;
-        int *p = realloc(r->tokens, room * sizeof *p);
-        if (!p) return false;
-        r->tokens = p;
-        r->room = room;
-    }
-    memcpy(r->text + r->size, text, size);
-    r->size += size;
-    r->text[r->size] = 0;
+    HONE__TRY(hone__text_append(&r->text, text, size));
+    HONE__TRY(hone__grow(&r->tokens, &r->room, r->count, sizeof *r->tokens));
     r->tokens[r->count++] = token;
-    return true;
+    return HONE_OK;
 }
 
 static int on_piece(void *ctx, size_t index, const char *text, size_t size, int token, int last)
@@ -80,23 +65,24 @@ static int on_piece(void *ctx, size_t index, const char *text, size_t size, int 
     printer *p = ctx;
     (void)last;
     if (!p->made++) p->first = now();
-    p->failed = !keep(&p->replies[index], text, size, token);
+    p->failed = keep(&p->replies[index], text, size, token);
     if (p->direct && p->o->print_tokens)
         printf("%s%d", p->replies[index].count > 1 ? " " : "", token);
     else if (p->direct)
         fwrite(text, 1, size, stdout);
     if (p->direct) fflush(stdout);
-    return p->failed || ferror(stdout);
+    return p->failed != HONE_OK || ferror(stdout);
 }
 
-static void print_replies(const printer *p, size_t count)
+static void print_replies(printer *p, size_t count)
 {
     if (common.json) printf("[");
     for (size_t i = 0; i < count; i++) {
-        const reply *r = &p->replies[i];
+        reply *r = &p->replies[i];
         if (common.json) {
             printf("%s{\"text\": ", i ? ", " : "");
-            print_json_string(r->text ? r->text : "");
+            p->failed = hone__text_append(&r->text, "", 1);
+            print_json_string(p->failed == HONE_OK ? r->text.data : "");
             printf(", \"tokens\": [");
             for (size_t k = 0; k < r->count; k++) printf("%s%d", k ? ", " : "", r->tokens[k]);
             printf("]}");
@@ -104,7 +90,7 @@ static void print_replies(const printer *p, size_t count)
             for (size_t k = 0; k < r->count; k++) printf("%s%d", k ? " " : "", r->tokens[k]);
             printf("\n");
         } else if (!p->direct) {
-            fwrite(r->text ? r->text : "", 1, r->size, stdout);
+            fwrite(r->text.data ? r->text.data : "", 1, r->text.size, stdout);
             printf("\n");
         }
     }
@@ -157,30 +143,15 @@ static hone_status generate(const hone_model *m, const settings *o, const char *
         print_speed(p, created, count);
     }
     hone_generator_destroy(made);
-    return s;
-}
-
-/* The model file of a folder, or the path itself. */
-static hone_status model_path(const char *path, char *file, size_t size)
-{
-    static const char *const names[] = {"model.onnx", "decoder_model.onnx"};
-    struct stat st;
-    if (stat(path, &st) || !S_ISDIR(st.st_mode)) {
-        if ((size_t)snprintf(file, size, "%s", path) < size) return HONE_OK;
-        return hone__fail(HONE_E_ARGUMENT, "%.200s...: too long a path", path);
-    }
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if ((size_t)snprintf(file, size, "%s/%s", path, names[i]) < size && !stat(file, &st)) return HONE_OK;
-    return hone__fail(HONE_E_IO,
-                      "%s: no model.onnx is in it (hone optimize %s -o FOLDER makes one of a Hugging Face folder)",
-                      path, path);
+    return p->failed != HONE_OK ? p->failed : s;
 }
 
 static int run(const char *path, const settings *o, const char *const *prompts, size_t count)
 {
     hone_model *m;
-    char file[4096];
-    hone_status s = model_path(path, file, sizeof file);
+    char file[PATH_MAX];
+    hone_status s = folder_model(
+        path, "no model.onnx is in it (hone optimize makes a folder with one from a Hugging Face folder)", file);
     if (s == HONE_OK) s = open_model(file, &m);
     if (s != HONE_OK) return report_failure(s);
     size_t texts = count * (size_t)o->sequences;
@@ -189,12 +160,30 @@ static int run(const char *path, const settings *o, const char *const *prompts, 
     s = p.replies ? generate(m, o, prompts, count, &p) : hone__out_of_memory(texts * sizeof *p.replies);
     if (s != HONE_OK && s != HONE_E_CANCELLED) s = hone__at(s, "%s", path);
     for (size_t i = 0; p.replies && i < texts; i++) {
-        free(p.replies[i].text);
-        free(p.replies[i].tokens);
+        hone__free(p.replies[i].text.data);
+        hone__free(p.replies[i].tokens);
     }
     free(p.replies);
     hone_model_destroy(m);
     return s == HONE_OK ? EXIT_DONE : report_failure(s);
+}
+
+/* The whole of a file is the prompt. */
+static int run_file(const char *path, const settings *o)
+{
+    enum { MOST = 64 << 20 };
+    uint8_t *data;
+    size_t size;
+    hone_status s = hone__file_read(o->file, MOST, &data, &size);
+    if (s != HONE_OK) return report_failure(s);
+    char *text = hone__strndup((const char *)data, size);
+    if (!text) s = hone__out_of_memory(size);
+    if (s == HONE_OK && strlen(text) != size)
+        s = hone__fail(HONE_E_FORMAT, "%s: holds a 0 byte: no text", strcmp(o->file, "-") ? o->file : "standard input");
+    int code = s == HONE_OK ? run(path, o, (const char *const[]){text}, 1) : report_failure(s);
+    hone__free(text);
+    hone__free(data);
+    return code;
 }
 
 int cmd_generate(int argc, char **argv)
@@ -228,8 +217,8 @@ int cmd_generate(int argc, char **argv)
         {"seed", 0, OPTION_INT, &o.seed, "N", "of the draws (default 0)", 0, 4294967295.0, NULL},
         {"lookup", 0, OPTION_INT, &o.lookup, "N",
          "guess N tokens at a time from what stands before: the same text, sooner", 0, 64, NULL},
-        {"context", 'c', OPTION_INT, &o.context, "N", "most tokens of prompt and text (default: what they need)", 1,
-         100000000, NULL},
+        {"context", 'c', OPTION_INT, &o.context, "N",
+         "most tokens of prompt and text (default: as many as the model can)", 1, 100000000, NULL},
         {"exact-cache", 0, OPTION_FLAG, &o.exact_cache, NULL, "keys and values in float32", 0, 0, NULL},
         {"max-memory", 0, OPTION_SIZE, &o.max_memory, "SIZE", "limit for activations and caches, such as 500M", 0, 0,
          NULL},
@@ -248,22 +237,5 @@ int cmd_generate(int argc, char **argv)
     if (code >= 0) return code;
     if (rest.count != 1) return usage_failure("generate needs one model (hone generate --help)");
     if (!o.prompts.count == !o.file) return usage_failure("generate needs --prompt or --file (hone generate --help)");
-    uint8_t *text = NULL;
-    size_t size = 0;
-    if (o.file) {
-        hone_status s = hone__file_read(o.file, 64 << 20, &text, &size);
-        char *copy = s == HONE_OK ? calloc(size + 1, 1) : NULL;
-        if (s == HONE_OK && !copy) s = hone__out_of_memory(size);
-        if (s == HONE_OK && memchr(text, 0, size)) s = hone__fail(HONE_E_FORMAT, "%s: holds a 0 byte: no text", o.file);
-        if (s == HONE_OK) {
-            memcpy(copy, text, size);
-            const char *one = copy;
-            code = run(rest.items[0], &o, &one, 1);
-        } else
-            code = report_failure(s);
-        free(copy);
-        hone__free(text);
-        return code;
-    }
-    return run(rest.items[0], &o, o.prompts.items, o.prompts.count);
+    return o.file ? run_file(rest.items[0], &o) : run(rest.items[0], &o, o.prompts.items, o.prompts.count);
 }

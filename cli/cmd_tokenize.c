@@ -1,14 +1,14 @@
 /* cmd_tokenize.c: text to token ids and back. */
 #include <ctype.h>
-#include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/alloc.h"
 #include "base/file.h"
 #include "cli.h"
+#include "folder.h"
 #include "text/tokenizer.h"
 #include "tools/import/tokenizer/tokenizer_import.h"
 
@@ -17,21 +17,14 @@ enum { MAX_TEXT = 1 << 30 };
 static hone_status from_model(const char *path, hone__tokenizer **out)
 {
     hone_model *m;
-    char inside[4096];
-    struct stat st;
-    if (stat(path, &st) == 0 && S_ISDIR(st.st_mode)) {
-        if (snprintf(inside, sizeof inside, "%s/model.onnx", path) >= (int)sizeof inside)
-            return hone__fail(HONE_E_ARGUMENT, "%s: too long a path", path);
-        if (stat(inside, &st) != 0)
-            return hone__fail(HONE_E_IO, "%s: no tokenizer.json, vocab.json or model.onnx is in it", path);
-        path = inside;
-    }
-    HONE__TRY(open_model(path, &m));
+    char file[PATH_MAX];
+    HONE__TRY(folder_model(path, "no tokenizer.json, vocab.json or model.onnx is in it", file));
+    HONE__TRY(open_model(file, &m));
     const char *text = hone_model_metadata(m, HONE__TOKENIZER_KEY);
     hone_status s = text ? hone__tokenizer_create(text, strlen(text), out)
                          : hone__fail(HONE_E_FORMAT, "it has no metadata '%s'", HONE__TOKENIZER_KEY);
     hone_model_destroy(m);
-    return s == HONE_OK ? s : hone__at(s, "%s", path);
+    return s == HONE_OK ? s : hone__at(s, "%s", file);
 }
 
 static hone_status open_tokenizer(const char *path, hone__tokenizer **out)

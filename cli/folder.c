@@ -128,3 +128,17 @@ size_t folder_bytes(const char *out)
         if (join(out, names[i], path) == HONE_OK && !stat(path, &st)) sum += (size_t)st.st_size;
     return sum;
 }
+
+hone_status folder_model(const char *path, const char *missing, char *file)
+{
+    static const char *const names[] = {"model.onnx", "decoder_model.onnx"};
+    if (!is_folder(path)) {
+        if ((size_t)snprintf(file, PATH_MAX, "%s", path) < PATH_MAX) return HONE_OK;
+        return hone__fail(HONE_E_LIMIT, "%.100s: the name is too long", path);
+    }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        HONE__TRY(join(path, names[i], file));
+        if (!access(file, F_OK)) return HONE_OK;
+    }
+    return hone__fail(HONE_E_IO, "%s: %s", path, missing);
+}

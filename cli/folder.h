@@ -12,6 +12,10 @@ bool folder_wanted(const char *out);
  * Makes OUT where it is not there; after a failure nothing new is left. */
 hone_status folder_save(hone__model *model, const char *out, const char *source);
 
+/* The model file of a folder, or the path itself: [PATH_MAX]. HONE_E_IO where the folder has none, with `missing`,
+ * which says what was looked for. */
+hone_status folder_model(const char *path, const char *missing, char *file);
+
 /* Bytes of the model's files under OUT. */
 size_t folder_bytes(const char *out);
 

@@ -182,11 +182,10 @@ bool hone__beam_grow(hone__beam *b, const float *scores, int32_t *from)
     return b->hopeful && !full && some_go_on;
 }
 
-const int32_t *hone__beam_kept(const hone__beam *b, size_t i, size_t *length, float *score)
+const int32_t *hone__beam_kept(const hone__beam *b, size_t i, size_t *length)
 {
     const sequence *s = &b->kept[i];
     if (i >= b->o.beams || !s->whole) return NULL;
     *length = s->length - b->prompt;
-    if (score) *score = s->score;
     return s->ids + b->prompt;
 }

@@ -39,6 +39,6 @@ const int32_t *hone__beam_running(const hone__beam *beam, size_t i, size_t *leng
 bool hone__beam_grow(hone__beam *beam, const float *scores, int32_t *from);
 
 /* The kept sequences, the best first: [*length] new ids. NULL where fewer were kept. */
-const int32_t *hone__beam_kept(const hone__beam *beam, size_t i, size_t *length, float *score);
+const int32_t *hone__beam_kept(const hone__beam *beam, size_t i, size_t *length);
 
 #endif

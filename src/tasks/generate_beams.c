@@ -70,7 +70,7 @@ static hone_status give(const search *s, size_t index)
 {
     for (size_t k = 0; k < s->o->sequences; k++) {
         size_t n = 0;
-        const int32_t *ids = hone__beam_kept(s->beam, k, &n, NULL);
+        const int32_t *ids = hone__beam_kept(s->beam, k, &n);
         for (size_t i = 0; ids && i < n; i++) {
             hone__go_on answer = !s->o->on_token
                                      ? HONE__GO_ON

@@ -64,13 +64,13 @@ hone_status hone__write_text(hone__decoder *d, const hone__tokenizer *t, const i
 {
     job j = {.o = o, .t = t};
     hone__generate_options g = o->generate;
-    if (g.beams > 1) count *= g.sequences;
-    j.writers = hone__calloc(count + 1, sizeof *j.writers);
-    if (!j.writers) return hone__out_of_memory(count * sizeof *j.writers);
+    size_t texts = g.beams > 1 ? count * g.sequences : count;
+    j.writers = hone__calloc(texts + 1, sizeof *j.writers);
+    if (!j.writers) return hone__out_of_memory(texts * sizeof *j.writers);
     g.on_token = on_token;
     g.ctx = &j;
-    hone_status s = hone__generate(d, prompts, lengths, g.beams > 1 ? count / g.sequences : count, &g);
-    for (size_t i = 0; i < count; i++) hone__free(j.writers[i].held.data);
+    hone_status s = hone__generate(d, prompts, lengths, count, &g);
+    for (size_t i = 0; i < texts; i++) hone__free(j.writers[i].held.data);
     hone__free(j.writers);
     return j.failed != HONE_OK ? j.failed : s;
 }

@@ -5,8 +5,8 @@
 #include "tasks/generate.h"
 #include "text/tokenizer.h"
 
-/* A piece of sequence `index`: whole UTF-8 characters (perhaps none), never part of a stop string; token -1: the rest
- * of what was held back. */
+/* A piece of sequence `index`: whole UTF-8 characters (perhaps none), never part of a stop string, with the token that
+ * it came with. */
 typedef hone__go_on (*hone__piece_fn)(void *ctx, size_t index, const char *text, size_t size, int32_t token, bool last);
 
 typedef struct hone__write_options {

@@ -1,5 +1,5 @@
 """Writes tests/reference/tokenizers: a small tokenizer.json of every pattern, trained on the texts of live_tokenizers.py,
-and cases.json: texts with the ids that the tokenizers package gives (0.22).     needs: tokenizers"""
+and cases.json: texts with the ids that the tokenizers package gives (0.23).     needs: tokenizers"""
 import json, os, random, sys
 
 here = os.path.dirname(os.path.abspath(__file__))

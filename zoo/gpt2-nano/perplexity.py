@@ -1,13 +1,18 @@
-"""Perplexity of a folder with a GPT-2 on a text, by transformers in float32.
+"""Perplexity of a folder with a GPT-2 on a text, by transformers in float32; with --hone ONNX, by `hone run` on a folder
+that hone optimize made of it.
 
 The text is one row of tokens. A window holds `context` tokens and starts `stride` tokens after the one before; in each
 window those tokens are scored that no window before has held, but never its first one, which has nothing before it.
-Run: python perplexity.py [FOLDER] [TEXT] [--context N] [--stride N]
+Run: python perplexity.py [FOLDER] [TEXT] [--context N] [--stride N] [--hone ONNX]     (HONE names the command)
 """
 import argparse
 import math
 import os
+import subprocess
+import tempfile
+import types
 
+import numpy as np
 import torch
 import transformers
 
@@ -31,6 +36,28 @@ def perplexity(model, ids, context, stride):
     return math.exp(total / scored), scored
 
 
+class Hone:
+    """What `model(window)` needs of the ONNX file in `folder`: scores of one window, from empty caches."""
+
+    def __init__(self, folder, config):
+        self.file, self.config, self.command = os.path.join(folder, "model.onnx"), config, os.environ.get("HONE", "build/hone")
+
+    def __call__(self, window):
+        n, c = window.shape[1], self.config
+        inputs = {"input_ids": window.numpy(), "attention_mask": np.ones((1, n), np.int64),
+                  "position_ids": np.arange(n)[None]}
+        for layer in range(c.n_layer):
+            for part in ("key", "value"):
+                inputs[f"past_key_values.{layer}.{part}"] = np.zeros((1, c.n_head, 0, c.n_embd // c.n_head), np.float32)
+        with tempfile.TemporaryDirectory() as place:
+            args = [self.command, "run", self.file, "-o", place, "-q"]
+            for name, value in inputs.items():
+                np.save(os.path.join(place, name + ".in.npy"), value)
+                args += ["-i", f"{name}={place}/{name}.in.npy"]
+            subprocess.run(args, check=True, stdout=subprocess.DEVNULL)
+            return types.SimpleNamespace(logits=torch.from_numpy(np.load(os.path.join(place, "logits.npy"))))
+
+
 def load(folder):
     model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     return model, transformers.AutoTokenizer.from_pretrained(folder)
@@ -42,6 +69,7 @@ def main():
     parser.add_argument("text", nargs="?", default=os.path.join(HERE, "heldout.txt"))
     parser.add_argument("--context", type=int, help="tokens in a window (default: the model's context)")
     parser.add_argument("--stride", type=int, help="tokens between windows (default: context)")
+    parser.add_argument("--hone", metavar="ONNX", help="a folder with model.onnx, run by hone")
     args = parser.parse_args()
     model, tokenizer = load(args.folder)
     with open(args.text, encoding="utf-8", newline="") as file:
@@ -49,7 +77,7 @@ def main():
     ids = tokenizer(text, verbose=False)["input_ids"]
     context = args.context or model.config.n_positions
     stride = args.stride or context
-    value, scored = perplexity(model, ids, context, stride)
+    value, scored = perplexity(Hone(args.hone, model.config) if args.hone else model, ids, context, stride)
     print(f"{len(text.encode())} bytes, {len(ids)} tokens, {scored} scored, context {context}, stride {stride}: "
           f"perplexity {value:.4f}, {math.log2(value) * scored / len(text.encode()):.4f} bits per byte")
 
