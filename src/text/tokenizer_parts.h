@@ -1,4 +1,4 @@
-/* tokenizer_parts.h: a tokenizer from inside; only this room includes it. */
+/* tokenizer_parts.h: a tokenizer from inside; only this room, and its fuzz target, includes it. */
 #ifndef HONE_TEXT_TOKENIZER_PARTS_H
 #define HONE_TEXT_TOKENIZER_PARTS_H
 

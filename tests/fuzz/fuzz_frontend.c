@@ -2,17 +2,11 @@
  * small. */
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "audio/frontend.h"
+#include "fuzz_parts.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void demand(int truth)
-{
-    if (!truth) abort();
-}
 
 static void reads_back(const hone__frontend_config *config)
 {

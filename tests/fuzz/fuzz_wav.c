@@ -3,18 +3,13 @@
 #include <math.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
 
 #include "audio/resample.h"
 #include "audio/wav.h"
+#include "fuzz_parts.h"
 #include "audio/windows.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void demand(int truth)
-{
-    if (!truth) abort();
-}
 
 static void use(const float *mono, size_t n, int rate)
 {

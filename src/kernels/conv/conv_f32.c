@@ -124,7 +124,7 @@ static void items(void *ctx, size_t begin, size_t end, int thread)
 {
     struct job *j = ctx;
     const hone__conv_plan *p = &j->p;
-    float *local = (float *)(void *)(j->local + (size_t)thread * j->local_bytes);
+    float *local = j->packed ? (float *)(void *)(j->local + (size_t)thread * j->local_bytes) : NULL;
     for (size_t i = begin; i < end; i++) {
         hone__conv_item it = hone__conv_plan_item(p, i);
         struct strip s = {it.group,   it.first_row, it.rows, j->source + it.group * p->group_in * p->channel + it.from,

@@ -1,0 +1,250 @@
+#!/usr/bin/env python3
+"""Writes the seeds of the fuzz targets json, tokenizer, hugging_face, npz, keras_zip and media: small files of every kind
+that their readers know.
+
+Usage: make_reader_seeds.py [FOLDER]   (default: tests/fuzz/corpus; the sounds need soundfile and numpy)"""
+import base64
+import io
+import json
+import math
+import os
+import struct
+import sys
+import zipfile
+
+OUT = sys.argv[1] if len(sys.argv) > 1 else os.path.join(os.path.dirname(os.path.abspath(__file__)), "corpus")
+DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def put(target, name, data):
+    folder = os.path.join(OUT, target)
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, name), "wb") as f:
+        f.write(data if isinstance(data, bytes) else data.encode())
+
+
+def dump(value):
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def parts(head, *texts):
+    return head.encode() + b"\n%%\n".join(t if isinstance(t, bytes) else t.encode() for t in texts)
+
+
+# JSON
+
+JSONS = {
+    "values": '{"a":[1,-2,3.5e-7,true,false,null,"x"],"b":{"c":[[],{}]},"":0}',
+    "text": '"\\u00e9\\n\\ud83d\\ude00 \\"quoted\\" \u00e9 \\u0000"',
+    "nul_key": '{"a\\u0000b":1,"\\\\u0000":2}',
+    "python": '{"x":NaN,"y":[Infinity,-Infinity],"z":"NaN \\" Infinity"}',
+    "twice": '{"a":1,"a":2}',
+    "big": "[9223372036854775807,-9223372036854775808,1e308,-0.0,1e-320]",
+    "overflow": "[1e999]",
+    "deep": "[" * 40 + "]" * 40,
+    "too_deep": "[" * 300,
+    "many": "[" + ",".join("1" for _ in range(299)) + "]",
+    "too_many": "[" + "1," * 310 + "1]",
+    "bad_utf8": b'["\xff"]',
+    "lone": '["\\ud800"]',
+}
+
+
+# Tokenizers
+
+def alphabet():
+    """GPT-2's: the character of each byte."""
+    plain = [*range(0x21, 0x7f), *range(0xa1, 0xad), *range(0xae, 0x100)]
+    other = [b for b in range(256) if b not in plain]
+    return {b: chr(b) if b in plain else chr(0x100 + other.index(b)) for b in range(256)}
+
+
+LETTERS = alphabet()
+FEW = [" ", "a", "b", "c", "'", "s", "1", "\n"]
+CL100K = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*"
+          r"|\s*[\r\n]+|\s+(?!\S)|\s+")
+LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
+
+
+def vocabulary(characters, merges):
+    tokens = [LETTERS[ord(c)] for c in characters] + ["".join(m).replace(" ", "") for m in merges]
+    return {t: i for i, t in enumerate(tokens)}
+
+
+def added(token, text, **flags):
+    return dict({"id": token, "content": text, "single_word": False, "lstrip": False, "rstrip": False,
+                 "normalized": False, "special": False}, **flags)
+
+
+def tokenizer_json(characters, merges, before=None, extra=(), **parts_of_it):
+    vocab = vocabulary(characters, merges)
+    root = {"added_tokens": [added(len(vocab) + i, text, **flags) for i, (text, flags) in enumerate(extra)],
+            "normalizer": None, "pre_tokenizer": LEVEL, "post_processor": None, "decoder": {"type": "ByteLevel"},
+            "model": {"type": "BPE", "vocab": vocab, "merges": merges}}
+    root.update(parts_of_it)
+    root["model"].update(before or {})
+    return root
+
+
+def number(value):
+    """LEB128"""
+    out = bytearray()
+    while value >= 128:
+        out.append(value & 127 | 128)
+        value >>= 7
+    out.append(value)
+    return bytes(out)
+
+
+def stored(tokens, merges, added_tokens, flags=0, steps=((0, 0),), before=(), behind=(), every_byte=True):
+    """What stands in hone.tokenizer, before base64: every byte, then tokens of several bytes, then merges."""
+    first = 256 + len(tokens)
+    size = first + len(merges) + len(added_tokens)
+    out = number(flags) + number(size) + number(0)
+    out += b"".join(number(i + 1 if every_byte or chr(i) in "ab " else 0) for i in range(256))
+    out += number(len(steps)) + b"".join(number(k) + number(a) for k, a in steps)
+    out += number(len(tokens)) + b"".join(number(256 + i) + number(2 * len(t)) + t for i, t in enumerate(tokens))
+    out += number(len(merges))
+    for i, (left, right) in enumerate(merges):
+        out += number(left) + number(right) + number(2 * first if i == 0 else 0)
+    out += number(len(added_tokens))
+    for i, (text, f) in enumerate(added_tokens):
+        out += number(first + len(merges) + i) + number(f) + number(len(text)) + text
+    return out + b"".join(number(len(ids)) + b"".join(map(number, ids)) for ids in (before, behind))
+
+
+def tokenizers():
+    merges = ["a b", "ab c", LETTERS[32] + " a", "' s"]
+    text = "abc 's <|end|> ab1\n  c\u00e9"
+    special = [("<|end|>", {"special": True}), (" hone", {"single_word": True, "normalized": True}),
+               ("<m>", {"lstrip": True, "rstrip": True})]
+    template = {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<|end|>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+                "special_tokens": {"<|end|>": {"id": "<|end|>", "ids": [12], "tokens": ["<|end|>"]}}}
+    split = {"type": "Sequence", "pretokenizers": [{"type": "Split", "pattern": {"Regex": CL100K}, "behavior": "Isolated", "invert": False},
+                                                   {"type": "Digits", "individual_digits": True}, dict(LEVEL, use_regex=False)]}
+    files = {
+        "gpt2": parts("j", dump(tokenizer_json(FEW, merges, extra=special)), text),
+        "cl100k": parts("j", dump(tokenizer_json(FEW, merges, {"ignore_merges": True}, special, normalizer={"type": "NFC"}, pre_tokenizer=split, post_processor=template)), text),
+        "bytes": parts("j", dump(tokenizer_json([chr(b) for b in range(256)], merges, extra=special[:1])), text),
+        "pairs": parts("j", dump(tokenizer_json(FEW, [m.split(" ") for m in merges], {"unk_token": "a", "fuse_unk": True}, pre_tokenizer=dict(LEVEL, add_prefix_space=True),
+                                                post_processor={"type": "RobertaProcessing", "sep": ["b", 2], "cls": ["a", 1]})), "zzab z"),
+        "vocab": parts("v", dump(vocabulary(FEW, merges)), "#version: 0.2\n" + "\n".join(merges), dump({"tokenizer_class": "GPT2Tokenizer", "add_prefix_space": True, "add_bos_token": True, "bos_token": "a"}),
+                       dump({"eos_token": {"content": "<|end|>", "lstrip": True}, "additional_special_tokens": ["b"]}), dump({"<|end|>": 12}), text),
+        "roberta": parts("v", dump(dict(vocabulary(FEW, merges), **{"<s>": 12, "</s>": 13, "<mask>": 14})), "\n".join(merges),
+                         dump({"tokenizer_class": "RobertaTokenizer", "added_tokens_decoder": {"15": added(15, "<x>", special=True)}}), "", "", "<s>abc <mask><x>"),
+        "table": parts("t", "".join(f"{base64.b64encode(t).decode()} {i}\n" for i, t in enumerate([b"a", b"b", b"c", b" ", b"ab", b" a", b"abc", b"\xc3", b"\xa9"])), "abc a<|0.02|><|en|>\u00e9"),
+    }
+    merged = [(97, 98), (257, 99), (32, 97), (259, 98)]
+    ends = [(b"<|end|>", 1), (b"hone", 8 | 16), (b"<m>", 2 | 4)]
+    binary = {
+        "plain": stored([b"xyz"], merged, ends[:1], before=(261,), behind=(261, 97)),
+        "flags": stored([b"xyz"], merged, ends, flags=15, steps=((1, 3), (2, 1), (3, 0))),
+        "holes": stored([b"xyz"], merged[:1], ends[1:], flags=2, steps=((1, 1), (2, 0)), every_byte=False),
+        "chain": stored([], [(97, 97)] + [(256 + i, 256 + i) for i in range(6)], [(b"aaa", 0)], steps=()),
+    }
+    for name, data in binary.items():
+        files["stored_" + name] = parts("b", data, "a" * 70 if name == "chain" else text)
+    files["stored_text"] = parts("s", "hone byte-level-bpe 1\n" + base64.b64encode(binary["holes"]).decode(), text)
+    return files
+
+
+# Hugging Face folders
+
+CONFIG = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "n_embd": 2, "n_head": 1, "n_layer": 1, "n_positions": 3, "vocab_size": 3, "eos_token_id": 2}
+
+
+def gpt2_shapes(prefix, tied=True):
+    e, inner = 2, 8
+    shapes = {"wte.weight": [3, e], "wpe.weight": [3, e], "h.0.ln_1.weight": [e], "h.0.ln_1.bias": [e], "h.0.attn.c_attn.weight": [e, 3 * e], "h.0.attn.c_attn.bias": [3 * e],
+              "h.0.attn.c_proj.weight": [e, e], "h.0.attn.c_proj.bias": [e], "h.0.ln_2.weight": [e], "h.0.ln_2.bias": [e], "h.0.mlp.c_fc.weight": [e, inner], "h.0.mlp.c_fc.bias": [inner],
+              "h.0.mlp.c_proj.weight": [inner, e], "h.0.mlp.c_proj.bias": [e], "ln_f.weight": [e], "ln_f.bias": [e]}
+    out = {prefix + k: v for k, v in shapes.items()}
+    return out if tied else dict(out, **{"lm_head.weight": [3, e]})
+
+
+def header(shapes, dtype="F32", size=4, **more):
+    at, out = 0, dict(more)
+    for name, shape in shapes.items():
+        n = size * math.prod(shape)
+        out[name] = {"dtype": dtype, "shape": shape, "data_offsets": [at, at + n]}
+        at += n
+    return dump(out), at
+
+
+def folders():
+    text, size = header(gpt2_shapes(""), "F16", 2, __metadata__={"format": "pt"})
+    data = b"".join(struct.pack("<e", (i % 7 - 3) / 4) for i in range(size // 2))
+    whole = struct.pack("<Q", len(text)) + text.encode() + data
+    generation = dump({"eos_token_id": [1, 2], "bos_token_id": 0})
+    untied = dict(CONFIG, tie_word_embeddings=False, activation_function="relu", scale_attn_by_inverse_layer_idx=True, n_inner=8)
+    shapes = gpt2_shapes("transformer.")
+    names = list(shapes)
+    halves = [{k: shapes[k] for k in names[:8]}, {k: shapes[k] for k in names[8:]}]
+    index = {"metadata": {"total_size": 1}, "weight_map": {k: "ab"[i] + ".safetensors" for i in range(2) for k in halves[i]}}
+    return {
+        "whole": parts("s0", dump(CONFIG), generation, whole),
+        "widened": parts("s2", dump(CONFIG), "", whole),
+        "header": parts("h0", dump(CONFIG), generation, header(shapes)[0]),
+        "untied": parts("h1", dump(untied), "", header(gpt2_shapes("transformer.", False), "F64", 8)[0]),
+        "bf16": parts("h3", dump(CONFIG), "", header(shapes, "BF16", 2)[0]),
+        "shards": parts("i0", dump(CONFIG), "", dump(index), header(halves[0])[0], header(halves[1])[0]),
+        "outside": parts("i0", dump(CONFIG), "", dump({"weight_map": {"wte.weight": "../a.safetensors"}}), header(halves[0])[0], ""),
+    }
+
+
+# Archives
+
+def npy(descr, shape, data, fortran=False):
+    text = f"{{'descr': '{descr}', 'fortran_order': {fortran}, 'shape': {shape}, }}"
+    text += " " * (-(len(text) + 11) % 16) + "\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text.encode() + data
+
+
+def archive(members, method=zipfile.ZIP_STORED, comment=b""):
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", method) as z:
+        for name, data in members.items():
+            z.writestr(zipfile.ZipInfo(name, DATE), data, method)
+        z.comment = comment
+    return out.getvalue()
+
+
+def npzs():
+    members = {"x.npy": npy("<f4", (2, 3), struct.pack("<6f", *range(6))), "n.npy": npy(">i8", (), struct.pack(">q", -5)),
+               "s.npy": npy("<U2", (3,), "a\0bcd\0".encode("utf-32-le")), "t.npy": npy("<f2", (2, 2), bytes(8), True)}
+    return {"stored": archive(members), "deflated": archive(members, zipfile.ZIP_DEFLATED), "one": archive({"x.npy": members["x.npy"]}), "none": archive({}),
+            "zeros": archive({"z.npy": npy("|u1", (20000,), bytes(20000))}, zipfile.ZIP_DEFLATED), "empty_strings": archive({"e.npy": npy("<U0", (200,), b"")}),
+            "other": archive({"x.txt": b"no array"}), "bzip2": archive({"x.npy": members["x.npy"]}, zipfile.ZIP_BZIP2)}
+
+
+def keras():
+    members = {"metadata.json": dump({"keras_version": "3.15.0"}), "config.json": dump({"module": "keras", "class_name": "Sequential", "config": {"layers": []}}), "model.weights.h5": bytes(range(200))}
+    return {"stored": archive(members), "deflated": archive(members, zipfile.ZIP_DEFLATED), "comment": archive(members, comment=b"PK\5\6 is not the end"), "partial": archive({"config.json": "{}"}),
+            "zeros": archive({"config.json": bytes(40000)}, zipfile.ZIP_DEFLATED)}
+
+
+# Sounds
+
+def sounds():
+    import numpy
+    import soundfile
+    rate = 8000
+    x = 0.5 * numpy.sin(numpy.arange(rate // 20) * 0.3).astype("float32")
+    kinds = {"pcm16.wav": ("WAV", "PCM_16"), "adpcm.wav": ("WAV", "MS_ADPCM"), "ima.wav": ("WAV", "IMA_ADPCM"), "gsm.wav": ("WAV", "GSM610"), "sound.flac": ("FLAC", "PCM_16"), "sound.mp3": ("MP3", "MPEG_LAYER_III"),
+             "opus.ogg": ("OGG", "OPUS"), "vorbis.ogg": ("OGG", "VORBIS"), "sound.aiff": ("AIFF", "PCM_16"), "law.au": ("AU", "ULAW"), "sound.caf": ("CAF", "PCM_16"), "sound.voc": ("VOC", "PCM_U8"), "sound.w64": ("W64", "FLOAT")}
+    files = {}
+    for name, (kind, subtype) in kinds.items():
+        out = io.BytesIO()
+        soundfile.write(out, numpy.stack([x, -x], 1) if name == "pcm16.wav" else x, rate, format=kind, subtype=subtype)
+        files[name] = out.getvalue()
+    return files
+
+
+def main():
+    for target, files in (("json", JSONS), ("tokenizer", tokenizers()), ("hugging_face", folders()), ("npz", npzs()), ("keras_zip", keras()), ("media", sounds())):
+        for name, data in files.items():
+            put(target, name, data)
+
+
+if __name__ == "__main__":
+    main()
