@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     hone__map map = {data, size, 2};
     const char *name;
     hone__model *holder;
-    if (hone__npy_parse(data, size, "fuzz", &t) == HONE_OK) hone__tensor_release(&t);
+    if (hone__npy_parse(data, size, "fuzz", UINT64_MAX, &t) == HONE_OK) hone__tensor_release(&t);
     for (unsigned wrap = 0; size && wrap <= (HONE__OF_SEQUENCE | HONE__OF_OPTIONAL); wrap++)
         if (hone__onnx_read_value(&map, "fuzz", wrap, &t, &name, &holder) == HONE_OK) {
             hone__tensor_release(&t);

@@ -49,7 +49,7 @@ static hone_status parse(const char *header, const void *data, size_t size, hone
     uint8_t file[512] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (uint8_t)strlen(header), 0};
     memcpy(file + 10, header, strlen(header));
     memcpy(file + 10 + strlen(header), data, size);
-    return hone__npy_parse(file, 10 + strlen(header) + size, "test", out);
+    return hone__npy_parse(file, 10 + strlen(header) + size, "test", UINT64_MAX, out);
 }
 
 static void other_orders_and_hostile_ones(void **state)

@@ -7,11 +7,11 @@
 #include "base/status.h"
 
 /* Every function that is called, once. */
-#define HONE__ZIP_FUNCTIONS(F)                                                                                \
-    F(zip_close)                                                                                              \
-    F(zip_discard) F(zip_error_fini) F(zip_error_init) F(zip_error_strerror) F(zip_fclose) F(zip_fopen_index) \
-        F(zip_fread) F(zip_get_num_entries) F(zip_open) F(zip_open_from_source) F(zip_source_buffer_create)   \
-            F(zip_source_free) F(zip_stat) F(zip_stat_index) F(zip_stat_init) F(zip_strerror)
+#define HONE__ZIP_FUNCTIONS(F)                                                                                    \
+    F(zip_discard)                                                                                                \
+    F(zip_error_fini) F(zip_error_init) F(zip_error_strerror) F(zip_fclose) F(zip_fopen_index) F(zip_fread)       \
+        F(zip_get_num_entries) F(zip_open_from_source) F(zip_source_buffer_create) F(zip_source_free) F(zip_stat) \
+            F(zip_stat_index) F(zip_stat_init) F(zip_strerror)
 
 #define HONE__FIELD(name) __typeof__(&name) name##_;
 struct hone__zip {
@@ -20,11 +20,11 @@ struct hone__zip {
 #undef HONE__FIELD
 extern struct hone__zip hone__zip;
 
-/* HONE_E_UNSUPPORTED where the library is not installed. Not thread-safe. */
-hone_status hone__zip_load(void);
+/* Loads the library and opens the archive that lies in [data, data + size); zip_discard it. HONE_E_UNSUPPORTED where
+ * the library is not installed. `path` stands in messages. Not thread-safe. */
+hone_status hone__zip_open(const void *data, size_t size, const char *path, zip_t **out);
 
 #ifndef HONE__ZIP_LOADER
-#define zip_close hone__zip.zip_close_
 #define zip_discard hone__zip.zip_discard_
 #define zip_error_fini hone__zip.zip_error_fini_
 #define zip_error_init hone__zip.zip_error_init_
@@ -33,7 +33,6 @@ hone_status hone__zip_load(void);
 #define zip_fopen_index hone__zip.zip_fopen_index_
 #define zip_fread hone__zip.zip_fread_
 #define zip_get_num_entries hone__zip.zip_get_num_entries_
-#define zip_open hone__zip.zip_open_
 #define zip_open_from_source hone__zip.zip_open_from_source_
 #define zip_source_buffer_create hone__zip.zip_source_buffer_create_
 #define zip_source_free hone__zip.zip_source_free_

@@ -110,7 +110,7 @@ static hone_status read_strings(const uint8_t *data, const header *h, size_t cou
     return s == HONE_OK ? s : hone__at(s, "%s", name);
 }
 
-hone_status hone__npy_parse(const uint8_t *data, size_t size, const char *name, hone__tensor *out)
+hone_status hone__npy_parse(const uint8_t *data, size_t size, const char *name, uint64_t most, hone__tensor *out)
 {
     *out = (hone__tensor){0};
     if (size < 10 || memcmp(data, "\x93NUMPY", 6)) return hone__fail(HONE_E_FORMAT, "%s: is not a .npy file", name);
@@ -137,6 +137,10 @@ hone_status hone__npy_parse(const uint8_t *data, size_t size, const char *name, 
     if (size - at < bytes)
         return hone__fail(HONE_E_FORMAT, "%s: is cut off: %zu bytes of data, the shape needs %zu", name, size - at,
                           bytes);
+    size_t strings = h.dtype == HONE_STRING ? count * sizeof(hone__string) : 0; /* they stand beside their bytes */
+    if (bytes > most || strings > most - bytes)
+        return hone__fail(HONE_E_LIMIT, "%s: the array takes %zu bytes, at most %llu more are allowed", name,
+                          bytes + strings, (unsigned long long)most);
     if (h.dtype == HONE_STRING) return read_strings(data + at, &h, count, name, out);
     HONE__TRY(hone__tensor_new(h.dtype, h.rank, h.dims, out));
     uint8_t *to = hone__tensor_write(out);

@@ -7,7 +7,8 @@
 #include "onnx/onnx.h"
 #include "tools/libraries/lib_zip.h"
 
-enum { RATIO = 100, BOMB = 256 << 20 };
+/* deflate makes at most 1,032 times what it reads */
+enum { RATIO = 100, BOMB = 256 << 20, MOST_RATIO = 1100, MEMBERS = 100000, WHERE = 512 };
 
 void hone__tensor_list_free(hone__named_tensor *list, size_t count)
 {
@@ -34,46 +35,75 @@ static hone_status one(hone__tensor *t, const char *name, hone__named_tensor **o
     return HONE_OK;
 }
 
-static hone_status read_member(zip_t *z, zip_int64_t i, const char *path, hone__named_tensor *out)
+/* What the archive says about a member; where: its name in messages. */
+static hone_status stat_member(zip_t *z, size_t i, const char *path, zip_stat_t *st, char *where, size_t size)
+{
+    const zip_uint64_t need = ZIP_STAT_NAME | ZIP_STAT_SIZE | ZIP_STAT_COMP_SIZE;
+    zip_stat_init(st);
+    if (zip_stat_index(z, i, 0, st) || (st->valid & need) != need)
+        return hone__fail(HONE_E_FORMAT, "%s: member %zu cannot be read", path, i);
+    snprintf(where, size, "%s: %.200s", path, st->name);
+    bool bomb = st->size > BOMB && st->size / RATIO > st->comp_size;
+    if (bomb || st->size / MOST_RATIO > st->comp_size)
+        return hone__fail(HONE_E_LIMIT, "%s: unpacks to more than %d times its size", where, bomb ? RATIO : MOST_RATIO);
+    return HONE_OK;
+}
+
+/* Before anything is unpacked: all members together. */
+static hone_status check_sizes(zip_t *z, size_t n, const char *path, uint64_t most)
 {
     zip_stat_t st;
-    char where[512];
-    if (zip_stat_index(z, (zip_uint64_t)i, 0, &st) || !(st.valid & ZIP_STAT_SIZE) || !(st.valid & ZIP_STAT_COMP_SIZE))
-        return hone__fail(HONE_E_FORMAT, "%s: member %lld cannot be read", path, (long long)i);
-    snprintf(where, sizeof where, "%s: %.200s", path, st.name);
-    if (st.size > BOMB && st.size / RATIO > st.comp_size)
-        return hone__fail(HONE_E_LIMIT, "%s: unpacks to more than %d times its size", where, RATIO);
-    zip_file_t *f = zip_fopen_index(z, (zip_uint64_t)i, 0);
+    char where[WHERE];
+    uint64_t left = most;
+    for (size_t i = 0; i < n; i++) {
+        HONE__TRY(stat_member(z, i, path, &st, where, sizeof where));
+        if (st.size > left)
+            return hone__fail(HONE_E_LIMIT, "%s: the members up to this one unpack to more than %llu bytes", where,
+                              (unsigned long long)most);
+        left -= st.size;
+    }
+    return HONE_OK;
+}
+
+static hone_status read_member(zip_t *z, size_t i, const char *path, uint64_t *left, hone__named_tensor *out)
+{
+    zip_stat_t st;
+    char where[WHERE];
+    HONE__TRY(stat_member(z, i, path, &st, where, sizeof where));
+    zip_file_t *f = zip_fopen_index(z, i, 0);
     if (!f) return hone__fail(HONE_E_FORMAT, "%s: %s", where, zip_strerror(z));
     uint8_t *data = hone__malloc(st.size + 1);
     hone_status s = data ? HONE_OK : hone__out_of_memory(st.size);
     if (s == HONE_OK && zip_fread(f, data, st.size) != (zip_int64_t)st.size)
         s = hone__fail(HONE_E_FORMAT, "%s: is cut off or damaged", where);
     zip_fclose(f);
-    if (s == HONE_OK) s = hone__npy_parse(data, st.size, where, &out->tensor);
+    if (s == HONE_OK) s = hone__npy_parse(data, st.size, where, *left, &out->tensor);
     hone__free(data);
     if (s != HONE_OK) return s;
+    *left -= out->tensor.blob->size;
     size_t n = strlen(st.name);
     if (n > 4 && !strcmp(st.name + n - 4, ".npy")) n -= 4;
     out->name = hone__strndup(st.name, n);
     return out->name ? HONE_OK : hone__out_of_memory(n);
 }
 
-static hone_status read_npz(const char *path, hone__named_tensor **out, size_t *count)
+hone_status hone__npz_read(const hone__map *map, const char *path, uint64_t most, hone__named_tensor **out,
+                           size_t *count)
 {
-    int code;
-    HONE__TRY(hone__zip_load());
-    zip_t *z = zip_open(path, ZIP_RDONLY, &code);
-    if (!z) return hone__fail(HONE_E_FORMAT, "%s: is not a readable .npz archive", path);
-    zip_int64_t n = zip_get_num_entries(z, 0);
-    hone_status s = n > 100000 ? hone__fail(HONE_E_LIMIT, "%s: has %lld members", path, (long long)n) : HONE_OK;
-    *out = hone__calloc((size_t)n + 1, sizeof **out);
-    if (!*out) s = hone__out_of_memory((size_t)n);
-    for (zip_int64_t i = 0; s == HONE_OK && i < n; i++) {
-        s = read_member(z, i, path, &(*out)[i]);
-        *count = (size_t)i + 1;
+    zip_t *z;
+    *out = NULL;
+    *count = 0;
+    HONE__TRY(hone__zip_open(map->data, map->size, path, &z));
+    zip_int64_t entries = zip_get_num_entries(z, 0);
+    size_t n = entries > 0 ? (size_t)entries : 0;
+    hone_status s = n > MEMBERS ? hone__fail(HONE_E_LIMIT, "%s: has %zu members", path, n) : HONE_OK;
+    if (s == HONE_OK) s = check_sizes(z, n, path, most);
+    if (s == HONE_OK && !(*out = hone__calloc(n + 1, sizeof **out))) s = hone__out_of_memory(n);
+    for (size_t i = 0; s == HONE_OK && i < n; i++) {
+        *count = i + 1;
+        s = read_member(z, i, path, &most, &(*out)[i]);
     }
-    zip_close(z);
+    zip_discard(z);
     if (s != HONE_OK) {
         hone__tensor_list_free(*out, *count);
         *out = NULL;
@@ -95,10 +125,11 @@ hone_status hone__tensorfile_read(const char *path, unsigned wrap, hone__named_t
     if (!map->size)
         s = hone__fail(HONE_E_FORMAT, "%s: is empty", path);
     else if (map->size > 4 && !memcmp(map->data, "PK", 2)) {
+        s = hone__npz_read(map, path, HONE__NPZ_MOST, out, count);
         hone__map_unref(map);
-        return read_npz(path, out, count);
+        return s;
     } else if (map->data[0] == 0x93)
-        s = hone__npy_parse(map->data, map->size, path, &t);
+        s = hone__npy_parse(map->data, map->size, path, UINT64_MAX, &t);
     else
         s = hone__onnx_read_value(map, path, wrap, &t, &name, &holder);
     hone__map_unref(map);

@@ -113,22 +113,11 @@ static hone_status read_from(zip_t *zip, hone__map *map, const char *path, const
 
 hone_status hone__zip_read(hone__map *map, const char *path, const char *member, size_t limit, hone__zip_member *out)
 {
-    zip_error_t error;
+    zip_t *zip;
     memset(out, 0, sizeof *out);
-    HONE__TRY(hone__zip_load());
-    zip_error_init(&error);
-    zip_source_t *source = zip_source_buffer_create(map->data, map->size, 0, &error);
-    zip_t *zip = source ? zip_open_from_source(source, ZIP_RDONLY, &error) : NULL;
-    if (!zip) {
-        hone_status status =
-            hone__fail(HONE_E_FORMAT, "%s: not a readable zip archive: %s", path, zip_error_strerror(&error));
-        if (source) zip_source_free(source);
-        zip_error_fini(&error);
-        return status;
-    }
+    HONE__TRY(hone__zip_open(map->data, map->size, path, &zip));
     hone_status status = read_from(zip, map, path, member, limit, out);
     zip_discard(zip);
-    zip_error_fini(&error);
     if (status != HONE_OK) hone__zip_release(out);
     return status;
 }
