@@ -157,7 +157,7 @@ hone_status hone__bpe_word(const hone__tokenizer *t, const char *word, size_t si
         memcpy(w->bytes, word, size);
         w->size = (uint8_t)size;
         w->count = (uint8_t)(list->count - start);
-        memcpy(w->ids, list->ids + start, w->count * sizeof *w->ids);
+        if (w->count) memcpy(w->ids, list->ids + start, w->count * sizeof *w->ids);
         return HONE_OK;
     }
     if (list->capacity - list->count < CACHE_IDS)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """hone tokenize on stored tokenizers of every pattern: the ids and texts that the tokenizers package gave, text that is no
-UTF-8 comes back as it was, broken files are refused by name."""
-import json, os, subprocess, sys, tempfile
+UTF-8 comes back as it was, broken files are refused by name, and in time."""
+import base64, json, os, subprocess, sys, tempfile
 
 hone = os.environ.get("HONE", "build/hone")
 slow = os.environ.get("HONE_SANITIZE", "") not in ("", "OFF", "0")  # there every run takes ten times as long
@@ -9,7 +9,7 @@ folder = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "referen
 
 
 def run(*args, text=b""):
-    return subprocess.run([hone, "tokenize", *args], input=text, capture_output=True)
+    return subprocess.run([hone, "tokenize", *args], input=text, capture_output=True, timeout=60)
 
 
 def expect(what, got, want):
@@ -41,6 +41,25 @@ with tempfile.TemporaryDirectory() as place:
         done = run(path, "some text")
         if done.returncode not in (1, 2) or b"tokenizer.json" not in done.stderr:
             sys.exit(f"{data[:60]!r}...: exit {done.returncode}, {done.stderr!r}")
+    # a table whose tokens nobody can halve in time, and so many added tokens that each must not be compared with all
+    path = os.path.join(place, "gpt2.tiktoken")
+    with open(path, "w") as f:
+        f.writelines(f"{base64.b64encode(b'a' * (n + 1)).decode()} {n}\n" for n in range(2000))
+    done = run(path, "aaa")
+    if done.returncode != 1 or b"gpt2.tiktoken: line " not in done.stderr:
+        sys.exit(f"long tokens: exit {done.returncode}, {done.stderr!r}")
+    path = os.path.join(place, "multilingual.tiktoken")
+    with open(path, "w") as f:
+        f.writelines(f"{word} {i}\n" for i, word in enumerate(["YQ==", "Yg==", "YWI=", "="]))
+    expect("a token without bytes", json.loads(run(path, "abba<|endoftext|>").stdout), [2, 1, 0, 4])
+    with open(os.path.join(place, "vocab.json"), "w") as f:
+        json.dump({"a": 0, "b": 1, "ab": 2}, f)
+    with open(os.path.join(place, "merges.txt"), "w") as f:
+        f.write("a b\n")
+    with open(os.path.join(place, "added_tokens.json"), "w") as f:
+        json.dump({f"<|{i}|>": i + 3 for i in range(200000)}, f)
+    os.remove(os.path.join(place, "tokenizer.json"))
+    expect("many added tokens", json.loads(run(place, "ab<|199999|><|7|>a").stdout), [2, 200002, 10, 0])
 done = run(os.path.join(folder, "gpt2.json"), "--decode", "[99999]")
 if done.returncode not in (1, 2) or b"99999" not in done.stderr:
     sys.exit(f"an id beyond the vocabulary: {done!r}")

@@ -14,6 +14,7 @@ void hone__token_build_free(token_build *b)
     hone__free(b->spec.merges);
     hone__free(b->spec.added);
     hone__arena_free(&b->arena);
+    json_decref(b->added);
 }
 
 /* GPT-2's alphabet: the printable characters of Latin-1 stand for themselves, the other 68 bytes for U+0100 and on. */
@@ -138,7 +139,9 @@ hone_status hone__token_build_added(token_build *b, int64_t id, const char *text
     char *copy = hone__arena_strndup(&b->arena, text, size);
     if (!copy) return hone__out_of_memory(size);
     s->added[s->added_count++] = (hone__spec_added){(uint32_t)id, flags, copy, size};
-    return HONE_OK;
+    if (memchr(text, 0, size) || hone__token_build_is_added(b, text)) return HONE_OK;
+    if (!b->added) b->added = json_object();
+    return json_object_set_new(b->added, text, json_integer(id)) ? hone__out_of_memory(size) : HONE_OK;
 }
 
 hone_status hone__token_build_step(token_build *b, unsigned kind, unsigned argument)
@@ -149,12 +152,15 @@ hone_status hone__token_build_step(token_build *b, unsigned kind, unsigned argum
     return HONE_OK;
 }
 
+bool hone__token_build_is_added(const token_build *b, const char *text)
+{
+    return json_object_get(b->added, text) != NULL;
+}
+
 int64_t hone__token_build_find(const token_build *b, const char *text)
 {
-    size_t size = strlen(text);
-    for (size_t i = 0; i < b->spec.added_count; i++)
-        if (b->spec.added[i].size == size && memcmp(b->spec.added[i].text, text, size) == 0) return b->spec.added[i].id;
-    const json_t *id = b->vocabulary ? json_object_get(b->vocabulary, text) : NULL;
+    const json_t *id = json_object_get(b->added, text);
+    if (!id) id = json_object_get(b->vocabulary, text);
     return id ? json_integer_value(id) : -1;
 }
 

@@ -15,6 +15,7 @@ typedef struct token_build {
     hone__tokenizer_spec spec;
     size_t token_capacity, merge_capacity, added_capacity;
     json_t *vocabulary; /* token -> id; borrowed */
+    json_t *added;      /* the same of added tokens, as far as they are C strings */
     size_t named;       /* tokens with an id */
     bool byte_level, around;
 } token_build;
@@ -33,6 +34,7 @@ hone_status hone__token_build_merge(token_build *b, const char *left, const char
 hone_status hone__token_build_merge_ids(token_build *b, uint32_t left, uint32_t right, uint32_t result);
 hone_status hone__token_build_added(token_build *b, int64_t id, const char *text, size_t size, unsigned flags);
 hone_status hone__token_build_step(token_build *b, unsigned kind, unsigned argument);
+bool hone__token_build_is_added(const token_build *b, const char *text);
 /* The id of a token of the vocabulary or an added one; -1: none. */
 int64_t hone__token_build_find(const token_build *b, const char *text);
 hone_status hone__token_build_around(token_build *b, bool behind, int64_t id, const char *text);

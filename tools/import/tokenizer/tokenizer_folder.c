@@ -128,9 +128,7 @@ static hone_status choose_family(folder *f)
 
 static hone_status add_once(folder *f, const char *text, int64_t id, unsigned flags)
 {
-    for (size_t i = 0; i < f->b.spec.added_count; i++)
-        if (f->b.spec.added[i].size == strlen(text) && !memcmp(f->b.spec.added[i].text, text, strlen(text)))
-            return HONE_OK;
+    if (hone__token_build_is_added(&f->b, text)) return HONE_OK;
     return hone__token_build_added(&f->b, id, text, strlen(text), flags);
 }
 

@@ -10,6 +10,10 @@
 
 enum { LONGEST_LINE = 2 * HONE__TOKEN_BYTES };
 
+/* To halve a token in every way takes the square of its size, and so much is allowed for all: a hundred times what the
+ * published tables take (2.2 million). Bytes that collide on purpose are refused, too. */
+enum { HALVING_MOST = 1 << 28, PROBES = 4096 };
+
 /* The languages of Whisper, in the order of their tokens. */
 static const char languages[] = "en zh de es ru ko fr ja pt tr pl ca nl ar sv it id hi fi vi he uk el ms cs ro da hu "
                                 "ta no th ur hr bg lt la mi ml cy "
@@ -20,6 +24,7 @@ static const char languages[] = "en zh de es ru ko fr ja pt tr pl ca nl ar sv it
 typedef struct table { /* token by bytes: open addressing, id + 1 */
     uint32_t *slots;
     size_t mask;
+    uint64_t halving; /* squares of the sizes so far */
 } table;
 
 static uint64_t hash_of(const char *p, size_t size)
@@ -29,10 +34,12 @@ static uint64_t hash_of(const char *p, size_t size)
     return h ^ h >> 32;
 }
 
+/* The slot of a token, or the empty one where it would be; NULL: too many others are in its way. */
 static uint32_t *find(const table *t, const token_build *b, const char *p, size_t size)
 {
-    size_t at = (size_t)hash_of(p, size) & t->mask;
+    size_t at = (size_t)hash_of(p, size) & t->mask, probes = 0;
     for (; t->slots[at]; at = (at + 1) & t->mask) {
+        if (++probes == PROBES) return NULL;
         const hone__spec_token *k = &b->spec.tokens[t->slots[at] - 1];
         if (k->size == size && memcmp(k->bytes, p, size) == 0) break;
     }
@@ -46,12 +53,18 @@ static hone_status add_token(token_build *b, table *t, const char *line, size_t 
     for (const char *p = space ? space + 1 : line + size; p < line + size && *p >= '0' && *p <= '9' && digits < 9;
          p++, digits++)
         rank = rank * 10 + (size_t)(*p - '0');
+    if (left == 1 && *line == '=') left = 0; /* the last token of multilingual.tiktoken has no bytes */
     char *bytes = hone__arena_alloc(&b->arena, left + 1);
     if (!bytes) return hone__out_of_memory(left);
     size_t n = left ? hone__base64_read(line, left, (uint8_t *)bytes) : 0;
     if (!digits || space + 1 + digits != line + size || n == SIZE_MAX)
         return hone__fail(HONE_E_FORMAT, "%s: line %zu is not a token in base64 and its rank", b->name, number);
+    t->halving += n * n;
+    if (t->halving > HALVING_MOST)
+        return hone__fail(HONE_E_LIMIT, "%s: line %zu: the tokens up to here are longer than those of any vocabulary",
+                          b->name, number);
     uint32_t *slot = n ? find(t, b, bytes, n) : NULL;
+    if (n && !slot) return hone__fail(HONE_E_FORMAT, "%s: line %zu: its tokens collide", b->name, number);
     if (slot && *slot)
         return hone__fail(HONE_E_FORMAT, "%s: line %zu: the token of line with rank %u again", b->name, number,
                           *slot - 1);
@@ -80,9 +93,9 @@ static hone_status halve_tokens(token_build *b, const table *t)
     for (size_t id = 0; id < b->spec.token_count; id++) {
         const hone__spec_token k = b->spec.tokens[id];
         for (size_t cut = 1; cut < k.size; cut++) {
-            uint32_t left = *find(t, b, k.bytes, cut);
-            uint32_t right = left ? *find(t, b, k.bytes + cut, k.size - cut) : 0;
-            if (left && right) HONE__TRY(hone__token_build_merge_ids(b, left - 1, right - 1, (uint32_t)id));
+            const uint32_t *left = find(t, b, k.bytes, cut);
+            const uint32_t *right = left && *left ? find(t, b, k.bytes + cut, k.size - cut) : NULL;
+            if (right && *right) HONE__TRY(hone__token_build_merge_ids(b, *left - 1, *right - 1, (uint32_t)id));
         }
     }
     return HONE_OK;
@@ -117,7 +130,7 @@ static hone_status add_specials(token_build *b)
 hone_status hone__tokenizer_import_tiktoken(const char *text, size_t size, const char *name, char **out)
 {
     token_build b = {.name = name};
-    table t = {NULL, 15};
+    table t = {.mask = 15};
     *out = NULL;
     for (size_t i = 0; i < size; i++) b.named += text[i] == '\n';
     while (t.mask < 2 * b.named + 2) t.mask = 2 * t.mask + 1;
