@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the seeds of the fuzz targets json, tokenizer, hugging_face, npz, keras_zip and media: small files of every kind
-that their readers know.
+"""Writes the seeds of the fuzz targets json, tokenizer, hugging_face, npz, keras_zip, h5_records and media: small files
+of every kind that their readers know.
 
 Usage: make_reader_seeds.py [FOLDER]   (default: tests/fuzz/corpus; the sounds need soundfile and numpy)"""
 import base64
@@ -223,6 +223,32 @@ def keras():
             "zeros": archive({"config.json": bytes(40000)}, zipfile.ZIP_DEFLATED)}
 
 
+# What the child of an HDF5 file writes (tools/import/hdf5/h5_records.h)
+
+def words(*values):
+    return struct.pack(f"<{len(values)}Q", *values)
+
+
+def text(value):
+    return words(len(value)) + value.encode()
+
+
+def data_set(path, dtype, dims, in_file, offset, size):
+    return words(3) + text(path) + words(dtype, len(dims), *dims, in_file, offset, size, size)
+
+
+def attribute(owner, name, dtype, count, *values):
+    return words(4) + text(owner) + text(name) + words(dtype, count) + b"".join(values)
+
+
+def catalogues():
+    f32, string, i64, end = 1, 8, 7, words(0x484f4e4531)
+    sets = data_set("a/kernel", f32, (2, 3), 1, 100, 24) + data_set("a", f32, (), 0, 0, 4) + data_set("b", 0, (5,), 1, 0, 0)
+    names = attribute("", "names", string, 2, text("a"), text("b\0c")) + attribute("a", "names", i64, 500, words(7))
+    return {"sets": sets + end, "both": names + sets + end, "none": end, "error": words(2) + text("not an HDF5 file"), "strings": data_set("s", string, (3,), 1, 0, 48) + end,
+            "outside": data_set("x", f32, (100,), 0, 0, 400) + data_set("y", f32, (2,), 1, 996, 8) + end, "unfinished": sets, "many": attribute("", "names", string, 9, text("a")) + end}
+
+
 # Sounds
 
 def sounds():
@@ -241,7 +267,7 @@ def sounds():
 
 
 def main():
-    for target, files in (("json", JSONS), ("tokenizer", tokenizers()), ("hugging_face", folders()), ("npz", npzs()), ("keras_zip", keras()), ("media", sounds())):
+    for target, files in (("json", JSONS), ("tokenizer", tokenizers()), ("hugging_face", folders()), ("npz", npzs()), ("keras_zip", keras()), ("h5_records", catalogues()), ("media", sounds())):
         for name, data in files.items():
             put(target, name, data)
 

@@ -14,7 +14,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
-#include "tools/import/hdf5/h5.h"
+#include "tools/import/hdf5/h5_records.h"
 #include "tools/import/import.h"
 #include "tools/import/keras/keras_json.h"
 
@@ -91,6 +91,25 @@ static void hdf5_files(void **state)
     (void)state;
     each_file(SHARED "/hostile/hdf5", one_cve);
     no_children();
+}
+
+/* What a child writes that the file has taken over, or that is merely long, in words of 64 bits. */
+static void catalogues(void **state)
+{
+    const uint64_t strings[] = {H5_RECORD_DATASET, 0, HONE_STRING, 1, 1, 0, 0, 16, 16, H5_RECORD_END};
+    const uint64_t numbers[] = {H5_RECORD_ATTRIBUTE, 0, 0, HONE_I64, 100000, 7, H5_RECORD_END};
+    const uint64_t texts[] = {H5_RECORD_ATTRIBUTE, 0, 0, HONE_STRING, 3, 0, 0, H5_RECORD_END};
+    static const uint8_t spilled[64];
+    hone__map spill = {spilled, sizeof spilled, 2}, all[] = {{(const uint8_t *)strings, sizeof strings, 2},
+                                                             {(const uint8_t *)numbers, sizeof numbers, 2},
+                                                             {(const uint8_t *)texts, sizeof texts, 2}};
+    hone__h5 *h5;
+    (void)state;
+    assert_int_equal(hone__h5_take(&all[0], &spill, "strings", 0, &h5), HONE_E_FORMAT); /* they hold addresses */
+    assert_int_equal(hone__h5_take(&all[1], &spill, "numbers", 0, &h5), HONE_OK);       /* only the first is written */
+    assert_true(hone__h5_attr_find(h5, "", "")->count == 100000);
+    hone__h5_close(h5);
+    assert_int_equal(hone__h5_take(&all[2], &spill, "texts", 0, &h5), HONE_E_FORMAT);
 }
 
 static void one_json(const char *path, const char *name)
@@ -309,9 +328,13 @@ static void out_of_memory(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(bad_configurations), cmocka_unit_test(fuzz_seeds),
-                                       cmocka_unit_test(json_files),         cmocka_unit_test(hdf5_files),
-                                       cmocka_unit_test(truncated),          cmocka_unit_test(flipped),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(bad_configurations),
+                                       cmocka_unit_test(fuzz_seeds),
+                                       cmocka_unit_test(json_files),
+                                       cmocka_unit_test(hdf5_files),
+                                       cmocka_unit_test(catalogues),
+                                       cmocka_unit_test(truncated),
+                                       cmocka_unit_test(flipped),
                                        cmocka_unit_test(out_of_memory)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
