@@ -113,6 +113,24 @@ static int input_named(const hone__graph *g, const char *name)
     return -1;
 }
 
+/* Where the inputs lie now. A model may use less than all: then some are gone, and it is none of those meant here. */
+static hone_status find_inputs(const hone__graph *g, hone__kv_graph *out)
+{
+    char last[64];
+    snprintf(last, sizeof last, "hone.cache.%zu.value", out->layers - 1);
+    out->ids = input_named(g, "input_ids");
+    out->positions = input_named(g, "position_ids");
+    out->first = input_named(g, "hone.first");
+    out->before = input_named(g, "hone.before");
+    out->caches = input_named(g, "hone.cache.0.key");
+    if (g->input_count != 2 * out->layers + 3 + (out->positions >= 0) || out->ids < 0 || out->first < 0 ||
+        out->before < 0 || out->caches < 0 || input_named(g, last) != out->caches + 2 * (int)out->layers - 1)
+        return not_ours("other inputs");
+    out->heads = g->inputs[out->caches]->shape.dims[1];
+    out->size = g->inputs[out->caches]->shape.dims[3];
+    return HONE_OK;
+}
+
 hone_status hone__kv_cache_apply(hone__model *m, const hone__kv_options *o, hone__kv_graph *out)
 {
     hone__graph *g = m->graph;
@@ -141,13 +159,6 @@ hone_status hone__kv_cache_apply(hone__model *m, const hone__kv_options *o, hone
     for (size_t i = g->input_count; i-- > 0;) /* masks and the past */
         if (hone__value_unused(g->inputs[i])) hone__graph_drop_input(g, i);
     if (g->output_count != 1) return not_ours("other outputs than scores");
-    out->ids = input_named(g, "input_ids");
-    out->positions = input_named(g, "position_ids");
-    out->first = first->input_index;
-    out->before = before->input_index;
-    out->caches = input_named(g, "hone.cache.0.key");
-    out->heads = g->inputs[out->caches]->shape.dims[1];
-    out->size = g->inputs[out->caches]->shape.dims[3];
-    if (g->input_count != 2 * out->layers + 3 + (out->positions >= 0)) return not_ours("other inputs");
+    HONE__TRY(find_inputs(g, out));
     return o->last_only ? cut_rows(g) : HONE_OK;
 }

@@ -26,7 +26,7 @@ struct hone__decoder {
     size_t positions_size;
     char *spare; /* rows on their way to another sequence */
     size_t spare_size;
-    int64_t before;
+    int64_t before, vocab; /* vocab: of the first run; 0: there was none */
     hone__session_options options;
     hone__model *model;
     hone_dtype cache;
@@ -173,8 +173,13 @@ hone_status hone__decoder_run(hone__decoder *d, const int64_t *ids, size_t n, bo
         view(&s->in[(size_t)s->kv.caches + i], d->cache, 4, dims, d->caches[i].data);
     }
     HONE__TRY(hone__session_run(s->session, s->list, 2 * s->kv.layers + 3 + (s->kv.positions >= 0), &out, 1));
-    if (out->rank != 3 || out->dtype != HONE_F32 || !out->dims[2])
+    bool right = out->rank == 3 && out->dtype == HONE_F32 && out->dims[0] == batch;
+    if (!right || out->dims[1] != (all ? (int64_t)n : 1) || out->dims[2] < 1)
         return hone__fail(HONE_E_UNSUPPORTED, "the scores are not float32 [batch, tokens, vocabulary]");
+    if (d->vocab && out->dims[2] != d->vocab)
+        return hone__fail(HONE_E_UNSUPPORTED, "scores of %lld tokens behind those of %lld", (long long)out->dims[2],
+                          (long long)d->vocab);
+    d->vocab = out->dims[2];
     d->length += n;
     *scores = out->data;
     *vocab = (size_t)out->dims[2];

@@ -116,9 +116,50 @@ static void refuses(void **state)
     hone__model_destroy(m);
 }
 
+static hone__node *first_of(const hone__model *m, const char *op)
+{
+    hone__node *n = m->graph->first;
+    while (n && !hone__node_is(n, op)) n = n->next;
+    assert_non_null(n);
+    return n;
+}
+
+/* Models that are like a decoder but use less than all of it, or score fewer sequences than they are given. */
+static void misshapen(void **state)
+{
+    (void)state;
+    hone__decoder *d;
+    const float *scores;
+    size_t vocab;
+    hone__decoder_options o = {.batch = 2, .capacity = 4, .cache = HONE_F32};
+    hone__model *m = small_decoder();
+    hone__node *n = first_of(m, "Attention");
+    assert_int_equal(hone__value_replace_uses(n->outputs[0], n->inputs[0]), HONE_OK); /* nobody asks the first layer */
+    assert_int_equal(hone__decoder_create(m, &o, &d), HONE_E_UNSUPPORTED);
+    assert_null(d);
+    hone__model_destroy(m);
+    m = small_decoder();
+    n = first_of(m, "Gather");
+    assert_int_equal(hone__node_set_input(n, 1, m->graph->inputs[2]), HONE_OK);
+    assert_int_equal(hone__decoder_create(m, &o, &d), HONE_E_UNSUPPORTED); /* nor for the tokens */
+    hone__model_destroy(m);
+    m = small_decoder();
+    n = m->graph->outputs[0]->producer;
+    hone__builder b = {.graph = m->graph};
+    hone__value *x[] = {n->inputs[0], hone__emit_i64(&b, "", (int64_t[]){0}, 1)};
+    hone__node *top = hone__node_new(m->graph, n, "", "ReduceMax", "", x, 2, 1);
+    assert_non_null(top);
+    assert_int_equal(hone__node_set_input(n, 0, top->outputs[0]), HONE_OK);
+    assert_int_equal(hone__graph_infer(m->graph), HONE_OK);
+    assert_int_equal(hone__decoder_create(m, &o, &d), HONE_OK);
+    assert_int_equal(hone__decoder_run(d, (int64_t[]){1, 2}, 1, false, &scores, &vocab), HONE_E_UNSUPPORTED);
+    hone__decoder_destroy(d);
+    hone__model_destroy(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(in_pieces), cmocka_unit_test(back_and_across),
-                                       cmocka_unit_test(refuses)};
+                                       cmocka_unit_test(refuses), cmocka_unit_test(misshapen)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
