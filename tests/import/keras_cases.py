@@ -359,7 +359,30 @@ def cases(K):
     for mode in ("multi_hot", "count"):
         add("lookup_" + mode, lambda mode=mode: L.IntegerLookup(vocabulary=[3, 1, 7], output_mode=mode), (5,), dtype="int64")
     add("lookup_one_hot", lambda: L.IntegerLookup(vocabulary=[3, 1, 7], output_mode="one_hot", max_tokens=6, pad_to_max_tokens=True), (1,), dtype="int64")
+    for name, kw in {"invert": {"invert": True}, "invert_mask": {"invert": True, "mask_token": 9, "oov_token": -7}, "invert_sharp": {"invert": True, "num_oov_indices": 0, "vocabulary": list(range(20, 30))},
+                     "spread": {"num_oov_indices": 3}, "spread_mask": {"num_oov_indices": 4, "mask_token": 2}, "spread_count": {"num_oov_indices": 2, "output_mode": "count", "mask_token": 2},
+                     "given_specials": {"vocabulary": [0, -1, 3, 1, 7], "mask_token": 0}}.items():
+        add("lookup_" + name, lambda kw=kw: L.IntegerLookup(**{"vocabulary": [3, 1, 7], **kw}), (5,), dtype="int64")
+    for name, kw in {"plain": {}, "salt": {"salt": [133, 137]}, "salt_one": {"salt": 1337}, "mask": {"mask_value": 2}, "one": {"num_bins": 1, "mask_value": 2}, "one_hot": {"output_mode": "one_hot"},
+                     "multi_hot": {"output_mode": "multi_hot", "salt": [1, 2]}, "count": {"output_mode": "count", "mask_value": 3}}.items():
+        add("hashing_" + name, lambda kw=kw: L.Hashing(**{"num_bins": 7, **kw}), (5,), dtype="int64")
+    add("hashing_floats", lambda: L.Hashing(num_bins=100), (6,))
+    for mode in ("int", "one_hot"):
+        for dtype in ("string", "int64"):
+            @model(f"crossing_{mode}_{dtype}")
+            def make(mode=mode, dtype=dtype):
+                xs = [K.Input((1,), dtype=dtype, name=n) for n in "ab"]
+                return K.Model(xs, L.HashedCrossing(num_bins=1000 if mode == "int" else 9, output_mode=mode)(xs))
+    if not v3:
+        for i, kw in {1: {}, 2: {"padding": "same"}, 3: {"padding": "same", "use_bias": False}}.items():
+            for order in ("channels_last", "channels_first") if i > 1 else ("channels_last",):
+                add(f"local1d_{i}_{order}", lambda kw=kw, i=i, order=order: L.LocallyConnected1D(4, 3, strides=2 if i == 1 else 1, implementation=i, data_format=order, activation="tanh", **kw), (7, 5))
+                add(f"local2d_{i}_{order}", lambda kw=kw, i=i, order=order: L.LocallyConnected2D(4, (3, 2), strides=(2, 1) if i == 1 else 1, implementation=i, data_format=order, **kw), (7, 5, 3))
+        add("local_between", lambda: K.Sequential([L.Conv2D(4, 3), L.LocallyConnected2D(3, 2, implementation=2), L.MaxPooling2D(), L.Flatten(), L.Dense(2)]), (9, 9, 2))
     if v3:
+        for name, kw in {"plain": {}, "unit": {"value_range": (-2, 2), "clip_limit": 0.0}, "grid": {"value_range": (-3, 3), "tile_grid_size": (3, 2), "clip_limit": 1.5}}.items():
+            add("clahe_" + name, lambda kw=kw: L.ContrastLimitedAdaptiveHistogramEqualization(**{"value_range": (-2, 2), "tile_grid_size": (2, 2), **kw}), (7, 6, 3))
+        add("max_boxes", lambda: L.MaxNumBoundingBoxes(3), (4, 4, 3))
         for mode in ("log", "magnitude", "psd", "real", "imag", "stft", "angle"):
             add(f"stft_{mode}", lambda mode=mode: L.STFTSpectrogram(mode=mode, frame_length=16, frame_step=8, fft_length=32), (100, 2))
         add("stft_pad", lambda: L.STFTSpectrogram(frame_length=16, frame_step=8, padding="same", window="hamming", expand_dims=True), (100, 1))
@@ -372,13 +395,17 @@ def cases(K):
 
     # texts
     words = ["the", "cat", "sat", "\u00c9t\u00e9", "mat", "b"]
-    lookups = {"plain": {}, "mask": {"mask_token": "dog"}, "given_specials": {"vocabulary": ["[UNK]"] + words}, "sharp": {"num_oov_indices": 0, "vocabulary": list(dict.fromkeys(words + KNOWN))},
+    lookups = {"plain": {}, "mask": {"mask_token": "dog"}, "given_specials": {"vocabulary": ["[UNK]"] + words}, "spread": {"num_oov_indices": 3}, "spread_mask": {"num_oov_indices": 4, "mask_token": "dog"}, "spread_count": {"num_oov_indices": 2, "output_mode": "count"},
+               "sharp": {"num_oov_indices": 0, "vocabulary": list(dict.fromkeys(words + KNOWN))},
                "multi_hot": {"output_mode": "multi_hot"}, "count_mask": {"output_mode": "count", "mask_token": "dog"}, "padded": {"output_mode": "multi_hot", "max_tokens": 11, "pad_to_max_tokens": True},
                "tf_idf": {"output_mode": "tf_idf", "idf_weights": [0.5, 0.7, 0.2, 1.5, 0.9, 0.4]}}
     for name, kw in lookups.items():
         add("text_lookup_" + name, lambda kw=kw: L.StringLookup(**{"vocabulary": words, **kw}), (3,), dtype="string")
     add("text_lookup_one_hot", lambda: L.StringLookup(vocabulary=words, output_mode="one_hot"), (1,), dtype="string")
     add("text_lookup_invert", lambda: L.StringLookup(vocabulary=words, invert=True, mask_token="-"), (5,), dtype="int64")
+
+    for name, kw in {"plain": {}, "salt": {"salt": [-5, 2 ** 62]}, "mask": {"mask_value": "dog"}, "multi_hot": {"output_mode": "multi_hot"}}.items():
+        add("text_hashing_" + name, lambda kw=kw: L.Hashing(**{"num_bins": 10, **kw}), (3,), dtype="string")
 
     def adapted(layer, data):
         layer.adapt(np.array(data))
@@ -614,6 +641,8 @@ def more_keras_ops(K, add):
     add("order_unknown", lambda x: [o.sort(x, axis=1), o.roll(x, 2, axis=1), o.diff(x, axis=1)], (None, 3))
     add("repeat", lambda x: [o.repeat(x, 2, axis=1), o.repeat(x, 3, axis=2), o.repeat(x, [1, 0, 2], axis=2), o.repeat(x, 2, axis=0), o.repeat(x, 2)], (None, 3))
     add("fourier", lambda x: list(o.fft((x, x * 0.3))) + list(o.fft2((x, x + 1))) + list(o.ifft2((x, x - 0.5))) + list(o.rfft(x)) + list(o.rfft(x, fft_length=4)) + list(o.rfft(x, fft_length=9)), (5, 7))
+    add("frames", lambda x: list(o.stft(x, 8, 3, 8)) + list(o.stft(x, 7, 4, 16, window="hamming", center=False)) + list(o.stft(x[:, 0], 12, 5, 12, window=None)), (3, 40))
+    add("frames_back", lambda x: [o.istft(o.stft(x, 8, 2, 8), 8, 2, 8), o.istft(o.stft(x, 10, 3, 16, window="hamming"), 10, 3, 16, window="hamming", length=30), o.istft((x[..., :9], x[..., 3:12]), 16, 4, 16, window=None, center=False)], (3, 40))
     add("fourier_back", lambda x: [o.irfft((x, x * 0.3)), o.irfft((x, x + 1), fft_length=7), o.irfft((x, x), fft_length=16), o.irfft((x, x), fft_length=2), o.irfft(o.rfft(x)), o.irfft(o.rfft(x), fft_length=5)], (3, 5))
     add("quantile", lambda x: [o.median(x, axis=1), o.quantile(x, 0.3, axis=2, keepdims=True), o.quantile(x, 0.8, axis=1), o.median(x, axis=(1, 2))], (4, 3))
     add("roll", lambda x: [o.roll(x, 1, axis=1), o.roll(x, -5, axis=2), o.roll(x, (1, 2), axis=(1, 2)), o.roll(x, 2)], (4, 3))

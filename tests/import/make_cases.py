@@ -27,12 +27,14 @@ op_split op_mean op_nn spectral_frozen.h5 op_average.h5 op_count op_norms.h5 op_
 op_roll op_diff op_choose op_angles op_logadd op_constants.h5 op_tensordot op_einsum_dots op_normalizations op_attention op_joining op_broadcast
 op_digits op_repeat lookup_mask bilstm_turned op_conv op_conv_given op_pools op_resize op_images between_convolutions_1d
 between_convolutions_2d between_convolutions_3d cell_lstm cell_stacked text_lookup_invert text_lookup_adapted lookup_adapted
-text_lookup_tf_idf text_vector_adapted text_vector_ngrams_length text_vector_whole_count text_classifier op_fourier op_fourier_back auto_contrast""".replace("\n", " ")
+text_lookup_tf_idf text_vector_adapted text_vector_ngrams_length text_vector_whole_count text_classifier op_fourier op_fourier_back auto_contrast
+op_frames op_frames_back clahe_grid hashing_salt text_hashing_mask text_lookup_spread_mask lookup_spread lookup_invert_mask crossing_int_int64""".replace("\n", " ")
 TF_KERAS = """dense act_hard_sigmoid conv2d_same_2 depthwise_dilated_same conv2dt_same_2_3 average2d_same_1 batchnorm_3 concat_2 lstm
 gru_elu bigru_sum lstm_masked_False mha embedding sequential_cnn residual_nested_shared tf_arith tf_item tf_concat tf_nn
 thresholded normalization tf_norms tf_order tf_gather tf_products tf_backend tf_elements tf_moments tf_shapes tf_shapes_unknown tf_conv
 tf_conv_transpose tf_pools
-tf_images tf_old_resize batchnorm_axes bigru_turned gru_time_major bilstm_time_major bigru_masked_unroll lookup_one_hot cell_gru text_lookup_adapted text_vector_multi_hot normalization_shared.h5""".replace("\n", " ")
+tf_images tf_old_resize batchnorm_axes bigru_turned gru_time_major bilstm_time_major bigru_masked_unroll lookup_one_hot cell_gru text_lookup_adapted text_vector_multi_hot normalization_shared.h5
+local1d_1_channels_last local2d_2_channels_first local2d_3_channels_last""".replace("\n", " ")
 TYPES = {"float32": 1, "uint8": 2, "int32": 6, "int64": 7, "string": 8, "bool": 9}
 
 

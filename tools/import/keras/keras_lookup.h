@@ -27,6 +27,10 @@ bool hone__kvocabulary_read(kctx *c, const klayer *l, const klookup *k, kvocabul
 bool hone__kvocabulary_lines(kctx *c, const klayer *l, kvocabulary *v);
 /* x: texts to int64 ids (or back), the mask to `mask_value`. */
 hone__value *hone__klookup_emit(kctx *c, const klookup *k, const kvocabulary *v, hone__value *x, int64_t mask_value);
+/* Places below 0 (not known) become the place of their bucket among those of the unknown. */
+hone__value *hone__klookup_spread(kctx *c, const klookup *k, hone__value *at, hone__value *bucket);
+/* Texts to one of so many buckets. */
+hone__value *hone__k_hash_bucket(kctx *c, hone__value *x, int64_t buckets);
 kt *hone__klookup_finish(kctx *c, klayer *l, const klookup *k, const kvocabulary *v, kt *ids);
 
 #endif

@@ -264,23 +264,9 @@ static hone_status refuse_class(const klayer *l)
     if (l->is_op)
         return hone__fail(HONE_E_UNSUPPORTED, "operation '%s' is not supported: replace it by one of Keras's layers",
                           s);
-    static const char *const known[] = {"Hashing",
-                                        "HashedCrossing",
-                                        "TFSMLayer",
-                                        "TorchModuleWrapper",
-                                        "JaxLayer",
-                                        "FlaxLayer",
-                                        "MaxNumBoundingBoxes",
-                                        "FeatureSpace",
-                                        "ContrastLimitedAdaptiveHistogramEqualization",
-                                        "DenseFeatures",
-                                        "LocallyConnected1D",
-                                        "LocallyConnected2D",
-                                        "CuDNNLSTM",
-                                        "CuDNNGRU",
-                                        "CuDNNLSTMV1",
-                                        "Highway",
-                                        "MaxoutDense"};
+    static const char *const known[] = {
+        "TFSMLayer", "TorchModuleWrapper", "JaxLayer",    "FlaxLayer", "FeatureSpace", "DenseFeatures",
+        "CuDNNLSTM", "CuDNNGRU",           "CuDNNLSTMV1", "Highway",   "MaxoutDense"};
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (strcmp(s, known[i]) == 0)
             return hone__fail(HONE_E_UNSUPPORTED,

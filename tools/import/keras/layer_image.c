@@ -241,7 +241,7 @@ hone_status hone__klayer_random_crop(kctx *c, klayer *l, kcall *call)
     return hone__k_return(c, call, hone__kview_back(c, &v, x, v.channels, to));
 }
 
-static hone__value *ranged(kctx *c, hone__value *x, double from, double to, double new_from, double new_to)
+hone__value *hone__k_ranged(kctx *c, hone__value *x, double from, double to, double new_from, double new_to)
 {
     if (from == new_from && to == new_to) return x;
     x = hone__k2(c, "Div", hone__k2(c, "Sub", x, hone__k_scalar(c, from, HONE_F32)),
@@ -261,14 +261,14 @@ hone_status hone__klayer_auto_contrast(kctx *c, klayer *l, kcall *call)
     if (!(from < to)) return hone__k_refuse(c, "a value range from %g to %g", from, to);
     int form = hone__kt_only_moved(t) ? K_MOVED : K_PLAIN;
     int64_t axes[2] = {hone__kt_axis(t, form, 1), hone__kt_axis(t, form, 2)};
-    hone__value *given = hone__kt_get(c, t, form), *x = ranged(c, given, from, to, 0, 255);
+    hone__value *given = hone__kt_get(c, t, form), *x = hone__k_ranged(c, given, from, to, 0, 255);
     hone__value *low = hone__k_reduce(c, "ReduceMin", x, axes, 2, true), *top = hone__k_scalar(c, 255, HONE_F32);
     hone__value *scale =
         hone__k2(c, "Div", top, hone__k2(c, "Sub", hone__k_reduce(c, "ReduceMax", x, axes, 2, true), low));
     hone__value *offset = hone__k2(c, "Mul", hone__k1(c, "Neg", low), scale);
     hone__value *y = hone__k2(c, "Add", hone__k2(c, "Mul", x, scale), offset);
     y = hone__emit(&c->b, "Clip", "clip", HONE__INS(y, hone__k_scalar(c, 0, HONE_F32), top), HONE__NO_ATTRS);
-    y = ranged(c, y, 0, 255, from, to);
+    y = hone__k_ranged(c, y, 0, 255, from, to);
     y = hone__emit(&c->b, "Where", "flat", HONE__INS(hone__k1(c, "IsNaN", y), given, y), HONE__NO_ATTRS);
     return hone__k_return(c, call, hone__kt_like(c, t, form, y));
 }

@@ -74,6 +74,13 @@ static hone__attr strings_attr(const char *name, const hone__string *list, size_
         .name = name, .kind = HONE__ATTR_STRINGS, .strings = (hone__string *)(uintptr_t)list, .count = n};
 }
 
+hone__value *hone__klookup_spread(kctx *c, const klookup *k, hone__value *at, hone__value *bucket)
+{
+    if (k->masks_first) bucket = hone__k2(c, "Add", bucket, hone__k_scalar(c, 1, HONE_I64));
+    hone__value *missed = hone__k2(c, "Less", at, hone__k_scalar(c, 0, HONE_I64));
+    return hone__emit(&c->b, "Where", "spread", HONE__INS(missed, bucket, at), HONE__NO_ATTRS);
+}
+
 /* The words (and the mask, last) as keys or values, with their numbers. */
 hone__value *hone__klookup_emit(kctx *c, const klookup *k, const kvocabulary *v, hone__value *x, int64_t mask_value)
 {
@@ -90,9 +97,12 @@ hone__value *hone__klookup_emit(kctx *c, const klookup *k, const kvocabulary *v,
             &c->b, "ai.onnx.ml:LabelEncoder", "lookup", HONE__INS(x),
             HONE__ATTRS(strings_attr("values_strings", words, n), hone__a_ints("keys_int64s", places, n), other));
     }
-    return hone__emit(&c->b, "ai.onnx.ml:LabelEncoder", "lookup", HONE__INS(x),
-                      HONE__ATTRS(strings_attr("keys_strings", words, n), hone__a_ints("values_int64s", places, n),
-                                  hone__a_int("default_int64", k->unknown ? k->masks_first : -1)));
+    int64_t other = k->unknown == 1 ? k->masks_first : -1;
+    hone__value *at =
+        hone__emit(&c->b, "ai.onnx.ml:LabelEncoder", "lookup", HONE__INS(x),
+                   HONE__ATTRS(strings_attr("keys_strings", words, n), hone__a_ints("values_int64s", places, n),
+                               hone__a_int("default_int64", other)));
+    return k->unknown > 1 ? hone__klookup_spread(c, k, at, hone__k_hash_bucket(c, x, k->unknown)) : at;
 }
 
 bool hone__klookup_read(kctx *c, const klayer *l, klookup *k)
@@ -111,11 +121,6 @@ bool hone__klookup_read(kctx *c, const klayer *l, klookup *k)
     k->first = k->unknown + k->masks_first;
     const json_t *word = hone__kcfg(l, "oov_token");
     k->unknown_word = word ? text_of(word) : (hone__string){"[UNK]", 5};
-    if (k->unknown > 1 && !k->invert)
-        return hone__k_refuse(c,
-                              "num_oov_indices %lld: what it does not know is hashed, which no ONNX operator does; "
-                              "use 1, or look words up before the model",
-                              (long long)k->unknown) == HONE_OK;
     if (hone__kcfg_bool(l, "sparse", false) || hone__kcfg_bool(l, "ragged", false))
         return hone__k_refuse(c, "a sparse or ragged output") == HONE_OK;
     return c->b.status == HONE_OK;

@@ -185,41 +185,83 @@ static kt *adapted_numbers(kctx *c, const klayer *l, int64_t first)
     return numbers ? hone__kt_new(c, K_PLAIN, hone__k_ints(c, numbers, (size_t)n), HONE_I64, 1, &n) : NULL;
 }
 
-/* Whole numbers to their places in a vocabulary: [mask] [one for the unknown] vocabulary. */
-hone_status hone__klayer_integer_lookup(kctx *c, klayer *l, kcall *call)
+/* The numbers of a list in the settings, without the mask and the unknown that may stand in front. */
+static kt *given_numbers(kctx *c, const klayer *l, const klookup *k, const json_t *list)
 {
-    kt *t = hone__kt_cast(c, call->in[0], HONE_I64);
-    const json_t *given = hone__kcfg(l, "vocabulary");
-    const char *mode = hone__kcfg_text(l, "output_mode", "int");
-    const json_t *mask = hone__kcfg(l, "mask_token");
-    bool whole = strcmp(mode, "int") == 0;
-    int64_t unknown = hone__kcfg_int(c, l, "num_oov_indices", 1, 0, K_MAX_DIM), first = unknown + (mask != NULL),
-            axes[1];
-    kt *words = given ? hone__kt_cast(c, hone__kt_constant(c, given), HONE_I64) : adapted_numbers(c, l, first);
-    if (!t || !words || words->rank != 1)
-        return c->b.status ? c->b.status : hone__k_refuse(c, "no vocabulary in its settings");
-    if (unknown > 1 || hone__kcfg_bool(l, "invert", false) || hone__kcfg_bool(l, "sparse", false) || t->rank >= 8 ||
-        (mask && !whole))
-        return hone__k_refuse(c, "a lookup that is inverted, sparse or hashes what it does not know");
-    int64_t n = words->dims[0], *place = hone__k_alloc(c, (size_t)n * sizeof *place);
-    if (!place) return c->b.status;
-    for (int64_t i = 0; i < n; i++) place[i] = i + first + 1; /* one more, for 0 to mean none */
-    axes[0] = t->rank;
-    hone__value *x = hone__kt_plain(c, t);
-    hone__value *hit = hone__k2(c, "Equal", hone__k_unsqueeze(c, x, t->rank), hone__kt_plain(c, words));
+    int64_t front[2] = {(int64_t)hone__kjson_num(hone__kcfg(l, "mask_token"), 0),
+                        (int64_t)hone__kjson_num(hone__kcfg(l, "oov_token"), -1)};
+    size_t special = (size_t)k->first;
+    bool found = json_is_array(list) && special && json_array_size(list) >= special;
+    for (size_t i = 0; found && i < special; i++) {
+        const json_t *one = json_array_get(list, i);
+        found = json_is_integer(one) && json_integer_value(one) == front[i > 0 || !k->masks_first];
+    }
+    if (!found) return hone__kt_cast(c, hone__kt_constant(c, list), HONE_I64);
+    json_t *rest = json_array();
+    for (size_t i = special; rest && i < json_array_size(list); i++) json_array_append(rest, json_array_get(list, i));
+    if (!rest || json_array_append_new(c->made, rest)) {
+        hone__builder_fail(&c->b, hone__out_of_memory(json_array_size(list)));
+        return NULL;
+    }
+    return hone__kt_cast(c, hone__kt_constant(c, rest), HONE_I64);
+}
+
+/* Places to numbers: what is outside every place is what the settings say of the unknown. */
+static hone__value *numbers_at(kctx *c, const klayer *l, const klookup *k, kt *words, hone__value *x)
+{
+    int64_t other = (int64_t)hone__kjson_num(hone__kcfg(l, "oov_token"), -1), before[2], n = words->dims[0];
+    hone__value *parts[4] = {hone__k_int(c, other)};
+    int count = 1;
+    if (k->has_mask) before[0] = (int64_t)hone__kjson_num(hone__kcfg(l, "mask_token"), 0);
+    if (k->masks_first) parts[count++] = hone__k_ints(c, before, 1);
+    if (k->unknown) {
+        hone__value *many = hone__k_int(c, k->unknown);
+        parts[count++] = hone__emit(&c->b, "Expand", "unknown", HONE__INS(parts[0], many), HONE__NO_ATTRS);
+    }
+    hone__value *known[2] = {hone__k_concat(c, parts, count, 0), hone__kt_plain(c, words)}, *all[2];
+    all[0] = hone__k_concat(c, known, 2, 0), all[1] = parts[0];
+    hone__value *low = hone__k_scalar(c, -1, HONE_I64), *high = hone__k_scalar(c, (double)(k->first + n), HONE_I64);
+    hone__value *at = hone__k2(c, "Min", hone__k2(c, "Max", x, low), high);
+    at = hone__k2(c, "Add", at, hone__k_scalar(c, 1, HONE_I64));
+    return hone__k2(c, "Gather", hone__k_concat(c, all, 2, 0), at);
+}
+
+/* [numbers] -> their places; below 0 where they have none. */
+static hone__value *places_of(kctx *c, const klookup *k, kt *words, hone__value *x, int rank)
+{
+    int64_t n = words->dims[0], axes[1] = {rank}, *place = hone__k_alloc(c, (size_t)n * sizeof *place);
+    if (!place) return NULL;
+    for (int64_t i = 0; i < n; i++) place[i] = i + k->first + 1; /* one more, for 0 to mean none */
+    hone__value *hit = hone__k2(c, "Equal", hone__k_unsqueeze(c, x, rank), hone__kt_plain(c, words));
     hone__value *at = hone__k2(c, "Mul", hone__k_cast(c, hit, HONE_I64), hone__k_ints(c, place, (size_t)n));
     at = hone__k_reduce(c, "ReduceMax", at, axes, 1, false);
-    hone__value *none = hone__k_scalar(c, unknown ? (double)first : 0, HONE_I64); /* the last before the vocabulary */
-    at = hone__k2(c, "Sub", hone__k2(c, "Max", at, none), hone__k_scalar(c, 1, HONE_I64));
-    if (mask) {
-        hone__value *masked = hone__k2(c, "Equal", x, hone__k_scalar(c, hone__kjson_num(mask, 0), HONE_I64));
-        at =
-            hone__emit(&c->b, "Where", "masked", HONE__INS(masked, hone__k_scalar(c, 0, HONE_I64), at), HONE__NO_ATTRS);
+    at = hone__k2(c, "Sub", at, hone__k_scalar(c, 1, HONE_I64));
+    if (k->unknown == 0) return at;
+    hone__value *buckets = hone__k_scalar(c, (double)k->unknown, HONE_I64);
+    return hone__klookup_spread(c, k, at,
+                                k->unknown == 1 ? hone__k_scalar(c, 0, HONE_I64) : hone__k2(c, "Mod", x, buckets));
+}
+
+/* Whole numbers to their places in a vocabulary: [mask] [those of the unknown] vocabulary; or back. */
+hone_status hone__klayer_integer_lookup(kctx *c, klayer *l, kcall *call)
+{
+    klookup k;
+    kvocabulary v = {0};
+    kt *t = hone__kt_cast(c, call->in[0], HONE_I64);
+    const json_t *given = hone__kcfg(l, "vocabulary"), *mask = hone__kcfg(l, "mask_token");
+    if (!t || !hone__klookup_read(c, l, &k)) return c->b.status;
+    kt *words = given ? given_numbers(c, l, &k, given) : adapted_numbers(c, l, k.first);
+    if (!words || words->rank != 1)
+        return c->b.status ? c->b.status : hone__k_refuse(c, "no vocabulary in its settings");
+    if (t->rank >= 8) return hone__k_shape_error(c, "an input of rank %d", t->rank);
+    v.count = (size_t)words->dims[0];
+    hone__value *x = hone__kt_plain(c, t),
+                *at = k.invert ? numbers_at(c, l, &k, words, x) : places_of(c, &k, words, x, t->rank);
+    if (mask && !k.invert) {
+        hone__value *masked = hone__k2(c, "Equal", x, hone__k_scalar(c, hone__kjson_num(mask, 0), HONE_I64)),
+                    *to = hone__k_scalar(c, k.whole ? 0 : K_DROPPED, HONE_I64);
+        at = hone__emit(&c->b, "Where", "masked", HONE__INS(masked, to, at), HONE__NO_ATTRS);
     }
     kt *y = hone__kt_new(c, K_PLAIN, at, HONE_I64, t->rank, t->dims);
-    if (whole) return hone__k_return(c, call, y);
-    bool padded = hone__kcfg_bool(l, "pad_to_max_tokens", false) && hone__kcfg(l, "max_tokens");
-    int64_t depth = padded ? hone__kcfg_int(c, l, "max_tokens", 1, n + first, 1 << 24) : n + first;
-    y = hone__k_encoded(c, y, mode, depth);
-    return hone__k_return(c, call, c->keras_major >= 3 ? hone__kt_cast(c, y, HONE_I64) : y);
+    return hone__k_return(c, call, hone__klookup_finish(c, l, &k, &v, y));
 }

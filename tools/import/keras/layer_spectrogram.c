@@ -101,19 +101,6 @@ hone_status hone__klayer_stft(kctx *c, klayer *l, kcall *call)
 
 /* ---- MelSpectrogram ---- */
 
-/* A periodic window of `length` in the middle of `fft` samples. */
-static hone__value *window(kctx *c, const klayer *l, int64_t length, int64_t fft)
-{
-    const char *s = hone__kcfg_text(l, "window", NULL);
-    float *w = hone__k_alloc(c, (size_t)fft * sizeof *w);
-    double a = !s ? 1 : strcmp(s, "hann") == 0 ? 0.5 : strcmp(s, "hamming") == 0 ? 0.54 : 0;
-    if (a == 0) hone__k_refuse(c, "window '%s': only hann and hamming", s);
-    if (!w || c->b.status != HONE_OK) return NULL;
-    for (int64_t i = 0; i < length; i++)
-        w[(fft - length) / 2 + i] = (float)(a - (1 - a) * cos(2 * M_PI * (double)i / (double)length));
-    return hone__emit_f32(&c->b, "window", w, 1, &fft);
-}
-
 static float hertz_to_mel(float f) { return 1127.0f * logf(1.0f + f / 700.0f); }
 
 /* [bins, mels]: triangles on the mel scale, as the layer computes them in float32. */
@@ -188,11 +175,14 @@ hone_status hone__klayer_mel(kctx *c, klayer *l, kcall *call)
         return hone__k_shape_error(c, "%lld samples for frames of %lld", (long long)size, (long long)fft);
     int64_t frames = size < 0 ? -1 : (size + 2 * half - fft) / hop + 1, axes[1] = {3};
     double power = hone__kcfg_num(c, l, "mag_exp", 2);
+    float *window = hone__k_signal_window(c, hone__kcfg(l, "window"), length, fft);
+    if (!window) return c->b.status;
     hone__value *x = hone__emit(&c->b, "Pad", "center", HONE__INS(hone__kt_plain(c, t), hone__k_ints(c, pads, 4)),
                                 HONE__ATTRS(hone__a_string("mode", "reflect")));
     x = hone__emit(&c->b, "STFT", "stft",
                    HONE__INS(hone__k_unsqueeze(c, x, 2), hone__k_scalar(c, (double)hop, HONE_I64),
-                             window(c, l, length, fft), hone__k_scalar(c, (double)fft, HONE_I64)),
+                             hone__emit_f32(&c->b, "window", window, 1, &fft),
+                             hone__k_scalar(c, (double)fft, HONE_I64)),
                    HONE__ATTRS(hone__a_int("onesided", 1))); /* [batch, frames, bins, 2] */
     x = hone__k_reduce(c, "ReduceSum", hone__k2(c, "Mul", x, x), axes, 1, false);
     if (power != 2) x = hone__k1(c, "Sqrt", x);
