@@ -1,19 +1,24 @@
 """Imported language models against transformers: python tests/import/live_transformers.py [family ...]
-Small random models of every family are saved as transformers saves them, imported by `hone optimize`, and compared in
-ONNX Runtime and in `hone run`: scores of a batch with left padding, with and without past, and one step over a past.
-HONE names the command. Prints the largest relative error per family; exit 77 where transformers is not there."""
+Random models of every family are saved as transformers saves them and imported by `hone optimize`. Compared are scores
+of a batch with left padding, in ONNX Runtime and in `hone run`, with and without past, and over a past; and 64 greedy
+tokens of `hone generate`, each the best one for transformers after those before it. `--real` adds configurations of
+published models. HONE names the command. Prints the largest relative error per model; exit 77 without transformers."""
 import json, os, shutil, subprocess, sys, tempfile, warnings
 warnings.filterwarnings("ignore")
 import numpy as np
 try:
     import torch, onnxruntime
-    from transformers_cases import CASES, LENGTH, ROWS, batch, make
+    from transformers_cases import CASES, LENGTH, REAL, ROWS, batch, make
 except ImportError as e:
     print("skipped:", e)
     sys.exit(77)
 
 HONE = os.environ.get("HONE", "build/hone")
 LIMIT = 1e-4
+TIE = 1e-4  # of the largest score: what the best two may differ by to count as equally good
+TOKENS = 64
+
+
 def run_hone(path, feeds, folder):
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
@@ -34,64 +39,120 @@ def run_ort(path, feeds):
     return lambda name: out[name]
 
 
-def check(name, model, path, cache, work):
-    config = model.config.get_text_config()
-    ids, mask, positions = batch(config.vocab_size)
-    with torch.no_grad():
-        want = model(input_ids=torch.tensor(ids), attention_mask=torch.tensor(mask),
-                     position_ids=torch.tensor(positions)).logits.numpy()
-    scale, real, errors = np.abs(want[mask > 0]).max(), mask > 0, {}
-    feeds = dict(input_ids=ids, attention_mask=mask, position_ids=positions)
-    if not cache:
-        for engine, got in (("ort", run_ort(path, feeds)), ("hone", run_hone(path, feeds, work))):
-            errors[engine] = np.abs(got("logits") - want)[real].max() / scale
-        return errors
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    past = {i.name: i.shape for i in session.get_inputs() if i.name.startswith("past")}
+@torch.no_grad()
+def run_torch(model, feeds, past=None):
+    r = model(**{k: torch.tensor(v) for k, v in feeds.items()}, past_key_values=past, use_cache=True)
+    return r.logits.numpy(), r.past_key_values
+
+
+def forget(model):
+    """Rotary positions that grew with the last text ("dynamic") start again."""
+    run_torch(model, dict(input_ids=np.zeros((1, 1), np.int64), position_ids=np.zeros((1, 1), np.int64)))
+
+
+def parts(feeds, cut):
+    first = {k: v[:, :cut] for k, v in feeds.items()}
+    rest = {k: v if k == "attention_mask" else v[:, cut:] for k, v in feeds.items()}
+    return first, rest
+
+
+def engines(work):
+    return ("ort", run_ort), ("hone", lambda p, f: run_hone(p, f, work))
+
+
+def check_whole(model, path, feeds, work, errors, layout, past):
+    """Relative errors of the scores of all tokens that are no padding."""
+    forget(model)
+    want, real = run_torch(model, feeds)[0], feeds["attention_mask"] > 0
     empty = {k: np.zeros((ROWS, s[1], 0, s[3]), np.float32) for k, s in past.items()}
-    for engine, run in (("ort", run_ort), ("hone", lambda p, f: run_hone(p, f, work))):
-        whole = run(path, {**feeds, **empty})("logits")
-        errors[engine] = np.abs(whole - want)[real].max() / scale
-        for cut in (LENGTH - 1, LENGTH - 4):
-            first = dict(input_ids=ids[:, :cut], attention_mask=mask[:, :cut], position_ids=positions[:, :cut])
+    for engine, run in engines(work):
+        got = run(path, {**feeds, **empty})("logits")
+        errors[f"{layout} {engine}"] = np.abs(got - want)[real].max() / np.abs(want[real]).max()
+
+
+def check_past(model, path, feeds, work, errors, past):
+    empty = {k: np.zeros((ROWS, s[1], 0, s[3]), np.float32) for k, s in past.items()}
+    for cut in (LENGTH - 1, LENGTH - 4):
+        first, rest = parts(feeds, cut)
+        forget(model)
+        want = run_torch(model, rest, run_torch(model, first)[1])[0]
+        for engine, run in engines(work):
             got = run(path, {**first, **empty})
             kept = {k: got("present" + k[len("past_key_values"):]) for k in past}
-            rest = dict(input_ids=ids[:, cut:], attention_mask=mask, position_ids=positions[:, cut:])
             step = run(path, {**rest, **kept})("logits")
-            errors[engine + "-past"] = max(errors.get(engine + "-past", 0), np.abs(step - want[:, cut:]).max() / scale)
-    return errors
+            errors[f"past {engine} {cut}"] = np.abs(step - want).max() / np.abs(want).max()
+
+
+def check_tokens(model, folder, length, end, errors):
+    """How many of hone's tokens are not the best one, and not as good as it; returns how many are merely as good."""
+    prompt = "".join(chr(c) for c in np.random.default_rng(3).integers(97, 123, length))
+    args = [HONE, "generate", folder, "-p", prompt, "-n", str(TOKENS), "--print-tokens", "--exact-cache", "-q"]
+    made = [int(t) for t in subprocess.run(args, check=True, capture_output=True, text=True).stdout.split()]
+    forget(model)
+    scores, past = run_torch(model, dict(input_ids=np.array([list(prompt.encode())])))
+    wrong = ties = 0
+    for i, token in enumerate(made):
+        last = scores[0, -1]
+        if token != last.argmax():
+            worse = last.max() - last[token] > TIE * np.abs(last).max()
+            wrong, ties = wrong + worse, ties + (not worse)
+        if i + 1 < len(made):
+            scores, past = run_torch(model, dict(input_ids=np.array([[token]])), past)
+    errors["tokens"] = wrong
+    if len(made) != TOKENS and made[-1:] != [end]:
+        errors["tokens made"] = len(made)
+    return ties
+
+
+def past_shapes(path):
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return {i.name: i.shape for i in session.get_inputs() if i.name.startswith("past")}
+
+
+def check(kind, settings, dtype, binary, published, tmp):
+    model, config = make(kind, settings, f"{tmp}/source", dtype, binary)
+    errors, work = {}, f"{tmp}/run"
+    for layout in ("with-past", "no-cache")[:1 if published else 2]:
+        out = f"{tmp}/{layout}"
+        subprocess.run([HONE, "optimize", f"{tmp}/source", "-o", out, "-p", "fp32", "--layout", layout, "-q"],
+                       check=True)
+        path = f"{out}/model.onnx"
+        past = past_shapes(path)
+        feeds = dict(zip(("input_ids", "attention_mask", "position_ids"), batch(config.vocab_size)))
+        check_whole(model, path, feeds, work, errors, layout, past)
+        if past and not published:
+            check_past(model, path, feeds, work, errors, past)
+        if past:
+            prompt = 300 if published else 20  # longer than any window
+            ties = check_tokens(model, out, prompt, config.eos_token_id, errors)
+    return errors, ties
 
 
 def main():
-    failed = False
-    names = [n for n in CASES if not sys.argv[1:] or any(n.split("-")[0] == a or n == a for a in sys.argv[1:])]
-    for name in names:
-        kind, settings = CASES[name]
-        stored = [(torch.float32, False)]
-        if "-" not in name:
-            stored += [(torch.float16, False), (torch.bfloat16, True)]
-        for dtype, binary in stored:
-            with tempfile.TemporaryDirectory() as tmp:
-                source = f"{tmp}/source"
-                label = f"{name} {str(dtype)[6:]} {'.bin' if binary else 'safetensors'}"
-                try:
-                    model, config = make(kind, settings, source, dtype, binary)
-                    errors = {}
-                    for layout in ("with-past", "no-cache"):
-                        out = f"{tmp}/{layout}"
-                        subprocess.run([HONE, "optimize", source, "-o", out, "--layout", layout, "-q"], check=True)
-                        e = check(name, model, f"{out}/model.onnx", layout == "with-past", f"{tmp}/run")
-                        errors.update({f"{layout} {k}": v for k, v in e.items()})
-                except subprocess.CalledProcessError as e:
-                    print(f"FAILED  {label}: {e}")
-                    failed = True
-                    continue
-                worst = max(errors.values())
-                ok = worst <= LIMIT
-                failed |= not ok
-                print(f"{'ok    ' if ok else 'FAILED'}  {label:40} {worst:.1e}"
-                      + ("" if ok else "  " + str({k: f'{v:.1e}' for k, v in errors.items()})), flush=True)
-    return failed
+    wanted = [a for a in sys.argv[1:] if not a.startswith("--")]
+    jobs = [(n, *CASES[n], dtype, binary, False) for n in CASES for dtype, binary in
+            [(torch.float32, False)] + [(torch.float16, False), (torch.bfloat16, False)] * ("-" not in n)]
+    if "--real" in sys.argv:
+        jobs += [(n, *REAL[n], torch.float32, False, True) for n in REAL]
+    failed = 0
+    for name, kind, settings, dtype, binary, published in jobs:
+        if wanted and name not in wanted and name.split("-")[0] not in wanted:
+            continue
+        label = f"{name} {str(dtype)[6:]}{' pytorch_model.bin' * binary}{' (published sizes)' * published}"
+        with tempfile.TemporaryDirectory() as tmp:
+            try:
+                errors, ties = check(kind, settings, dtype, binary, published, tmp)
+            except subprocess.CalledProcessError as e:
+                print(f"FAILED  {label}: {e} {e.stderr or ''}", flush=True)
+                failed += 1
+                continue
+        worst = max(errors.values())
+        bad = not worst <= LIMIT
+        failed += bad
+        note = f", {ties} of {TOKENS} tokens are ties" if ties else ""
+        print(f"{'FAILED' if bad else 'ok    '}  {label:48} {worst:.1e}{note}"
+              + ("  " + str({k: f"{v:.1e}" for k, v in errors.items()}) if bad else ""), flush=True)
+    return failed > 0
 
 
 sys.exit(main())

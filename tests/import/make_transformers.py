@@ -1,4 +1,4 @@
-"""The stored cases of tests/reference/hugging_face: python tests/import/make_transformers.py OUT
+"""The stored cases of tests/reference/hugging_face: python tests/import/make_transformers.py OUT [case ...]
 A folder per case with a small random model as transformers saves it, in half precision, and case.safetensors with a
 batch that has left padding and the scores that transformers gives in float32."""
 import os, shutil, sys
@@ -15,27 +15,42 @@ neo = dict(vocab_size=24, hidden_size=16, num_layers=2, num_heads=2, window_size
 llama3 = dict(rope_theta=10000.0, rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
               original_max_position_embeddings=16)
 yarn = dict(rope_theta=10000.0, rope_type="yarn", factor=4.0, original_max_position_embeddings=8)
+wide = dict(tiny, head_dim=8)
 STORED = {
-    "gpt2": ("gpt2", gpt, False),
-    "gpt2_untied": ("gpt2", dict(gpt, tie_word_embeddings=False, scale_attn_by_inverse_layer_idx=True), False),
+    "gpt2": ("gpt2", gpt),
+    "gpt2_untied": ("gpt2", dict(gpt, tie_word_embeddings=False, scale_attn_by_inverse_layer_idx=True)),
+    "gpt_neo": ("gpt_neo", neo),
+    "llama_tied": ("llama", dict(tiny, tie_word_embeddings=True, rope_parameters=llama3)),
+    "llama_yarn": ("llama", dict(tiny, attention_bias=True, mlp_bias=True, rope_parameters=yarn)),
+    "llama_linear": ("llama", dict(tiny, num_hidden_layers=1, rope_parameters=dict(
+        rope_theta=500.0, rope_type="linear", factor=4.0))),
+    "mistral": ("mistral", dict(tiny, sliding_window=5)),
+    "qwen2": ("qwen2", dict(tiny, use_sliding_window=True, sliding_window=5, max_window_layers=1)),
+    "qwen3": ("qwen3", wide),
+    "gemma": ("gemma", wide),
+    "gemma2": ("gemma2", dict(wide, sliding_window=5, query_pre_attn_scalar=20, attn_logit_softcapping=5.0,
+                              final_logit_softcapping=3.0)),
+    "gemma3": ("gemma3_text", dict(wide, sliding_window=5, sliding_window_pattern=2, query_pre_attn_scalar=24)),
 }
 
 
 def main():
     out = sys.argv[1]
-    for name, (kind, settings, binary) in STORED.items():
+    for name, (kind, settings) in STORED.items():
+        if sys.argv[2:] and name not in sys.argv[2:]:
+            continue
         folder = os.path.join(out, name)
         shutil.rmtree(folder, ignore_errors=True)
-        model, config = cases.make(kind, settings, folder, torch.bfloat16 if binary else torch.float16, binary)
+        dtype = torch.bfloat16 if kind in ("qwen3", "gemma") else torch.float16
+        model, config = cases.make(kind, dict(settings, bos_token_id=1, eos_token_id=2), folder, dtype, False)
         ids, mask, positions = cases.batch(config.get_text_config().vocab_size)
         with torch.no_grad():
             logits = model(input_ids=torch.tensor(ids), attention_mask=torch.tensor(mask),
                            position_ids=torch.tensor(positions)).logits.numpy()
         save_file(dict(input_ids=ids, attention_mask=mask, position_ids=positions, logits=logits),
                   os.path.join(folder, "case.safetensors"))
-        for extra in os.listdir(folder):
-            if extra == "generation_config.json":
-                os.remove(os.path.join(folder, extra))
+        for extra in ("generation_config.json", "tokenizer.json"):
+            os.remove(os.path.join(folder, extra))
         print(name, sum(os.path.getsize(os.path.join(folder, f)) for f in os.listdir(folder)), "bytes")
 
 

@@ -1,5 +1,5 @@
 """Random configurations of every family of language models that is imported, and how they are saved."""
-import os
+import copy, json, os
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
 import numpy as np
@@ -8,21 +8,22 @@ transformers.utils.logging.disable_progress_bar()
 
 ROWS, LENGTH = 3, 21
 PAD = [0, 4, 9]  # tokens of padding in front of each row
+END = 256  # the token that ends a text; those before it are bytes
 
-llama = dict(vocab_size=203, hidden_size=48, intermediate_size=80, num_hidden_layers=3, num_attention_heads=6,
+llama = dict(vocab_size=263, hidden_size=48, intermediate_size=80, num_hidden_layers=3, num_attention_heads=6,
              num_key_value_heads=2, max_position_embeddings=128)
 theta = lambda **more: dict(rope_theta=10000.0, **more)
 CASES = {
-    "gpt2": ("gpt2", dict(vocab_size=211, n_embd=48, n_layer=3, n_head=4, n_positions=64)),
-    "gpt2-inverse-layer": ("gpt2", dict(vocab_size=64, n_embd=32, n_layer=3, n_head=2, n_positions=64, n_inner=50,
+    "gpt2": ("gpt2", dict(vocab_size=271, n_embd=48, n_layer=3, n_head=4, n_positions=128)),
+    "gpt2-inverse-layer": ("gpt2", dict(vocab_size=260, n_embd=32, n_layer=3, n_head=2, n_positions=128, n_inner=50,
                                         scale_attn_by_inverse_layer_idx=True, reorder_and_upcast_attn=True,
                                         activation_function="relu")),
-    "gpt2-untied": ("gpt2", dict(vocab_size=64, n_embd=32, n_layer=2, n_head=2, n_positions=64,
+    "gpt2-untied": ("gpt2", dict(vocab_size=260, n_embd=32, n_layer=2, n_head=2, n_positions=128,
                                  tie_word_embeddings=False, scale_attn_weights=False, activation_function="gelu")),
-    "gpt_neo": ("gpt_neo", dict(vocab_size=211, hidden_size=48, num_layers=4, num_heads=4, window_size=6,
-                                attention_types=[[["global", "local"], 2]], max_position_embeddings=64)),
-    "gpt_neo-mixed": ("gpt_neo", dict(vocab_size=97, hidden_size=32, num_layers=3, num_heads=2, window_size=3,
-                                      intermediate_size=40, max_position_embeddings=64,
+    "gpt_neo": ("gpt_neo", dict(vocab_size=271, hidden_size=48, num_layers=4, num_heads=4, window_size=6,
+                                attention_types=[[["global", "local"], 2]], max_position_embeddings=128)),
+    "gpt_neo-mixed": ("gpt_neo", dict(vocab_size=297, hidden_size=32, num_layers=3, num_heads=2, window_size=3,
+                                      intermediate_size=40, max_position_embeddings=128,
                                       attention_types=[[["local"], 2], [["global"], 1]])),
     "llama": ("llama", dict(llama)),
     "llama-tied": ("llama", dict(llama, tie_word_embeddings=True, head_dim=12, attention_bias=True, mlp_bias=True)),
@@ -30,6 +31,8 @@ CASES = {
         rope_type="llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0,
         original_max_position_embeddings=16))),
     "llama-rope-linear": ("llama", dict(llama, rope_parameters=theta(rope_type="linear", factor=4.0))),
+    "llama-rope-dynamic": ("llama", dict(llama, max_position_embeddings=12, rope_parameters=theta(
+        rope_type="dynamic", factor=8.0))),
     "llama-rope-yarn": ("llama", dict(llama, rope_parameters=theta(
         rope_type="yarn", factor=4.0, original_max_position_embeddings=32))),
     "llama-rope-yarn-mscale": ("llama", dict(llama, rope_parameters=theta(
@@ -41,6 +44,7 @@ CASES = {
     "qwen2-window": ("qwen2", dict(llama, use_sliding_window=True, sliding_window=5, max_window_layers=1)),
     "qwen3": ("qwen3", dict(llama, head_dim=16)),
     "gemma": ("gemma", dict(llama, head_dim=16)),
+    "gemma-tanh-by-gelu": ("gemma", dict(llama, head_dim=16, hidden_act="gelu", tie_word_embeddings=False)),
     "gemma2": ("gemma2", dict(llama, head_dim=16, sliding_window=5, query_pre_attn_scalar=20,
                               attn_logit_softcapping=5.0, final_logit_softcapping=3.0)),
     "gemma2-no-cap": ("gemma2", dict(llama, head_dim=16, sliding_window=5, attn_logit_softcapping=None,
@@ -49,30 +53,50 @@ CASES = {
                                         sliding_window_pattern=3, query_pre_attn_scalar=24)),
 }
 
+# Configurations of published models (their weights are random here).
+REAL = {
+    "gpt2": ("gpt2", dict(vocab_size=50257, n_embd=768, n_layer=12, n_head=12, n_positions=1024)),
+    "distilgpt2": ("gpt2", dict(vocab_size=50257, n_embd=768, n_layer=6, n_head=12, n_positions=1024)),
+    "gpt-neo-125M": ("gpt_neo", dict(vocab_size=50257, hidden_size=768, num_layers=12, num_heads=12, window_size=256,
+                                     attention_types=[[["global", "local"], 6]], max_position_embeddings=2048)),
+}
+
+
+def write_tokenizer(folder):
+    """Byte-level BPE without merges: the id of a byte is the byte."""
+    shown = [b for b in range(256) if 33 <= b < 127 or 161 <= b < 173 or b > 173]
+    vocab = {chr(b if b in shown else 256 + sum(c not in shown for c in range(b))): b for b in range(256)}
+    end = dict(id=END, content="<|end|>", single_word=False, lstrip=False, rstrip=False, normalized=False, special=True)
+    level = dict(type="ByteLevel", add_prefix_space=False, trim_offsets=True, use_regex=True)
+    model = dict(type="BPE", vocab=dict(vocab, **{"<|end|>": END}), merges=[])
+    with open(os.path.join(folder, "tokenizer.json"), "w") as f:
+        json.dump(dict(version="1.0", added_tokens=[end], pre_tokenizer=level, decoder=level, model=model), f)
+
 
 def make(kind, settings, folder, dtype, binary):
+    """(model in float32, its configuration), and the folder with its weights as `dtype`, or as pytorch_model.bin."""
     torch.manual_seed(7)
-    config = transformers.AutoConfig.for_model(kind, **settings)
+    config = transformers.AutoConfig.for_model(kind, **dict(dict(bos_token_id=END, eos_token_id=END), **settings))
     model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").to(torch.float32).eval()
     with torch.no_grad():
         for name, p in model.named_parameters():  # norms and biases differ from 1 and 0, scores from each other
             p.copy_(torch.randn(p.shape) * (0.3 if p.dim() < 2 else 1.2 / p.shape[-1] ** 0.5)
                     + (1 if p.dim() < 2 and "norm" in name or "ln_" in name and name.endswith("weight") else 0))
-        model.to(dtype).to(torch.float32)  # what is stored is what is compared
+            p.copy_(p.to(dtype).to(torch.float32))  # what is stored is what is compared
     os.makedirs(folder)
     if binary:
         config.save_pretrained(folder)
         state = {k: v.to(dtype) for k, v in model.state_dict().items()}
         torch.save(state, os.path.join(folder, "pytorch_model.bin"))
     else:
-        model.to(dtype).save_pretrained(folder)
-        model.to(torch.float32)
+        copy.deepcopy(model).to(dtype).save_pretrained(folder)
+    write_tokenizer(folder)
     return model, config
 
 
-def batch(vocab):
-    ids = np.random.default_rng(5).integers(0, vocab, (ROWS, LENGTH))
-    mask = np.ones((ROWS, LENGTH), np.int64)
+def batch(vocab, length=LENGTH):
+    ids = np.random.default_rng(5).integers(0, vocab, (ROWS, length))
+    mask = np.ones((ROWS, length), np.int64)
     for row, n in enumerate(PAD):
         mask[row, :n] = 0
     return ids.astype(np.int64), mask, np.maximum(np.cumsum(mask, 1) - 1, 0)

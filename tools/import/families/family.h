@@ -51,8 +51,12 @@ bool hone__lm_has(const hone__lm *lm, const char *name); /* with its prefix */
 hone__value *hone__lm_linear(hone__lm *lm, hone__value *x, int64_t in, int64_t out, bool bias, const char *name);
 hone__value *hone__lm_conv1d(hone__lm *lm, hone__value *x, int64_t in, int64_t out, const char *name);
 hone__value *hone__lm_layer_norm(hone__lm *lm, hone__value *x, const char *name);
-/* `table` is the embedding [vocab, width]: scores over the same numbers. */
-hone__value *hone__lm_tied_head(hone__lm *lm, hone__value *x, hone__value *table);
+/* Rows of the embedding [vocab, width] for the input's tokens; *table is all of it. */
+hone__value *hone__lm_embed(hone__lm *lm, const char *name, hone__value **table);
+/* Scores over `table`, or over lm_head.weight of its own where it is NULL. */
+hone__value *hone__lm_head(hone__lm *lm, hone__value *x, hone__value *table);
+/* width / heads; one that does not divide evenly sticks in the configuration. */
+int64_t hone__lm_even_heads(hone__lm *lm);
 /* By transformers' name; an unknown one is a failure. */
 hone__value *hone__lm_activation(hone__lm *lm, hone__value *x, const char *name);
 

@@ -36,9 +36,25 @@ hone__value *hone__lm_layer_norm(hone__lm *lm, hone__value *x, const char *name)
                       HONE__ATTRS(hone__a_int("axis", -1), hone__a_float("epsilon", lm->epsilon)));
 }
 
-hone__value *hone__lm_tied_head(hone__lm *lm, hone__value *x, hone__value *table)
+hone__value *hone__lm_embed(hone__lm *lm, const char *name, hone__value **table)
 {
+    *table = hone__lm_weight(lm, 2, (int64_t[]){lm->vocab, lm->width}, "%s", name);
+    return HONE__LM("Gather", *table, lm->ids);
+}
+
+hone__value *hone__lm_head(hone__lm *lm, hone__value *x, hone__value *table)
+{
+    lm->prefix = ""; /* a head of its own stands beside the model */
+    if (!table) return hone__lm_linear(lm, x, lm->width, lm->vocab, false, "lm_head");
     return hone__emit(&lm->b, "MatMul", "lm_head", HONE__INS(x, transposed(lm, table)), HONE__NO_ATTRS);
+}
+
+int64_t hone__lm_even_heads(hone__lm *lm)
+{
+    if (lm->config.status == HONE_OK && lm->width % lm->heads)
+        hone__hf_fail(&lm->config, hone__fail(HONE_E_FORMAT, "a width of %lld does not divide into %lld heads",
+                                              (long long)lm->width, (long long)lm->heads));
+    return lm->width / lm->heads > 0 ? lm->width / lm->heads : 1;
 }
 
 static hone__value *gelu(hone__lm *lm, hone__value *x, const char *approximate)

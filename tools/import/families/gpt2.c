@@ -44,27 +44,21 @@ void hone__family_gpt2(hone__lm *lm)
     lm->vocab = hone__hf_size(c, "vocab_size");
     lm->context = hone__hf_int(c, "n_positions", 1024, 1, 1 << 24);
     lm->epsilon = hone__hf_float(c, "layer_norm_epsilon", 1e-5);
-    lm->head = lm->width / lm->heads;
+    lm->head = hone__lm_even_heads(lm);
     int64_t inner = hone__hf_int(c, "n_inner", 4 * lm->width, 1, 1 << 26);
     const char *activation = hone__hf_text(c, "activation_function", "gelu_new");
     bool scaled = hone__hf_bool(c, "scale_attn_weights", true);
     bool by_layer = hone__hf_bool(c, "scale_attn_by_inverse_layer_idx", false);
+    bool tied = hone__hf_bool(c, "tie_word_embeddings", true);
     hone__hf_bool(c, "reorder_and_upcast_attn", false); /* another order of the same sums */
-    if (c->status == HONE_OK && lm->width % lm->heads)
-        hone__hf_fail(c, hone__fail(HONE_E_FORMAT, "n_embd %lld is no multiple of n_head %lld", (long long)lm->width,
-                                    (long long)lm->heads));
     if (hone__hf_bool(c, "add_cross_attention", false))
         hone__hf_fail(c, hone__fail(HONE_E_UNSUPPORTED, "cross attention in a model of type gpt2"));
     if (!hone__lm_begin(lm)) return;
-    hone__value *table = hone__lm_weight(lm, 2, (int64_t[]){lm->vocab, lm->width}, "wte.weight");
+    hone__value *table, *x = hone__lm_embed(lm, "wte.weight", &table);
     hone__value *places = hone__lm_weight(lm, 2, (int64_t[]){lm->context, lm->width}, "wpe.weight");
-    hone__value *x = HONE__LM("Add", HONE__LM("Gather", table, lm->ids), HONE__LM("Gather", places, lm->positions));
+    x = HONE__LM("Add", x, HONE__LM("Gather", places, lm->positions));
     for (int64_t i = 0; i < lm->layers && lm->b.status == HONE_OK; i++)
         x = block(lm, x, i, inner, activation, scaled, by_layer);
     hone__lm_scope(lm, -1);
-    x = hone__lm_layer_norm(lm, x, "ln_f");
-    bool tied = hone__hf_bool(c, "tie_word_embeddings", true);
-    lm->prefix = "";
-    x = tied ? hone__lm_tied_head(lm, x, table) : hone__lm_linear(lm, x, lm->width, lm->vocab, false, "lm_head");
-    hone__lm_finish(lm, x);
+    hone__lm_finish(lm, hone__lm_head(lm, hone__lm_layer_norm(lm, x, "ln_f"), tied ? table : NULL));
 }
