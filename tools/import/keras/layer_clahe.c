@@ -5,7 +5,7 @@
 
 #include "keras.h"
 
-enum { LEVELS = 256 };
+enum { LEVELS = 256, MOST_PIXELS = 1 << 22 };
 
 /* One axis: its tiles, and for every pixel the two tiles between which it lies. */
 typedef struct axis {
@@ -134,8 +134,8 @@ hone_status hone__klayer_clahe(kctx *c, klayer *l, kcall *call)
     hone__kcfg_ints(c, l, "tile_grid_size", 2, 8, 1, 1 << 12, grid);
     if (!hone__kview_of(c, l, call->in[0], 2, &v)) return c->b.status;
     if (!(from < to)) return hone__k_refuse(c, "a value range from %g to %g", from, to);
-    if (v.size[0] < 1 || v.size[1] < 1 || v.channels < 1 || v.size[0] > (1 << 26) / v.size[1])
-        return hone__k_refuse(c, "an image of unknown size");
+    if (v.size[0] < 1 || v.size[1] < 1 || v.channels < 1) return hone__k_refuse(c, "an image of unknown size");
+    if (v.size[0] > MOST_PIXELS / v.size[1]) return hone__k_refuse(c, "an image of over %d pixels", MOST_PIXELS);
     for (int i = 0; i < 2; i++) {
         a[i].size = v.size[i], a[i].grid = grid[i];
         if (!make_axis(c, &a[i])) return c->b.status;

@@ -54,7 +54,7 @@ static bool read_local(kctx *c, const klayer *l, const kt *t, klocal *p)
             return hone__k_refuse(c, "a kernel of its own for so many positions") == HONE_OK;
         p->positions *= p->w.out[i], p->patch *= p->w.kernel[i];
     }
-    if (p->patch < 1 || p->positions > (1 << 26) / p->patch || p->filters > (1 << 28) / (p->positions * p->patch))
+    if (p->patch < 1 || p->positions > (1 << 22) / p->patch || p->filters > (1 << 28) / (p->positions * p->patch))
         return hone__k_refuse(c, "a kernel of its own for so many positions") == HONE_OK;
     p->index = hone__k_alloc(c, (size_t)(p->positions * p->patch) * sizeof *p->index);
     for (int64_t i = 0; p->index && i < p->positions; i++) fill_patch(p, i, p->index + i * p->patch);
@@ -107,6 +107,10 @@ static hone__value *take_kernels(kctx *c, klayer *l, const klocal *p)
     int64_t dims[3] = {p->positions, p->patch, p->filters}, how = hone__kcfg_int(c, l, "implementation", 1, 1, 3);
     kweight w;
     if (how == 1) return hone__kw_take(c, l, "", 0, "kernel", 3, dims, &w) ? hone__kw_emit(c, l, &w) : NULL;
+    if (p->filters > (1 << 26) / (p->positions * p->patch)) { /* the copy made here */
+        hone__k_refuse(c, "implementation %d with so many weights", (int)how);
+        return NULL;
+    }
     float *k = hone__k_alloc(c, (size_t)(p->positions * p->patch * p->filters) * sizeof *k);
     if (!k || !(how == 2 ? from_dense(c, l, p, &w, k) : from_sparse(c, l, p, &w, k))) return NULL;
     hone__value *made = hone__kw_cached(l, w.item, "kernels");

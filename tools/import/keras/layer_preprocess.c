@@ -122,12 +122,14 @@ kt *hone__k_encoded(kctx *c, kt *ids, const char *mode, int64_t depth)
     int rank = ids->rank;
     memcpy(dims, ids->dims, sizeof dims);
     if (one && rank > 0 && dims[rank - 1] == 1) x = hone__k_squeeze(c, x, --rank);
-    if (rank >= 8) return NULL;
+    if (rank >= HONE_MAX_RANK || (!one && rank < 1)) {
+        hone__k_shape_error(c, "output_mode '%s' of an input of rank %d", mode, rank);
+        return NULL;
+    }
     x = hone__k_one_hot(c, x, rank, rank, depth);
     dims[rank++] = depth;
     if (!one) {
         axes[0] = rank - 2;
-        if (rank < 2) return NULL;
         x = hone__k_reduce(c, multi ? "ReduceMax" : "ReduceSum", x, axes, 1, false);
         dims[rank - 2] = depth, rank--;
     }
