@@ -81,8 +81,9 @@ static void print_replies(printer *p, size_t count)
         reply *r = &p->replies[i];
         if (common.json) {
             printf("%s{\"text\": ", i ? ", " : "");
-            p->failed = hone__text_append(&r->text, "", 1);
-            print_json_string(p->failed == HONE_OK ? r->text.data : "");
+            hone_status ended = hone__text_append(&r->text, "", 1);
+            if (ended != HONE_OK) p->failed = ended;
+            print_json_string(ended == HONE_OK ? r->text.data : "");
             printf(", \"tokens\": [");
             for (size_t k = 0; k < r->count; k++) printf("%s%d", k ? ", " : "", r->tokens[k]);
             printf("]}");

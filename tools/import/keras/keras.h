@@ -271,6 +271,8 @@ kt *hone__k_pool(kctx *c, klayer *l, kt *t, int nd, bool max, const int64_t *poo
 hone__value *hone__k_ranged(kctx *c, hone__value *x, double from, double to, double new_from, double new_to);
 /* [fft]: a window of `length` in the middle of zeros: "hann", "hamming", a list of numbers, or NULL: ones. */
 float *hone__k_signal_window(kctx *c, const json_t *spec, int64_t length, int64_t fft);
+/* x: [rows, samples] -> [rows, frames, fft / 2 + 1, 2]; center: the signal is mirrored over fft / 2 at both ends. */
+hone__value *hone__k_stft(kctx *c, hone__value *x, const float *window, int64_t step, int64_t fft, bool center);
 kt *hone__k_encoded(kctx *c, kt *ids, const char *mode, int64_t depth);            /* one_hot, multi_hot, count */
 float *hone__k_numbers(kctx *c, const klayer *l, const char *key, int64_t *count); /* NULL, count 0: none */
 static inline hone_status hone__k_return(kctx *c, kcall *call, kt *t)

@@ -62,18 +62,8 @@ static bool read_local(kctx *c, const klayer *l, const kt *t, klocal *p)
 }
 
 /* implementation 2: the whole matrix from inputs to outputs, of which the windows' elements count. */
-static bool from_dense(kctx *c, klayer *l, const klocal *p, kweight *w, float *to)
+static void from_dense(const klocal *p, const float *from, float *to)
 {
-    int64_t dims[6], inputs = p->v.channels;
-    int nd = p->v.nd, rank = 0;
-    if (p->v.first) dims[rank++] = p->v.channels;
-    for (int i = 0; i < nd; i++) inputs *= dims[rank++] = p->v.size[i];
-    dims[rank++] = p->v.first ? p->filters : p->v.channels;
-    for (int i = 0; i < nd; i++) dims[rank++] = p->w.out[i];
-    if (!p->v.first) dims[rank++] = p->filters;
-    if (!hone__kw_take(c, l, "", 0, "kernel", rank, dims, w)) return false;
-    const float *from = hone__kw_floats(c, w);
-    if (!from) return false;
     for (int64_t i = 0; i < p->positions; i++)
         for (int64_t k = 0; k < p->patch; k++) {
             int64_t at = p->index[i * p->patch + k];
@@ -82,40 +72,64 @@ static bool from_dense(kctx *c, klayer *l, const klocal *p, kweight *w, float *t
                 to[(i * p->patch + k) * p->filters + f] = from[at * p->positions * p->filters + out];
             }
         }
-    return inputs > 0;
 }
 
 /* implementation 3: the elements that count, sorted by output, then by input. */
-static bool from_sparse(kctx *c, klayer *l, const klocal *p, kweight *w, float *to)
+static void from_sparse(const klocal *p, const float *from, float *to)
 {
-    int64_t count = 0, at = 0, outputs = p->positions * p->filters;
-    for (int64_t i = 0; i < p->positions * p->patch; i++) count += p->index[i] >= 0;
-    count *= p->filters;
-    if (!hone__kw_take(c, l, "", 0, "kernel", 1, &count, w)) return false;
-    const float *from = hone__kw_floats(c, w);
-    for (int64_t out = 0; from && out < outputs; out++) {
+    for (int64_t out = 0; out < p->positions * p->filters; out++) {
         int64_t i = p->v.first ? out % p->positions : out / p->filters,
                 f = p->v.first ? out / p->positions : out % p->filters;
         for (int64_t k = 0; k < p->patch; k++)
-            if (p->index[i * p->patch + k] >= 0) to[(i * p->patch + k) * p->filters + f] = from[at++];
+            if (p->index[i * p->patch + k] >= 0) to[(i * p->patch + k) * p->filters + f] = *from++;
     }
-    return from != NULL;
 }
 
+/* What the file holds; how: Keras's number of the implementation. */
+static int stored_dims(const klocal *p, int64_t how, int64_t dims[6])
+{
+    int nd = p->v.nd, rank = 0;
+    if (how == 1) {
+        dims[0] = p->positions, dims[1] = p->patch, dims[2] = p->filters;
+        return 3;
+    }
+    if (how == 3) {
+        dims[0] = 0;
+        for (int64_t i = 0; i < p->positions * p->patch; i++) dims[0] += p->index[i] >= 0;
+        dims[0] *= p->filters;
+        return 1;
+    }
+    if (p->v.first) dims[rank++] = p->v.channels;
+    for (int i = 0; i < nd; i++) dims[rank++] = p->v.size[i];
+    dims[rank++] = p->v.first ? p->filters : p->v.channels;
+    for (int i = 0; i < nd; i++) dims[rank++] = p->w.out[i];
+    if (!p->v.first) dims[rank++] = p->filters;
+    return rank;
+}
+
+/* [positions, patch, filters] */
 static hone__value *take_kernels(kctx *c, klayer *l, const klocal *p)
 {
-    int64_t dims[3] = {p->positions, p->patch, p->filters}, how = hone__kcfg_int(c, l, "implementation", 1, 1, 3);
+    int64_t dims[3] = {p->positions, p->patch, p->filters}, stored[6],
+            how = hone__kcfg_int(c, l, "implementation", 1, 1, 3);
     kweight w;
-    if (how == 1) return hone__kw_take(c, l, "", 0, "kernel", 3, dims, &w) ? hone__kw_emit(c, l, &w) : NULL;
+    int rank = stored_dims(p, how, stored);
+    if (!hone__kw_take(c, l, "", 0, "kernel", rank, stored, &w)) return NULL;
+    if (how == 1) return hone__kw_emit(c, l, &w);
+    hone__value *made = hone__kw_cached(l, w.item, "kernels");
+    if (made) return made;
     if (p->filters > (1 << 26) / (p->positions * p->patch)) { /* the copy made here */
         hone__k_refuse(c, "implementation %d with so many weights", (int)how);
         return NULL;
     }
-    float *k = hone__k_alloc(c, (size_t)(p->positions * p->patch * p->filters) * sizeof *k);
-    if (!k || !(how == 2 ? from_dense(c, l, p, &w, k) : from_sparse(c, l, p, &w, k))) return NULL;
-    hone__value *made = hone__kw_cached(l, w.item, "kernels");
-    if (made) return made;
-    made = hone__emit_f32(&c->b, "kernels", k, 3, dims);
+    const float *from = hone__kw_floats(c, &w);
+    float *to = hone__k_alloc(c, (size_t)(p->positions * p->patch * p->filters) * sizeof *to);
+    if (!from || !to) return NULL;
+    if (how == 2)
+        from_dense(p, from, to);
+    else
+        from_sparse(p, from, to);
+    made = hone__emit_f32(&c->b, "kernels", to, 3, dims);
     hone__kw_remember(c, l, w.item, "kernels", made);
     return made;
 }

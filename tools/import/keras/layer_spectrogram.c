@@ -170,20 +170,14 @@ hone_status hone__klayer_mel(kctx *c, klayer *l, kcall *call)
         return hone__k_refuse(c, "an input of shape %s: only batches of waves", t ? hone__k_dims(c, t) : "?");
     if (c->b.status != HONE_OK) return c->b.status;
     note_waves(c, l, t);
-    int64_t size = t->dims[1], half = fft / 2, bins = fft / 2 + 1, pads[4] = {0, half, 0, half};
+    int64_t size = t->dims[1], half = fft / 2, bins = fft / 2 + 1;
     if (size >= 0 && size <= half)
         return hone__k_shape_error(c, "%lld samples for frames of %lld", (long long)size, (long long)fft);
     int64_t frames = size < 0 ? -1 : (size + 2 * half - fft) / hop + 1, axes[1] = {3};
     double power = hone__kcfg_num(c, l, "mag_exp", 2);
     float *window = hone__k_signal_window(c, hone__kcfg(l, "window"), length, fft);
     if (!window) return c->b.status;
-    hone__value *x = hone__emit(&c->b, "Pad", "center", HONE__INS(hone__kt_plain(c, t), hone__k_ints(c, pads, 4)),
-                                HONE__ATTRS(hone__a_string("mode", "reflect")));
-    x = hone__emit(&c->b, "STFT", "stft",
-                   HONE__INS(hone__k_unsqueeze(c, x, 2), hone__k_scalar(c, (double)hop, HONE_I64),
-                             hone__emit_f32(&c->b, "window", window, 1, &fft),
-                             hone__k_scalar(c, (double)fft, HONE_I64)),
-                   HONE__ATTRS(hone__a_int("onesided", 1))); /* [batch, frames, bins, 2] */
+    hone__value *x = hone__k_stft(c, hone__kt_plain(c, t), window, hop, fft, true);
     x = hone__k_reduce(c, "ReduceSum", hone__k2(c, "Mul", x, x), axes, 1, false);
     if (power != 2) x = hone__k1(c, "Sqrt", x);
     if (power != 2 && power != 1) x = hone__k2(c, "Pow", x, hone__k_scalar(c, power, HONE_F32));

@@ -35,9 +35,9 @@ static bool two_parts(kctx *c, kcall *call, int rank)
     return ok;
 }
 
-static hone_status return_parts(kctx *c, kcall *call, hone__value *y, const kt *like, const int64_t *dims)
+static hone_status return_parts(kctx *c, kcall *call, hone__value *y, int rank, const int64_t *dims)
 {
-    for (int i = 0; i < 2; i++) call->out[i] = hone__kt_new(c, K_PLAIN, part_of(c, y, i), HONE_F32, like->rank, dims);
+    for (int i = 0; i < 2; i++) call->out[i] = hone__kt_new(c, K_PLAIN, part_of(c, y, i), HONE_F32, rank, dims);
     call->out_count = 2;
     return c->b.status;
 }
@@ -50,7 +50,7 @@ hone_status hone__kop_fft(kctx *c, klayer *l, kcall *call)
     kt *t = call->in[0];
     hone__value *y = interleaved(c, t, call->in[1]);
     for (int i = 0; i < axes; i++) y = transform(c, y, 0, t->rank - 1 - i, l->kind->variant < 0, false);
-    return return_parts(c, call, y, t, t->dims);
+    return return_parts(c, call, y, t->rank, t->dims);
 }
 
 hone_status hone__kop_rfft(kctx *c, klayer *l, kcall *call)
@@ -66,7 +66,7 @@ hone_status hone__kop_rfft(kctx *c, klayer *l, kcall *call)
     memcpy(dims, t->dims, sizeof dims);
     dims[last] = n < 0 ? -1 : n / 2 + 1;
     hone__value *y = transform(c, interleaved(c, t, NULL), (int64_t)length, last, false, true);
-    return return_parts(c, call, y, t, dims);
+    return return_parts(c, call, y, t->rank, dims);
 }
 
 /* [..., m, 2], of which the first n / 2 + 1 count (zeros where there are fewer), mirrored to all n. */
@@ -104,30 +104,51 @@ hone_status hone__kop_irfft(kctx *c, klayer *l, kcall *call)
 
 /* ---- frames of a signal ---- */
 
+static void cosine_window(float *w, int64_t length, double a)
+{
+    double period = (double)(length - length % 2); /* as TensorFlow has it for odd lengths */
+    for (int64_t i = 0; i < length; i++)
+        w[i] = length == 1 ? 1 : (float)(a - (1 - a) * cos(2 * M_PI * (double)i / period));
+}
+
+static void given_window(kctx *c, float *w, int64_t length, const json_t *spec)
+{
+    const json_t *inner = json_object_get(json_object_get(spec, "config"), "value");
+    if (inner) spec = inner;
+    if (json_array_size(spec) != (size_t)length)
+        hone__k_shape_error(c, "a window of %zu values, not %lld", json_array_size(spec), (long long)length);
+    for (int64_t i = 0; i < length && c->b.status == HONE_OK; i++)
+        w[i] = (float)hone__kjson_num(json_array_get(spec, (size_t)i), 0);
+}
+
 float *hone__k_signal_window(kctx *c, const json_t *spec, int64_t length, int64_t fft)
 {
-    float *w = hone__k_alloc(c, (size_t)fft * sizeof *w), *middle = w + (fft - length) / 2;
-    const char *s = json_string_value(spec);
-    double a = !spec                       ? 1
-               : !s                        ? 0
-               : strcmp(s, "hann") == 0    ? 0.5
-               : strcmp(s, "hamming") == 0 ? 0.54
-                                           : 0,
-           period = (double)(length - length % 2); /* as TensorFlow has it for odd lengths */
+    const char *name = json_string_value(spec);
+    float *w = hone__k_alloc(c, (size_t)fft * sizeof *w);
     if (!w) return NULL;
-    if (a == 0 && !s) {
-        const json_t *inner = json_object_get(json_object_get(spec, "config"), "value");
-        spec = inner ? inner : spec;
-        if (json_array_size(spec) != (size_t)length)
-            hone__k_shape_error(c, "a window of %zu values, not %lld", json_array_size(spec), (long long)length);
-        for (int64_t i = 0; i < length && c->b.status == HONE_OK; i++)
-            middle[i] = (float)hone__kjson_num(json_array_get(spec, (size_t)i), 0);
-    } else if (a == 0)
-        hone__k_refuse(c, "window '%s': only hann and hamming", s);
+    float *middle = w + (fft - length) / 2;
+    if (!spec)
+        cosine_window(middle, length, 1); /* ones */
+    else if (!name)
+        given_window(c, middle, length, spec);
+    else if (strcmp(name, "hann") == 0 || strcmp(name, "hamming") == 0)
+        cosine_window(middle, length, name[2] == 'n' ? 0.5 : 0.54);
     else
-        for (int64_t i = 0; i < length; i++)
-            middle[i] = length == 1 ? 1 : (float)(a - (1 - a) * cos(2 * M_PI * (double)i / period));
+        hone__k_refuse(c, "window '%s': only hann and hamming", name);
     return c->b.status == HONE_OK ? w : NULL;
+}
+
+hone__value *hone__k_stft(kctx *c, hone__value *x, const float *window, int64_t step, int64_t fft, bool center)
+{
+    int64_t half = center ? fft / 2 : 0, pads[4] = {0, half, 0, half};
+    if (half)
+        x = hone__emit(&c->b, "Pad", "center", HONE__INS(x, hone__k_ints(c, pads, 4)),
+                       HONE__ATTRS(hone__a_string("mode", "reflect")));
+    return hone__emit(&c->b, "STFT", "stft",
+                      HONE__INS(hone__k_unsqueeze(c, x, 2), hone__k_scalar(c, (double)step, HONE_I64),
+                                hone__emit_f32(&c->b, "window", window, 1, &fft),
+                                hone__k_scalar(c, (double)fft, HONE_I64)),
+                      HONE__ATTRS(hone__a_int("onesided", 1)));
 }
 
 typedef struct kframes {
@@ -169,7 +190,7 @@ hone_status hone__kop_stft(kctx *c, klayer *l, kcall *call)
     if (t->rank < 1 || t->rank + 1 >= HONE_MAX_RANK || !leading(c, t, 1, dims))
         return c->b.status ? c->b.status : hone__k_shape_error(c, "a signal of rank %d", t->rank);
     int last = t->rank - 1;
-    int64_t n = t->dims[last], half = f.center ? f.fft / 2 : 0, pads[4] = {0, half, 0, half};
+    int64_t n = t->dims[last], half = f.center ? f.fft / 2 : 0;
     if (n >= 0 && (n <= half || n + 2 * half < f.fft))
         return hone__k_shape_error(c, "%lld values for frames of %lld", (long long)n, (long long)f.fft);
     if (n < 0 && t->rank != 2) return hone__k_refuse(c, "a signal of shape %s", hone__k_dims(c, t));
@@ -177,22 +198,13 @@ hone_status hone__kop_stft(kctx *c, klayer *l, kcall *call)
     hone__value *x = hone__kt_f32(c, t);
     if (!window) return c->b.status;
     if (t->rank != 2) x = hone__k_reshape(c, x, 2, (int64_t[]){-1, n});
-    if (half)
-        x = hone__emit(&c->b, "Pad", "center", HONE__INS(x, hone__k_ints(c, pads, 4)),
-                       HONE__ATTRS(hone__a_string("mode", "reflect")));
-    x = hone__emit(&c->b, "STFT", "stft",
-                   HONE__INS(hone__k_unsqueeze(c, x, 2), hone__k_scalar(c, (double)f.step, HONE_I64),
-                             hone__emit_f32(&c->b, "window", window, 1, &f.fft),
-                             hone__k_scalar(c, (double)f.fft, HONE_I64)),
-                   HONE__ATTRS(hone__a_int("onesided", 1))); /* [rows, frames, bins, 2] */
+    x = hone__k_stft(c, x, window, f.step, f.fft, f.center);
     dims[last] = n < 0 ? -1 : (n + 2 * half - f.fft) / f.step + 1, dims[last + 1] = f.fft / 2 + 1;
     if (t->rank != 2) {
         dims[last + 2] = 2;
         x = hone__k_reshape(c, x, t->rank + 2, dims);
     }
-    for (int i = 0; i < 2; i++) call->out[i] = hone__kt_new(c, K_PLAIN, part_of(c, x, i), HONE_F32, t->rank + 1, dims);
-    call->out_count = 2;
-    return c->b.status;
+    return return_parts(c, call, x, t->rank + 1, dims);
 }
 
 /* The window that undoes `window` over frames that overlap. */
