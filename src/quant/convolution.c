@@ -7,6 +7,20 @@
 /* A dot product shorter than this costs less than quantising what goes into it (measured: see docs/numbers.md). */
 enum { SHORTEST = 16 };
 
+/* Nor does quantising a value pay that enters fewer products than this (measured: there, too). */
+enum { FEWEST_USES = 64 };
+
+/* In how many products of the convolution an element of its input takes part. */
+static size_t uses_of_input(const hone__node *conv, const hone__tensor *w)
+{
+    size_t n = 0;
+    const int64_t *strides = hone__node_ints(conv, "strides", &n);
+    size_t uses = (size_t)w->dims[0] / (size_t)hone__node_int(conv, "group", 1);
+    for (int i = 2; i < w->rank; i++) uses *= (size_t)w->dims[i];
+    for (size_t i = 0; i < n; i++) uses /= (size_t)strides[i];
+    return uses;
+}
+
 static hone__node *quantized_already(const hone__value *x)
 {
     for (size_t i = 0; i < x->use_count; i++)
@@ -83,6 +97,8 @@ hone_status hone__quant_convolution(hone__quant *q, hone__node *conv, hone__weig
         w->reason = "sums fewer than 16 products: float is faster";
     else if (t->dims[1] == 1 && hone__node_int(conv, "group", 1) > 1)
         w->reason = "depthwise: float is faster";
+    else if (uses_of_input(conv, t) < FEWEST_USES)
+        w->reason = "each input enters fewer than 64 products: float is faster";
     else if (bias && !bias->constant)
         w->reason = "its bias is computed";
     if (w->reason) return HONE_OK;

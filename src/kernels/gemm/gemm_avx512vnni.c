@@ -8,49 +8,69 @@
 
 INLINE __mmask16 tail16(size_t n) { return (__mmask16)((1u << n) - 1); }
 
+enum kind { F32, F16, BF16 };
+
+/* 16 numbers of the given kind from element `at` on; those outside `in` are neither read nor other than zero. */
+INLINE __m512 load(const void *b, size_t at, __mmask16 in, enum kind kind)
+{
+    if (kind == F32) return _mm512_maskz_loadu_ps(in, (const float *)b + at);
+    __m256i half = _mm256_maskz_loadu_epi16(in, (const uint16_t *)b + at);
+    if (kind == F16) return _mm512_cvtph_ps(half);
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
+}
+
+/* y[j..j + 16) += the sum over the rows of a times b. */
+INLINE void axpy_step(const __m512 *w, const void *b, size_t at, size_t b_rs, __mmask16 in, float *y, int rows,
+                      enum kind kind)
+{
+    __m512 v = _mm512_maskz_loadu_ps(in, y), u = _mm512_setzero_ps();
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; r++) {
+        size_t from = at + (size_t)r * b_rs;
+        _mm_prefetch((const char *)b + (from + 8 * b_rs) * (kind == F32 ? 4 : 2), _MM_HINT_T0);
+        if (r % 2)
+            u = _mm512_fmadd_ps(w[r], load(b, from, in, kind), u);
+        else
+            v = _mm512_fmadd_ps(w[r], load(b, from, in, kind), v);
+    }
+    _mm512_mask_storeu_ps(y, in, _mm512_add_ps(v, u));
+}
+
 /* R rows of b at once; y stays in the first-level cache. */
-INLINE void axpy_rows(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t n, float *y, int rows)
+INLINE void axpy_rows(const float *a, size_t a_cs, const void *b, size_t at, size_t b_rs, size_t n, float *y, int rows,
+                      enum kind kind)
 {
     __m512 w[8];
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++) w[r] = _mm512_set1_ps(a[(size_t)r * a_cs]);
     size_t j = 0;
-    for (; j + 16 <= n; j += 16) {
-        __m512 v = _mm512_loadu_ps(y + j), u = _mm512_setzero_ps();
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; r++) {
-            const float *p = b + (size_t)r * b_rs + j;
-            _mm_prefetch((const char *)(p + 8 * b_rs), _MM_HINT_T0);
-            if (r % 2)
-                u = _mm512_fmadd_ps(w[r], _mm512_loadu_ps(p), u);
-            else
-                v = _mm512_fmadd_ps(w[r], _mm512_loadu_ps(p), v);
-        }
-        _mm512_storeu_ps(y + j, _mm512_add_ps(v, u));
-    }
-    if (j < n) {
-        __mmask16 m = tail16(n - j);
-        __m512 v = _mm512_maskz_loadu_ps(m, y + j), u = _mm512_setzero_ps();
-#pragma GCC unroll 8
-        for (int r = 0; r < rows; r++) {
-            __m512 x = _mm512_maskz_loadu_ps(m, b + (size_t)r * b_rs + j);
-            if (r % 2)
-                u = _mm512_fmadd_ps(w[r], x, u);
-            else
-                v = _mm512_fmadd_ps(w[r], x, v);
-        }
-        _mm512_mask_storeu_ps(y + j, m, _mm512_add_ps(v, u));
-    }
+    for (; j + 16 <= n; j += 16) axpy_step(w, b, at + j, b_rs, 0xffff, y + j, rows, kind);
+    if (j < n) axpy_step(w, b, at + j, b_rs, tail16(n - j), y + j, rows, kind);
+}
+
+INLINE void axpy(const float *a, size_t a_cs, const void *b, size_t b_rs, size_t k, size_t n, float *y, enum kind kind)
+{
+    size_t i = 0;
+    for (; i + 8 <= k; i += 8) axpy_rows(a + i * a_cs, a_cs, b, i * b_rs, b_rs, n, y, 8, kind);
+    for (; i < k; i++) axpy_rows(a + i * a_cs, a_cs, b, i * b_rs, b_rs, n, y, 1, kind);
 }
 
 void hone__axpy_f32_avx512vnni(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, float *y)
 {
-    size_t i = 0;
-    for (; i + 8 <= k; i += 8) axpy_rows(a + i * a_cs, a_cs, b + i * b_rs, b_rs, n, y, 8);
-    for (; i < k; i++) axpy_rows(a + i * a_cs, a_cs, b + i * b_rs, b_rs, n, y, 1);
+    axpy(a, a_cs, b, b_rs, k, n, y, F32);
 }
 
-INLINE void dot_rows(const float *a, const float *b, size_t b_rs, size_t k, float *out, int rows)
+void hone__axpy_16_avx512vnni(const float *a, size_t a_cs, const uint16_t *b, int bf16, size_t b_rs, size_t k, size_t n,
+                              float *y)
+{
+    if (bf16)
+        axpy(a, a_cs, b, b_rs, k, n, y, BF16);
+    else
+        axpy(a, a_cs, b, b_rs, k, n, y, F16);
+}
+
+INLINE void dot_rows(const float *a, const void *b, size_t at, size_t b_rs, size_t k, float *out, int rows,
+                     enum kind kind)
 {
     __m512 acc[4][2];
 #pragma GCC unroll 4
@@ -60,9 +80,9 @@ INLINE void dot_rows(const float *a, const float *b, size_t b_rs, size_t k, floa
         __m512 x = _mm512_loadu_ps(a + i), z = _mm512_loadu_ps(a + i + 16);
 #pragma GCC unroll 4
         for (int r = 0; r < rows; r++) {
-            const float *p = b + (size_t)r * b_rs + i;
-            acc[r][0] = _mm512_fmadd_ps(x, _mm512_loadu_ps(p), acc[r][0]);
-            acc[r][1] = _mm512_fmadd_ps(z, _mm512_loadu_ps(p + 16), acc[r][1]);
+            size_t from = at + (size_t)r * b_rs + i;
+            acc[r][0] = _mm512_fmadd_ps(x, load(b, from, 0xffff, kind), acc[r][0]);
+            acc[r][1] = _mm512_fmadd_ps(z, load(b, from + 16, 0xffff, kind), acc[r][1]);
         }
     }
     for (; i < k; i += 16) {
@@ -70,20 +90,34 @@ INLINE void dot_rows(const float *a, const float *b, size_t b_rs, size_t k, floa
         __m512 x = _mm512_maskz_loadu_ps(m, a + i);
 #pragma GCC unroll 4
         for (int r = 0; r < rows; r++)
-            acc[r][0] = _mm512_fmadd_ps(x, _mm512_maskz_loadu_ps(m, b + (size_t)r * b_rs + i), acc[r][0]);
+            acc[r][0] = _mm512_fmadd_ps(x, load(b, at + (size_t)r * b_rs + i, m, kind), acc[r][0]);
     }
 #pragma GCC unroll 4
     for (int r = 0; r < rows; r++) out[r] = _mm512_reduce_add_ps(_mm512_add_ps(acc[r][0], acc[r][1]));
 }
 
 /* The same sum for a row whichever rows stand beside it. */
-void hone__dot_f32_avx512vnni(const float *a, const float *b, size_t b_rs, size_t k, size_t rows, float *out)
+INLINE void dots(const float *a, const void *b, size_t b_rs, size_t k, size_t rows, float *out, enum kind kind)
 {
     if (rows == 4) {
-        dot_rows(a, b, b_rs, k, out, 4);
+        dot_rows(a, b, 0, b_rs, k, out, 4, kind);
         return;
     }
-    for (size_t r = 0; r < rows; r++) dot_rows(a, b + r * b_rs, 0, k, out + r, 1);
+    for (size_t r = 0; r < rows; r++) dot_rows(a, b, r * b_rs, 0, k, out + r, 1, kind);
+}
+
+void hone__dot_f32_avx512vnni(const float *a, const float *b, size_t b_rs, size_t k, size_t rows, float *out)
+{
+    dots(a, b, b_rs, k, rows, out, F32);
+}
+
+void hone__dot_16_avx512vnni(const float *a, const uint16_t *b, int bf16, size_t b_rs, size_t k, size_t rows,
+                             float *out)
+{
+    if (bf16)
+        dots(a, b, b_rs, k, rows, out, BF16);
+    else
+        dots(a, b, b_rs, k, rows, out, F16);
 }
 
 INLINE __m512i dot(__m512i acc, __m512i w, __m512i x, int a_unsigned)

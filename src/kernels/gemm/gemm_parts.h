@@ -66,6 +66,10 @@ void hone__dot_i8_avx2(const int16_t *a, size_t a_rs, size_t columns, const uint
 
 void hone__axpy_f32_avx512vnni(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, float *y);
 void hone__dot_f32_avx512vnni(const float *a, const float *b, size_t b_rs, size_t k, size_t rows, float *out);
+void hone__axpy_16_avx512vnni(const float *a, size_t a_cs, const uint16_t *b, int bf16, size_t b_rs, size_t k, size_t n,
+                              float *y);
+void hone__dot_16_avx512vnni(const float *a, const uint16_t *b, int bf16, size_t b_rs, size_t k, size_t rows,
+                             float *out);
 void hone__axpy_i8_avx512vnni(const uint8_t *a, int a_unsigned, const uint8_t *b, size_t b_rs, uint8_t flip, size_t k,
                               size_t n, int32_t *y, int32_t *sums);
 void hone__dot_i8_avx512vnni(const int16_t *a, size_t a_rs, size_t columns, const uint8_t *b, int b_signed, size_t k,
