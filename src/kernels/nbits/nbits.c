@@ -1,5 +1,5 @@
-/* nbits.c: block-quantised weights times activations quantised on the way. Every number of rows runs the same row
- * product, so a row's bits do not depend on its neighbours. */
+/* nbits.c: block-quantised weights times activations quantised on the way. Tiles sum every row in the same order, so a
+ * row's bits do not depend on its neighbours. */
 #include "kernels/nbits/nbits.h"
 
 #include <string.h>
@@ -19,9 +19,10 @@ struct job {
     size_t zero_bytes;               /* of a row of zero points */
     hone__nbits_x *x;                /* [m] */
     int8_t *natural;                 /* per thread: padded */
-    int32_t *zeros;                  /* per thread: blocks */
-    char *rows;                      /* [m]: q, sums, scales */
-    size_t row_bytes, sums_at, scales_at, block_sums_at;
+    int32_t *zeros;                  /* per thread: [HONE__NBITS_WEIGHT_ROWS, blocks] */
+    char *rows;                      /* [m]: q, and behind it what hone__nbits_x points at */
+    size_t row_bytes, starts_at, scales_at, block_starts_at, lane_scales_at;
+    size_t zeros_bytes; /* of one thread */
 };
 
 static struct job plan(const hone__nbits_args *g)
@@ -36,10 +37,12 @@ static struct job plan(const hone__nbits_args *g)
     j.chunks = (j.row + j.t->chunk - 1) / j.t->chunk;
     j.padded = j.chunks * j.values;
     j.zero_bytes = (j.blocks * bits + 7) / 8;
-    j.sums_at = align(j.padded);
-    j.scales_at = j.sums_at + align(j.chunks * j.t->chunk);
-    j.block_sums_at = j.scales_at + align(j.blocks * sizeof(float));
-    j.row_bytes = j.block_sums_at + align(j.blocks * sizeof(int32_t));
+    j.starts_at = align(j.padded);
+    j.scales_at = j.starts_at + align(j.chunks * j.t->chunk);
+    j.block_starts_at = j.scales_at + align(j.blocks * sizeof(float));
+    j.lane_scales_at = j.block_starts_at + align(j.blocks * sizeof(int32_t));
+    j.row_bytes = j.lane_scales_at + (j.blob < j.t->chunk ? align(j.chunks * j.t->chunk) : 0);
+    j.zeros_bytes = align(HONE__NBITS_WEIGHT_ROWS * j.blocks * sizeof(int32_t));
     return j;
 }
 
@@ -55,7 +58,7 @@ static size_t lay_out(struct job *j, char *base, int threads)
     size_t at = 0;
     j->x = place(base, &at, j->g->m * sizeof *j->x);
     j->natural = place(base, &at, (size_t)threads * align(j->padded + j->block));
-    j->zeros = place(base, &at, (size_t)threads * align(j->blocks * sizeof(int32_t)));
+    j->zeros = place(base, &at, (size_t)threads * j->zeros_bytes);
     j->rows = place(base, &at, j->g->m * j->row_bytes);
     return at;
 }
@@ -69,22 +72,40 @@ size_t hone__nbits_scratch(const hone__nbits_args *g, int threads)
 /* Whether blocks have zero points of their own. Two's complement weights become unsigned with zero point 128. */
 static int uses_zeros(const hone__nbits_args *g) { return g->zero_points && !(g->bits == 8 && g->w_signed); }
 
+/* Sums become what takes a zero point that is the same everywhere out of the products. */
+static void take_out_zero(int32_t *sums, size_t n, int bits)
+{
+    for (size_t i = 0; i < n; i++) sums[i] = (int32_t)(0 - ((uint32_t)sums[i] << (bits - 1)));
+}
+
+/* Each block's scale in all of its lanes. */
+static void spread_scales(const struct job *j, const float *scales, float *to)
+{
+    size_t lanes = j->blob / sizeof(float), all = j->chunks * j->t->chunk / sizeof(float);
+    for (size_t b = 0; b < j->blocks; b++)
+        for (size_t i = 0; i < lanes; i++) to[b * lanes + i] = scales[b];
+    for (size_t i = j->blocks * lanes; i < all; i++) to[i] = 0;
+}
+
 static void quantize_rows(void *ctx, size_t begin, size_t end, int thread)
 {
     struct job *j = ctx;
     int8_t *natural = j->natural + (size_t)thread * align(j->padded + j->block);
     for (size_t i = begin; i < end; i++) {
         char *row = j->rows + i * j->row_bytes;
-        float *scales = (float *)(void *)(row + j->scales_at);
-        int32_t *block_sums = (int32_t *)(void *)(row + j->block_sums_at);
+        float *scales = (float *)(void *)(row + j->scales_at), *lanes = (float *)(void *)(row + j->lane_scales_at);
+        int32_t *block_starts = (int32_t *)(void *)(row + j->block_starts_at);
+        int32_t *starts = (int32_t *)(void *)(row + j->starts_at);
         size_t used = j->blocks * j->block;
-        hone__quantize_row_s8(j->g->x + i * j->g->x_rs, j->g->k, j->block, natural, scales, block_sums);
+        hone__quantize_row_s8(j->g->x + i * j->g->x_rs, j->g->k, j->block, natural, scales, block_starts);
         if (used < j->padded) memset(natural + used, 0, j->padded - used);
-        int32_t *sums = (int32_t *)(void *)(row + j->sums_at);
-        j->t->arrange(natural, j->chunks, j->g->bits, (int8_t *)row, sums);
-        for (size_t b = 0; !uses_zeros(j->g) && b < j->blocks; b++)
-            block_sums[b] = (int32_t)((uint32_t)block_sums[b] << (j->g->bits - 1));
-        j->x[i] = (hone__nbits_x){(int8_t *)row, sums, block_sums, scales};
+        j->t->arrange(natural, j->chunks, j->g->bits, (int8_t *)row, starts);
+        if (!uses_zeros(j->g)) {
+            take_out_zero(block_starts, j->blocks, j->g->bits);
+            take_out_zero(starts, j->chunks * j->t->chunk / sizeof(int32_t), j->g->bits);
+        }
+        if (j->blob < j->t->chunk) spread_scales(j, scales, lanes);
+        j->x[i] = (hone__nbits_x){(int8_t *)row, starts, block_starts, scales, lanes};
     }
 }
 
@@ -105,35 +126,35 @@ static void finish(const hone__nbits_args *g, size_t i, size_t n, size_t count, 
 /* `count` <= WEIGHT_ROWS rows of w from n on, times every row of x. */
 static void weight_rows(const struct job *j, size_t n, size_t count, int32_t *zeros)
 {
+    enum { AT_ONCE = HONE__NBITS_WEIGHT_ROWS };
     const hone__nbits_args *g = j->g;
-    int is_signed = g->bits == 8 && g->w_signed;
-    hone__nbits_row r = {.bits = g->bits,
-                         .bytes = j->row,
-                         .block_bytes = j->blob,
-                         .blocks = j->blocks,
-                         .flip = is_signed ? 0x80 : 0,
-                         .zero = g->bits == 8 ? 128 : 8};
-    if (uses_zeros(g)) r.zeros = zeros;
-    for (size_t i = 0; i < g->m; i += r.rows) {
-        float out[HONE__NBITS_ROWS][WEIGHT_ROWS], one[HONE__NBITS_ROWS];
-        r.rows = g->m - i < HONE__NBITS_ROWS ? g->m - i : HONE__NBITS_ROWS;
-        r.x = j->x + i;
-        r.out = one;
-        for (size_t k = 0; k < count; k++) {
-            r.w = g->w + (n + k) * j->row;
-            r.scales = g->scales + (n + k) * j->blocks;
-            if (r.zeros) read_zeros(j, n + k, zeros);
-            j->t->row(&r);
-            for (size_t m = 0; m < r.rows; m++) out[m][k] = one[m];
+    hone__nbits_tile t = {.bits = g->bits,
+                          .bytes = j->row,
+                          .block_bytes = j->blob,
+                          .blocks = j->blocks,
+                          .flip = g->bits == 8 && g->w_signed ? 0x80 : 0};
+    if (uses_zeros(g)) t.zeros = zeros;
+    for (size_t i = 0; i < g->m; i += t.rows) {
+        float all[HONE__NBITS_ROWS][WEIGHT_ROWS], out[HONE__NBITS_ROWS * AT_ONCE];
+        t.rows = g->m - i < j->t->rows ? g->m - i : j->t->rows;
+        t.x = j->x + i;
+        t.out = out;
+        for (size_t k = 0; k < count; k += AT_ONCE) {
+            t.weight_rows = count - k < AT_ONCE ? count - k : AT_ONCE;
+            t.w = g->w + (n + k) * j->row;
+            t.scales = g->scales + (n + k) * j->blocks;
+            for (size_t r = 0; t.zeros && r < t.weight_rows; r++) read_zeros(j, n + k + r, zeros + r * j->blocks);
+            j->t->tile(&t);
+            for (size_t m = 0; m < t.rows; m++) memcpy(&all[m][k], &out[m * AT_ONCE], t.weight_rows * sizeof(float));
         }
-        for (size_t m = 0; m < r.rows; m++) finish(g, i + m, n, count, out[m]);
+        for (size_t m = 0; m < t.rows; m++) finish(g, i + m, n, count, all[m]);
     }
 }
 
 static void weight_items(void *ctx, size_t begin, size_t end, int thread)
 {
     struct job *j = ctx;
-    int32_t *zeros = (int32_t *)(void *)((char *)j->zeros + (size_t)thread * align(j->blocks * sizeof(int32_t)));
+    int32_t *zeros = (int32_t *)(void *)((char *)j->zeros + (size_t)thread * j->zeros_bytes);
     for (size_t item = begin; item < end; item++) {
         size_t n = item * WEIGHT_ROWS, left = j->g->n - n;
         weight_rows(j, n, left < WEIGHT_ROWS ? left : WEIGHT_ROWS, zeros);

@@ -1,4 +1,4 @@
-/* nbits_avx2.c: the row product without VNNI. 4-bit values cannot saturate VPMADDUBSW (15 * 127 * 2); 8-bit ones are
+/* nbits_avx2.c: the tile without VNNI. 4-bit values cannot saturate VPMADDUBSW (15 * 127 * 2); 8-bit ones are
  * widened to int16 first. */
 #include <immintrin.h>
 #include <string.h>

@@ -1,20 +1,21 @@
-/* nbits_avx512vnni.c: one row of weights, read once in one linear stream, times up to four rows of activations.
- * Chunks of 64 bytes; the integer sums of a lane are exact, lanes are scaled and added in fp32. */
+/* nbits_avx512vnni.c: four rows of weights, read in place, times up to four rows of activations. Chunks of 64 bytes;
+ * the integer sums of a lane are exact, lanes are scaled and added in fp32. */
 #include <immintrin.h>
 
 #include "kernels/nbits/nbits_parts.h"
 
 #define INLINE static inline __attribute__((always_inline))
-enum { CHUNK = 64, LANES = 16, AHEAD = 2048 /* bytes of prefetch */, ROWS = HONE__NBITS_ROWS };
+enum { CHUNK = 64, LANES = 16, ROWS = HONE__NBITS_ROWS, W = HONE__NBITS_WEIGHT_ROWS };
 
 void hone__nbits_arrange_avx512vnni(const int8_t *q, size_t chunks, int bits, int8_t *to, int32_t *sums)
 {
-    (void)sums; /* the sums of whole blocks are enough here */
-    for (size_t c = 0; c < chunks; c++) {
+    const __m512i ones = _mm512_set1_epi8(1), zero = _mm512_setzero_si512();
+    for (size_t c = 0; c < chunks; c++, sums += LANES) {
         __m512i a = _mm512_loadu_si512(q), b;
         q += 64;
         if (bits == 8) {
             _mm512_storeu_si512(to, a);
+            _mm512_storeu_si512(sums, _mm512_dpbusd_epi32(zero, ones, a));
             to += 64;
             continue;
         }
@@ -25,124 +26,179 @@ void hone__nbits_arrange_avx512vnni(const int8_t *q, size_t chunks, int bits, in
                                          _mm512_cvtepi16_epi8(_mm512_srli_epi16(b, 8)), 1);
         _mm512_storeu_si512(to, even);
         _mm512_storeu_si512(to + 64, odd);
+        _mm512_storeu_si512(sums, _mm512_dpbusd_epi32(_mm512_dpbusd_epi32(zero, ones, even), ones, odd));
         to += 128;
     }
 }
 
-/* acc + one chunk of weights (masked at the row's end) times x's chunk c. */
-INLINE __m512i chunk_dot(__m512i acc, __m512i w, const hone__nbits_x *x, size_t c, int bits)
+/* Where the rows start; beyond the last one the first again, for nobody. */
+typedef struct source {
+    const uint8_t *w[W];
+    const float *scales[W];
+    const int32_t *zeros[W];
+    size_t bytes, ahead; /* of a row; from what is read to what is fetched */
+    __m512i flip;
+} source;
+
+INLINE source set_source(const hone__nbits_tile *t)
 {
-    if (bits == 8) return _mm512_dpbusd_epi32(acc, w, _mm512_loadu_si512(x->q + c * 64));
-    const __m512i low = _mm512_set1_epi8(15);
-    acc = _mm512_dpbusd_epi32(acc, _mm512_and_si512(w, low), _mm512_loadu_si512(x->q + c * 128));
-    w = _mm512_and_si512(_mm512_srli_epi16(w, 4), low);
-    return _mm512_dpbusd_epi32(acc, w, _mm512_loadu_si512(x->q + c * 128 + 64));
+    source s = {.bytes = t->bytes, .ahead = W * t->bytes, .flip = _mm512_set1_epi8((char)t->flip)};
+    while (s.ahead < 2048) s.ahead += W * t->bytes;
+    for (size_t r = 0; r < W; r++) {
+        size_t row = r < t->weight_rows ? r : 0;
+        s.w[r] = t->w + row * t->bytes;
+        s.scales[r] = t->scales + row * t->blocks;
+        s.zeros[r] = t->zeros ? t->zeros + row * t->blocks : NULL;
+    }
+    return s;
 }
 
-INLINE __m512i load_chunk(const hone__nbits_row *r, size_t c, __m512i flip)
+/* One chunk of a row as unsigned values; 4-bit: the even ones and the odd ones. */
+typedef struct chunk {
+    __m512i v[2];
+} chunk;
+
+INLINE chunk load_chunk(const source *s, int r, size_t c, int bits)
 {
-    size_t at = c * CHUNK, left = r->bytes - at;
-    _mm_prefetch((const char *)r->w + at + AHEAD, _MM_HINT_T0);
-    if (left >= CHUNK) return _mm512_xor_si512(_mm512_loadu_si512(r->w + at), flip);
-    return _mm512_xor_si512(_mm512_maskz_loadu_epi8(((__mmask64)1 << left) - 1, r->w + at), flip);
+    size_t at = c * CHUNK, left = s->bytes - at;
+    __mmask64 in = left >= CHUNK ? ~(__mmask64)0 : ((__mmask64)1 << left) - 1;
+    __m512i w = _mm512_maskz_loadu_epi8(in, s->w[r] + at);
+    _mm_prefetch((const char *)s->w[r] + at + s->ahead, _MM_HINT_T0);
+    if (bits == 8) return (chunk){{_mm512_xor_si512(w, s->flip), w}};
+    const __m512i low = _mm512_set1_epi8(15);
+    return (chunk){{_mm512_and_si512(w, low), _mm512_and_si512(_mm512_srli_epi16(w, 4), low)}};
+}
+
+INLINE __m512i chunk_dot(__m512i acc, chunk w, const int8_t *q, int bits)
+{
+    acc = _mm512_dpbusd_epi32(acc, w.v[0], _mm512_loadu_si512(q));
+    return bits == 8 ? acc : _mm512_dpbusd_epi32(acc, w.v[1], _mm512_loadu_si512(q + 64));
+}
+
+/* The sums of four vectors side by side: each always in the same order. */
+INLINE void store_sums(__m512 (*sum)[W], int rows, float *out)
+{
+#pragma GCC unroll 4
+    for (int m = 0; m < rows; m++) {
+        __m256 half[W];
+#pragma GCC unroll 4
+        for (int r = 0; r < W; r++)
+            half[r] = _mm256_add_ps(_mm512_castps512_ps256(sum[m][r]), _mm512_extractf32x8_ps(sum[m][r], 1));
+        __m256 v = _mm256_hadd_ps(_mm256_hadd_ps(half[0], half[1]), _mm256_hadd_ps(half[2], half[3]));
+        _mm_storeu_ps(out + m * W, _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1)));
+    }
+}
+
+INLINE void clear_sums(__m512 (*sum)[W], int rows)
+{
+#pragma GCC unroll 4
+    for (int m = 0; m < rows; m++)
+#pragma GCC unroll 4
+        for (int r = 0; r < W; r++) sum[m][r] = _mm512_setzero_ps();
 }
 
 /* Several blocks in a chunk: `count` (a power of two) of them, lanes / count lanes each. */
-INLINE void small_blocks(const hone__nbits_row *r, int bits, int rows, int zeros)
+INLINE void small_blocks(const hone__nbits_tile *t, int bits, int rows, int zeros)
 {
-    size_t chunks = (r->bytes + CHUNK - 1) / CHUNK, count = CHUNK / r->block_bytes;
-    const __m512i flip = _mm512_set1_epi8((char)r->flip);
-    int lanes_log = __builtin_ctzll(LANES / count);
+    size_t chunks = (t->bytes + CHUNK - 1) / CHUNK, count = CHUNK / t->block_bytes;
     __m512i spread = _mm512_srl_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-                                      _mm_cvtsi32_si128(lanes_log));
-    __mmask16 heads = (__mmask16)(count == 8 ? 0x5555 : count == 4 ? 0x1111 : 0x0101);
-    __m512 sum[ROWS][2];
-#pragma GCC unroll 4
-    for (int m = 0; m < rows; m++) sum[m][0] = sum[m][1] = _mm512_setzero_ps();
+                                      _mm_cvtsi32_si128(__builtin_ctzll(LANES / count)));
+    const source s = set_source(t);
+    __m512 sum[ROWS][W];
+    clear_sums(sum, rows);
     for (size_t c = 0; c < chunks; c++) {
-        size_t first = c * count, left = r->blocks - first;
+        size_t first = c * count, left = t->blocks - first;
         __mmask16 in = (__mmask16)((1u << (left < count ? left : count)) - 1);
-        __m512i w = load_chunk(r, c, flip);
-        __m512 ws = _mm512_maskz_loadu_ps(in, r->scales + first);
-        __m512i z = zeros ? _mm512_maskz_loadu_epi32(in, r->zeros + first) : _mm512_setzero_si512();
+        chunk w[W];
+        __m512 ws[W];
+        __m512i z[W];
+#pragma GCC unroll 4
+        for (int r = 0; r < W; r++) {
+            w[r] = load_chunk(&s, r, c, bits);
+            ws[r] = _mm512_permutexvar_ps(spread, _mm512_maskz_loadu_ps(in, s.scales[r] + first));
+            if (zeros) z[r] = _mm512_permutexvar_epi32(spread, _mm512_maskz_loadu_epi32(in, s.zeros[r] + first));
+        }
 #pragma GCC unroll 4
         for (int m = 0; m < rows; m++) {
-            __m512i acc = chunk_dot(_mm512_setzero_si512(), w, r->x + m, c, bits);
-            __m512i off = _mm512_maskz_loadu_epi32(in, r->x[m].block_sums + first);
-            if (zeros) off = _mm512_mullo_epi32(off, z);
-            acc = _mm512_sub_epi32(acc, _mm512_maskz_expand_epi32(heads, off)); /* in a block's first lane */
-            __m512 s = _mm512_mul_ps(_mm512_maskz_loadu_ps(in, r->x[m].scales + first), ws);
-            s = _mm512_permutexvar_ps(spread, s);
-            sum[m][0] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc), s, sum[m][0]);
+            const hone__nbits_x *x = t->x + m;
+            __m512i start = _mm512_loadu_si512(x->starts + c * LANES);
+            __m512 xs = _mm512_loadu_ps(x->lane_scales + c * LANES);
+            const int8_t *q = x->q + c * (bits == 8 ? 64 : 128);
+#pragma GCC unroll 4
+            for (int r = 0; r < W; r++) {
+                __m512i acc = zeros ? _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_mullo_epi32(start, z[r])) : start;
+                acc = chunk_dot(acc, w[r], q, bits);
+                sum[m][r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc), _mm512_mul_ps(xs, ws[r]), sum[m][r]);
+            }
         }
     }
-#pragma GCC unroll 4
-    for (int m = 0; m < rows; m++) r->out[m] = _mm512_reduce_add_ps(_mm512_add_ps(sum[m][0], sum[m][1]));
+    store_sums(sum, rows, t->out);
 }
 
 /* Blocks of whole chunks. */
-INLINE void large_blocks(const hone__nbits_row *r, int bits, int rows)
+INLINE void large_blocks(const hone__nbits_tile *t, int bits, int rows)
 {
-    size_t chunks = (r->bytes + CHUNK - 1) / CHUNK, per_block = (r->block_bytes + CHUNK - 1) / CHUNK;
-    const __m512i flip = _mm512_set1_epi8((char)r->flip);
-    __m512 sum[ROWS];
-#pragma GCC unroll 4
-    for (int m = 0; m < rows; m++) sum[m] = _mm512_setzero_ps();
-    for (size_t b = 0; b < r->blocks; b++) {
+    size_t chunks = (t->bytes + CHUNK - 1) / CHUNK, per_block = (t->block_bytes + CHUNK - 1) / CHUNK;
+    const source s = set_source(t);
+    __m512 sum[ROWS][W];
+    clear_sums(sum, rows);
+    for (size_t b = 0; b < t->blocks; b++) {
         size_t c = b * per_block, end = chunks - c < per_block ? chunks : c + per_block;
-        __m512i acc[ROWS][2];
+        __m512i acc[ROWS][W];
 #pragma GCC unroll 4
-        for (int m = 0; m < rows; m++) acc[m][0] = acc[m][1] = _mm512_setzero_si512();
-        for (; c + 2 <= end; c += 2) {
-            __m512i w = load_chunk(r, c, flip), v = load_chunk(r, c + 1, flip);
+        for (int m = 0; m < rows; m++)
 #pragma GCC unroll 4
-            for (int m = 0; m < rows; m++) {
-                acc[m][0] = chunk_dot(acc[m][0], w, r->x + m, c, bits);
-                acc[m][1] = chunk_dot(acc[m][1], v, r->x + m, c + 1, bits);
+            for (int r = 0; r < W; r++) {
+                uint32_t start = (uint32_t)t->x[m].block_starts[b];
+                if (t->zeros) start *= 0 - (uint32_t)s.zeros[r][b];
+                acc[m][r] = _mm512_zextsi128_si512(_mm_cvtsi32_si128((int32_t)start));
             }
-        }
-        if (c < end) {
-            __m512i w = load_chunk(r, c, flip);
+        for (; c < end; c++) {
+            chunk w[W];
 #pragma GCC unroll 4
-            for (int m = 0; m < rows; m++) { acc[m][0] = chunk_dot(acc[m][0], w, r->x + m, c, bits); }
+            for (int r = 0; r < W; r++) w[r] = load_chunk(&s, r, c, bits);
+#pragma GCC unroll 4
+            for (int m = 0; m < rows; m++)
+#pragma GCC unroll 4
+                for (int r = 0; r < W; r++)
+                    acc[m][r] = chunk_dot(acc[m][r], w[r], t->x[m].q + c * (bits == 8 ? 64 : 128), bits);
         }
 #pragma GCC unroll 4
-        for (int m = 0; m < rows; m++) {
-            uint32_t off = (uint32_t)r->x[m].block_sums[b] * (uint32_t)(r->zeros ? r->zeros[b] : 1);
-            __m512i total = _mm512_add_epi32(acc[m][0], acc[m][1]);
-            total = _mm512_sub_epi32(total, _mm512_zextsi128_si512(_mm_cvtsi32_si128((int32_t)off)));
-            __m512 s = _mm512_set1_ps(r->x[m].scales[b] * r->scales[b]);
-            sum[m] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(total), s, sum[m]);
+        for (int r = 0; r < W; r++) {
+            float ws = s.scales[r][b];
+#pragma GCC unroll 4
+            for (int m = 0; m < rows; m++)
+                sum[m][r] =
+                    _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[m][r]), _mm512_set1_ps(t->x[m].scales[b] * ws), sum[m][r]);
         }
     }
-#pragma GCC unroll 4
-    for (int m = 0; m < rows; m++) r->out[m] = _mm512_reduce_add_ps(sum[m]);
+    store_sums(sum, rows, t->out);
 }
 
 #define FORMS(R)                                             \
-    static void rows_##R(const hone__nbits_row *r)           \
+    static void rows_##R(const hone__nbits_tile *t)          \
     {                                                        \
-        int small = r->block_bytes < CHUNK && r->blocks > 1; \
-        if (small && r->bits == 4 && !r->zeros)              \
-            small_blocks(r, 4, R, 0);                        \
-        else if (small && r->bits == 4)                      \
-            small_blocks(r, 4, R, 1);                        \
-        else if (small && !r->zeros)                         \
-            small_blocks(r, 8, R, 0);                        \
+        int small = t->block_bytes < CHUNK && t->blocks > 1; \
+        if (small && t->bits == 4 && !t->zeros)              \
+            small_blocks(t, 4, R, 0);                        \
+        else if (small && t->bits == 4)                      \
+            small_blocks(t, 4, R, 1);                        \
+        else if (small && !t->zeros)                         \
+            small_blocks(t, 8, R, 0);                        \
         else if (small)                                      \
-            small_blocks(r, 8, R, 1);                        \
-        else if (r->bits == 4)                               \
-            large_blocks(r, 4, R);                           \
+            small_blocks(t, 8, R, 1);                        \
+        else if (t->bits == 4)                               \
+            large_blocks(t, 4, R);                           \
         else                                                 \
-            large_blocks(r, 8, R);                           \
+            large_blocks(t, 8, R);                           \
     }
 FORMS(1)
 FORMS(2)
 FORMS(3)
 FORMS(4)
 
-void hone__nbits_row_avx512vnni(const hone__nbits_row *r)
+void hone__nbits_tile_avx512vnni(const hone__nbits_tile *t)
 {
-    static void (*const forms[ROWS])(const hone__nbits_row *) = {rows_1, rows_2, rows_3, rows_4};
-    forms[r->rows - 1](r);
+    static void (*const forms[ROWS])(const hone__nbits_tile *) = {rows_1, rows_2, rows_3, rows_4};
+    forms[t->rows - 1](t);
 }

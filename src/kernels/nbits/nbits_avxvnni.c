@@ -1,4 +1,4 @@
-/* nbits_avxvnni.c: the row product with the 256-bit VPDPBUSD. */
+/* nbits_avxvnni.c: the tile with the 256-bit VPDPBUSD. */
 #include <immintrin.h>
 #include <string.h>
 

@@ -1,4 +1,4 @@
-/* nbits_parts.c: the row product in plain C (chunks of 16 bytes, 4 lanes), and the choice of the tier's. */
+/* nbits_parts.c: the tile in plain C (chunks of 16 bytes, 4 lanes), and the choice of the tier's. */
 #include "kernels/nbits/nbits_parts.h"
 
 #include <string.h>
@@ -19,37 +19,44 @@ void hone__nbits_arrange_scalar(const int8_t *q, size_t chunks, int bits, int8_t
     }
 }
 
-/* Values of one block: bytes [from, to) of the row. */
-static int32_t block_dot(const hone__nbits_row *r, const hone__nbits_x *x, size_t from, size_t to, int32_t zero)
+/* Bytes [from, to) of a row of weights. */
+static int32_t block_dot(const hone__nbits_tile *t, const uint8_t *w, const hone__nbits_x *x, size_t from, size_t to)
 {
     int32_t acc = 0;
     for (size_t i = from; i < to; i++) {
-        const int8_t *q = x->q + i / CHUNK * CHUNK * (size_t)(8 / r->bits) + i % CHUNK;
-        if (r->bits == 8)
-            acc += ((int32_t)(r->w[i] ^ r->flip) - zero) * q[0];
+        const int8_t *q = x->q + i / CHUNK * CHUNK * (size_t)(8 / t->bits) + i % CHUNK;
+        if (t->bits == 8)
+            acc += (w[i] ^ t->flip) * q[0];
         else
-            acc += ((r->w[i] & 15) - zero) * q[0] + ((r->w[i] >> 4) - zero) * q[CHUNK];
+            acc += (w[i] & 15) * q[0] + (w[i] >> 4) * q[CHUNK];
     }
     return acc;
 }
 
-void hone__nbits_row_scalar(const hone__nbits_row *r)
+static float row_dot(const hone__nbits_tile *t, size_t r, const hone__nbits_x *x)
 {
-    for (size_t m = 0; m < r->rows; m++) {
-        float sum = 0;
-        for (size_t b = 0; b < r->blocks; b++) {
-            size_t from = b * r->block_bytes, to = r->bytes - from < r->block_bytes ? r->bytes : from + r->block_bytes;
-            int32_t acc = block_dot(r, r->x + m, from, to, r->zeros ? r->zeros[b] : r->zero);
-            sum += (float)acc * (r->x[m].scales[b] * r->scales[b]);
-        }
-        r->out[m] = sum;
+    float sum = 0;
+    for (size_t b = 0; b < t->blocks; b++) {
+        size_t from = b * t->block_bytes, to = t->bytes - from < t->block_bytes ? t->bytes : from + t->block_bytes;
+        uint32_t start = (uint32_t)x->block_starts[b];
+        if (t->zeros) start *= 0 - (uint32_t)t->zeros[r * t->blocks + b];
+        int32_t acc = (int32_t)(start + (uint32_t)block_dot(t, t->w + r * t->bytes, x, from, to));
+        sum += (float)acc * (x->scales[b] * t->scales[r * t->blocks + b]);
     }
+    return sum;
+}
+
+void hone__nbits_tile_scalar(const hone__nbits_tile *t)
+{
+    for (size_t m = 0; m < t->rows; m++)
+        for (size_t r = 0; r < t->weight_rows; r++) t->out[m * HONE__NBITS_WEIGHT_ROWS + r] = row_dot(t, r, t->x + m);
 }
 
 static const hone__nbits_table scalar = {
     .chunk = CHUNK,
     .arrange = hone__nbits_arrange_scalar,
-    .row = hone__nbits_row_scalar,
+    .rows = HONE__NBITS_ROWS,
+    .tile = hone__nbits_tile_scalar,
 };
 
 static hone__nbits_table tables[HONE__TIERS];

@@ -1,4 +1,4 @@
-/* nbits_parts.h: one row of weights times rows of quantised activations.
+/* nbits_parts.h: a few rows of weights times a few rows of quantised activations.
  * Weights are taken in chunks of `chunk` bytes, whose 32-bit lanes each hold the sum of a few consecutive values:
  * lane i of an 8-bit chunk values 4 i .. 4 i + 3, of a 4-bit chunk values 8 i .. 8 i + 7. */
 #ifndef HONE_KERNELS_NBITS_PARTS_H
@@ -11,44 +11,48 @@
 
 /* Activations of one row as the tier's kernel wants them. */
 typedef struct hone__nbits_x {
-    const int8_t *q;     /* [chunks, values of a chunk]; 4-bit: first the even values of the chunk, then the odd */
-    const int32_t *sums; /* [chunks, lanes]: sum of q per lane */
-    const int32_t *block_sums; /* [blocks]: sum of q, times the zero point when that is the same everywhere */
-    const float *scales;       /* [blocks] */
+    const int8_t *q; /* [chunks, values of a chunk]; 4-bit: first the even values of the chunk, then the odd */
+    /* What takes the zero points of the weights out of the sums: minus zero point times the sum of q, where that point
+     * is the same everywhere; else just the sum of q. */
+    const int32_t *starts;       /* [chunks, lanes] */
+    const int32_t *block_starts; /* [blocks] */
+    const float *scales;         /* [blocks] */
+    const float *lane_scales;    /* [chunks, lanes]: its block's, 0 behind the last; for blocks of less than a chunk */
 } hone__nbits_x;
 
-enum { HONE__NBITS_ROWS = 4 };
+enum { HONE__NBITS_ROWS = 4, HONE__NBITS_WEIGHT_ROWS = 4 };
 
-typedef struct hone__nbits_row {
+typedef struct hone__nbits_tile {
     int bits;
-    size_t bytes;       /* of a row of weights that may be read */
+    size_t bytes;       /* of a row of weights; rows lie one behind the other */
     size_t block_bytes; /* of a block; the whole row: >= bytes */
     size_t blocks;
     const uint8_t *w;
-    uint8_t flip;         /* 0x80: w is two's complement */
-    const float *scales;  /* [blocks] of this row */
-    int zero;             /* the zero point of every block (after the flip), unless zeros */
-    const int32_t *zeros; /* [blocks] or NULL */
+    uint8_t flip;         /* 0x80: w is two's complement (8 bits) */
+    const float *scales;  /* [weight_rows, blocks] */
+    const int32_t *zeros; /* [weight_rows, blocks]; NULL: in x's starts */
     const hone__nbits_x *x;
-    size_t rows; /* 1..HONE__NBITS_ROWS */
-    float *out;  /* [rows] */
-} hone__nbits_row;
+    size_t rows;        /* of x: 1..the table's */
+    size_t weight_rows; /* 1..HONE__NBITS_WEIGHT_ROWS */
+    float *out;         /* [rows, HONE__NBITS_WEIGHT_ROWS]; beyond weight_rows it may hold anything */
+} hone__nbits_tile;
 
 typedef struct hone__nbits_table {
     size_t chunk; /* bytes of weights */
-    /* q: [chunks * values] in natural order, zero padded -> x's q and sums */
+    size_t rows;  /* of x at a time, at most HONE__NBITS_ROWS */
+    /* q: [chunks * values] in natural order, zero padded -> x's q, and the sums of q per lane */
     void (*arrange)(const int8_t *q, size_t chunks, int bits, int8_t *to, int32_t *sums);
-    void (*row)(const hone__nbits_row *r);
+    void (*tile)(const hone__nbits_tile *t);
 } hone__nbits_table;
 
 const hone__nbits_table *hone__nbits_table_of(hone__tier tier);
 
 void hone__nbits_arrange_scalar(const int8_t *q, size_t chunks, int bits, int8_t *to, int32_t *sums);
-void hone__nbits_row_scalar(const hone__nbits_row *r);
+void hone__nbits_tile_scalar(const hone__nbits_tile *t);
 void hone__nbits_arrange_avx2(const int8_t *q, size_t chunks, int bits, int8_t *to, int32_t *sums);
-void hone__nbits_row_avx2(const hone__nbits_row *r);
-void hone__nbits_row_avxvnni(const hone__nbits_row *r);
+void hone__nbits_tile_avx2(const hone__nbits_tile *t);
+void hone__nbits_tile_avxvnni(const hone__nbits_tile *t);
 void hone__nbits_arrange_avx512vnni(const int8_t *q, size_t chunks, int bits, int8_t *to, int32_t *sums);
-void hone__nbits_row_avx512vnni(const hone__nbits_row *r);
+void hone__nbits_tile_avx512vnni(const hone__nbits_tile *t);
 
 #endif

@@ -1,8 +1,8 @@
-/* nbits_vex.h: one row of weights times up to four rows of activations in 256-bit registers, chunks of 32 bytes. The
+/* nbits_vex.h: four rows of weights times up to two rows of activations in 256-bit registers, chunks of 32 bytes. The
  * including file defines NAME(f) and dot(acc, w unsigned, q signed, bits), exact for 8-bit and for 4-bit values. */
 #include "kernels/nbits/nbits_parts.h"
 
-enum { CHUNK = 32, LANES = 8, AHEAD = 2048 /* bytes of prefetch */, ROWS = HONE__NBITS_ROWS };
+enum { CHUNK = 32, LANES = 8, ROWS = 2, W = HONE__NBITS_WEIGHT_ROWS };
 
 INLINE __m256i load256(const void *p) { return _mm256_loadu_si256((const __m256i *)p); }
 
@@ -11,107 +11,158 @@ INLINE __m256i first_bits(size_t n)
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n > 8 ? 8 : (int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
-INLINE __m256i load_chunk(const hone__nbits_row *r, size_t c, __m256i flip)
+/* Where the rows start; beyond the last one the first again, for nobody. */
+typedef struct source {
+    const uint8_t *w[W];
+    const float *scales[W];
+    const int32_t *zeros[W];
+    size_t bytes, ahead; /* of a row; from what is read to what is fetched */
+    __m256i flip;
+} source;
+
+INLINE source set_source(const hone__nbits_tile *t)
 {
-    size_t at = c * CHUNK, left = r->bytes - at;
-    _mm_prefetch((const char *)r->w + at + AHEAD, _MM_HINT_T0);
-    if (left >= CHUNK) return _mm256_xor_si256(load256(r->w + at), flip);
+    source s = {.bytes = t->bytes, .ahead = W * t->bytes, .flip = _mm256_set1_epi8((char)t->flip)};
+    while (s.ahead < 2048) s.ahead += W * t->bytes;
+    for (size_t r = 0; r < W; r++) {
+        size_t row = r < t->weight_rows ? r : 0;
+        s.w[r] = t->w + row * t->bytes;
+        s.scales[r] = t->scales + row * t->blocks;
+        s.zeros[r] = t->zeros ? t->zeros + row * t->blocks : NULL;
+    }
+    return s;
+}
+
+/* One chunk of a row as unsigned values; 4-bit: the even ones and the odd ones. */
+typedef struct chunk {
+    __m256i v[2];
+} chunk;
+
+INLINE chunk load_chunk(const source *s, int r, size_t c, int bits)
+{
+    size_t at = c * CHUNK, left = s->bytes - at;
+    const uint8_t *from = s->w[r] + at;
     uint8_t bytes[CHUNK] = {0};
-    memcpy(bytes, r->w + at, left);
-    return _mm256_xor_si256(load256(bytes), flip);
-}
-
-INLINE __m256i chunk_dot(__m256i acc, __m256i w, const hone__nbits_x *x, size_t c, int bits)
-{
-    if (bits == 8) return dot(acc, w, load256(x->q + c * 32), 8);
+    _mm_prefetch((const char *)from + s->ahead, _MM_HINT_T0);
+    if (left < CHUNK) from = memcpy(bytes, from, left);
+    __m256i w = load256(from);
+    if (bits == 8) return (chunk){{_mm256_xor_si256(w, s->flip), w}};
     const __m256i low = _mm256_set1_epi8(15);
-    acc = dot(acc, _mm256_and_si256(w, low), load256(x->q + c * 64), 4);
-    return dot(acc, _mm256_and_si256(_mm256_srli_epi16(w, 4), low), load256(x->q + c * 64 + 32), 4);
+    return (chunk){{_mm256_and_si256(w, low), _mm256_and_si256(_mm256_srli_epi16(w, 4), low)}};
 }
 
-INLINE __m256i lane_sums(const hone__nbits_x *x, size_t c) { return load256(x->sums + c * LANES); }
-
-INLINE float sum8(__m256 v)
+INLINE __m256i chunk_dot(__m256i acc, chunk w, const int8_t *q, int bits)
 {
-    __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
-    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
-    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+    acc = dot(acc, w.v[0], load256(q), bits);
+    return bits == 8 ? acc : dot(acc, w.v[1], load256(q + 32), bits);
+}
+
+/* The sums of four vectors side by side. */
+INLINE void store_sums(__m256 (*sum)[W], int rows, float *out)
+{
+    for (int m = 0; m < rows; m++) {
+        __m256 v = _mm256_hadd_ps(_mm256_hadd_ps(sum[m][0], sum[m][1]), _mm256_hadd_ps(sum[m][2], sum[m][3]));
+        _mm_storeu_ps(out + m * W, _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1)));
+    }
+}
+
+/* Eight of n numbers, zeros behind them. */
+INLINE __m256 load_some(const float *p, size_t n)
+{
+    return n >= 8 ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, first_bits(n));
 }
 
 /* Several blocks in a chunk: `count` (a power of two) of them, LANES / count lanes each. */
-INLINE void small_blocks(const hone__nbits_row *r, int bits, int rows)
+INLINE void small_blocks(const hone__nbits_tile *t, int bits, int rows, int zeros)
 {
-    size_t chunks = (r->bytes + CHUNK - 1) / CHUNK, count = CHUNK / r->block_bytes;
-    const __m256i flip = _mm256_set1_epi8((char)r->flip);
-    __m256i spread =
+    size_t chunks = (t->bytes + CHUNK - 1) / CHUNK, count = CHUNK / t->block_bytes;
+    const __m256i spread =
         _mm256_srl_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm_cvtsi32_si128(__builtin_ctzll(LANES / count)));
-    __m256 sum[ROWS];
-    for (int m = 0; m < rows; m++) sum[m] = _mm256_setzero_ps();
+    const source s = set_source(t);
+    __m256 sum[ROWS][W];
+#pragma GCC unroll 8
+    for (int i = 0; i < rows * W; i++) sum[i / W][i % W] = _mm256_setzero_ps();
     for (size_t c = 0; c < chunks; c++) {
-        size_t first = c * count, left = r->blocks - first;
-        __m256i in = first_bits(left < count ? left : count), w = load_chunk(r, c, flip);
-        __m256i zero = _mm256_set1_epi32(r->zero);
-        if (r->zeros) zero = _mm256_permutevar8x32_epi32(_mm256_maskload_epi32(r->zeros + first, in), spread);
-        __m256 ws = _mm256_maskload_ps(r->scales + first, in);
-        for (int m = 0; m < rows; m++) {
-            __m256i acc = chunk_dot(_mm256_setzero_si256(), w, r->x + m, c, bits);
-            acc = _mm256_sub_epi32(acc, _mm256_mullo_epi32(zero, lane_sums(r->x + m, c)));
-            __m256 s = _mm256_mul_ps(_mm256_maskload_ps(r->x[m].scales + first, in), ws);
-            s = _mm256_permutevar8x32_ps(s, spread);
-            sum[m] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc), s, sum[m]);
+        size_t first = c * count, left = t->blocks - first;
+#pragma GCC unroll 4
+        for (int r = 0; r < W; r++) {
+            chunk w = load_chunk(&s, r, c, bits);
+            __m256 ws = _mm256_permutevar8x32_ps(load_some(s.scales[r] + first, left), spread);
+            __m256i z = _mm256_setzero_si256();
+            if (zeros)
+                z = _mm256_permutevar8x32_epi32(
+                    _mm256_maskload_epi32(s.zeros[r] + first, first_bits(left < count ? left : count)), spread);
+#pragma GCC unroll 2
+            for (int m = 0; m < rows; m++) {
+                const hone__nbits_x *x = t->x + m;
+                __m256i acc = load256(x->starts + c * LANES);
+                if (zeros) acc = _mm256_sub_epi32(_mm256_setzero_si256(), _mm256_mullo_epi32(acc, z));
+                acc = chunk_dot(acc, w, x->q + c * (bits == 8 ? 32 : 64), bits);
+                __m256 scale = _mm256_mul_ps(_mm256_loadu_ps(x->lane_scales + c * LANES), ws);
+                sum[m][r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc), scale, sum[m][r]);
+            }
         }
     }
-    for (int m = 0; m < rows; m++) r->out[m] = sum8(sum[m]);
+    store_sums(sum, rows, t->out);
 }
 
 /* Blocks of whole chunks. */
-INLINE void large_blocks(const hone__nbits_row *r, int bits, int rows)
+INLINE void large_blocks(const hone__nbits_tile *t, int bits, int rows)
 {
-    size_t chunks = (r->bytes + CHUNK - 1) / CHUNK, per_block = (r->block_bytes + CHUNK - 1) / CHUNK;
-    const __m256i flip = _mm256_set1_epi8((char)r->flip);
-    __m256 sum[ROWS];
-    for (int m = 0; m < rows; m++) sum[m] = _mm256_setzero_ps();
-    for (size_t b = 0; b < r->blocks; b++) {
-        size_t c = b * per_block, end = chunks - c < per_block ? chunks : c + per_block;
-        const __m256i zero = _mm256_set1_epi32(r->zeros ? r->zeros[b] : r->zero);
-        __m256i acc[ROWS], off[ROWS];
-        for (int m = 0; m < rows; m++) acc[m] = off[m] = _mm256_setzero_si256();
-        for (; c < end; c++) {
-            __m256i w = load_chunk(r, c, flip);
+    size_t chunks = (t->bytes + CHUNK - 1) / CHUNK, per_block = (t->block_bytes + CHUNK - 1) / CHUNK;
+    const source s = set_source(t);
+    __m256 sum[ROWS][W];
+#pragma GCC unroll 8
+    for (int i = 0; i < rows * W; i++) sum[i / W][i % W] = _mm256_setzero_ps();
+    for (size_t b = 0; b < t->blocks; b++) {
+        size_t from = b * per_block, end = chunks - from < per_block ? chunks : from + per_block;
+#pragma GCC unroll 4
+        for (int r = 0; r < W; r++) {
+            __m256i acc[ROWS];
+#pragma GCC unroll 2
             for (int m = 0; m < rows; m++) {
-                acc[m] = chunk_dot(acc[m], w, r->x + m, c, bits);
-                off[m] = _mm256_add_epi32(off[m], lane_sums(r->x + m, c));
+                uint32_t start = (uint32_t)t->x[m].block_starts[b];
+                if (t->zeros) start *= 0 - (uint32_t)s.zeros[r][b];
+                acc[m] = _mm256_zextsi128_si256(_mm_cvtsi32_si128((int32_t)start));
+            }
+            for (size_t c = from; c < end; c++) {
+                chunk w = load_chunk(&s, r, c, bits);
+#pragma GCC unroll 2
+                for (int m = 0; m < rows; m++)
+                    acc[m] = chunk_dot(acc[m], w, t->x[m].q + c * (bits == 8 ? 32 : 64), bits);
+            }
+#pragma GCC unroll 2
+            for (int m = 0; m < rows; m++) {
+                __m256 scale = _mm256_set1_ps(t->x[m].scales[b] * s.scales[r][b]);
+                sum[m][r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc[m]), scale, sum[m][r]);
             }
         }
-        for (int m = 0; m < rows; m++) {
-            __m256i total = _mm256_sub_epi32(acc[m], _mm256_mullo_epi32(zero, off[m]));
-            __m256 s = _mm256_set1_ps(r->x[m].scales[b] * r->scales[b]);
-            sum[m] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(total), s, sum[m]);
-        }
     }
-    for (int m = 0; m < rows; m++) r->out[m] = sum8(sum[m]);
+    store_sums(sum, rows, t->out);
 }
 
 #define FORMS(R)                                             \
-    static void rows_##R(const hone__nbits_row *r)           \
+    static void rows_##R(const hone__nbits_tile *t)          \
     {                                                        \
-        int small = r->block_bytes < CHUNK && r->blocks > 1; \
-        if (small && r->bits == 4)                           \
-            small_blocks(r, 4, R);                           \
+        int small = t->block_bytes < CHUNK && t->blocks > 1; \
+        if (small && t->bits == 4 && !t->zeros)              \
+            small_blocks(t, 4, R, 0);                        \
+        else if (small && t->bits == 4)                      \
+            small_blocks(t, 4, R, 1);                        \
+        else if (small && !t->zeros)                         \
+            small_blocks(t, 8, R, 0);                        \
         else if (small)                                      \
-            small_blocks(r, 8, R);                           \
-        else if (r->bits == 4)                               \
-            large_blocks(r, 4, R);                           \
+            small_blocks(t, 8, R, 1);                        \
+        else if (t->bits == 4)                               \
+            large_blocks(t, 4, R);                           \
         else                                                 \
-            large_blocks(r, 8, R);                           \
+            large_blocks(t, 8, R);                           \
     }
 FORMS(1)
 FORMS(2)
-FORMS(3)
-FORMS(4)
 
-void NAME(hone__nbits_row)(const hone__nbits_row *r)
+void NAME(hone__nbits_tile)(const hone__nbits_tile *t)
 {
-    static void (*const forms[ROWS])(const hone__nbits_row *) = {rows_1, rows_2, rows_3, rows_4};
-    forms[r->rows - 1](r);
+    static void (*const forms[ROWS])(const hone__nbits_tile *) = {rows_1, rows_2};
+    forms[t->rows - 1](t);
 }
