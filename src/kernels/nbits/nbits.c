@@ -139,13 +139,15 @@ static void weight_rows(const struct job *j, size_t n, size_t count, int32_t *ze
         t.rows = g->m - i < j->t->rows ? g->m - i : j->t->rows;
         t.x = j->x + i;
         t.out = out;
-        for (size_t k = 0; k < count; k += AT_ONCE) {
-            t.weight_rows = count - k < AT_ONCE ? count - k : AT_ONCE;
+        for (size_t k = 0, rows; k < count; k += rows) {
+            rows = count - k < AT_ONCE ? 1 : AT_ONCE;
             t.w = g->w + (n + k) * j->row;
+            t.w_rs = rows > 1 ? j->row : 0;
             t.scales = g->scales + (n + k) * j->blocks;
-            for (size_t r = 0; t.zeros && r < t.weight_rows; r++) read_zeros(j, n + k + r, zeros + r * j->blocks);
+            t.block_rs = rows > 1 ? j->blocks : 0;
+            for (size_t r = 0; t.zeros && r < rows; r++) read_zeros(j, n + k + r, zeros + r * j->blocks);
             j->t->tile(&t);
-            for (size_t m = 0; m < t.rows; m++) memcpy(&all[m][k], &out[m * AT_ONCE], t.weight_rows * sizeof(float));
+            for (size_t m = 0; m < t.rows; m++) memcpy(&all[m][k], &out[m * AT_ONCE], rows * sizeof(float));
         }
         for (size_t m = 0; m < t.rows; m++) finish(g, i + m, n, count, all[m]);
     }

@@ -31,26 +31,12 @@ void hone__nbits_arrange_avx512vnni(const int8_t *q, size_t chunks, int bits, in
     }
 }
 
-/* Where the rows start; beyond the last one the first again, for nobody. */
-typedef struct source {
-    const uint8_t *w[W];
-    const float *scales[W];
-    const int32_t *zeros[W];
-    size_t bytes, ahead; /* of a row; from what is read to what is fetched */
-    __m512i flip;
-} source;
-
-INLINE source set_source(const hone__nbits_tile *t)
+/* Bytes from what is read to what is fetched: the next tiles' rows. */
+INLINE size_t fetch_ahead(const hone__nbits_tile *t)
 {
-    source s = {.bytes = t->bytes, .ahead = W * t->bytes, .flip = _mm512_set1_epi8((char)t->flip)};
-    while (s.ahead < 2048) s.ahead += W * t->bytes;
-    for (size_t r = 0; r < W; r++) {
-        size_t row = r < t->weight_rows ? r : 0;
-        s.w[r] = t->w + row * t->bytes;
-        s.scales[r] = t->scales + row * t->blocks;
-        s.zeros[r] = t->zeros ? t->zeros + row * t->blocks : NULL;
-    }
-    return s;
+    size_t ahead = W * t->bytes;
+    while (ahead < 2048) ahead += W * t->bytes;
+    return ahead;
 }
 
 /* One chunk of a row as unsigned values; 4-bit: the even ones and the odd ones. */
@@ -58,13 +44,14 @@ typedef struct chunk {
     __m512i v[2];
 } chunk;
 
-INLINE chunk load_chunk(const source *s, int r, size_t c, int bits)
+INLINE chunk load_chunk(const hone__nbits_tile *t, int r, size_t c, size_t ahead, int bits)
 {
-    size_t at = c * CHUNK, left = s->bytes - at;
+    size_t at = c * CHUNK, left = t->bytes - at;
     __mmask64 in = left >= CHUNK ? ~(__mmask64)0 : ((__mmask64)1 << left) - 1;
-    __m512i w = _mm512_maskz_loadu_epi8(in, s->w[r] + at);
-    _mm_prefetch((const char *)s->w[r] + at + s->ahead, _MM_HINT_T0);
-    if (bits == 8) return (chunk){{_mm512_xor_si512(w, s->flip), w}};
+    const uint8_t *from = t->w + (size_t)r * t->w_rs + at;
+    __m512i w = _mm512_maskz_loadu_epi8(in, from);
+    _mm_prefetch((const char *)from + ahead, _MM_HINT_T0);
+    if (bits == 8) return (chunk){{_mm512_xor_si512(w, _mm512_set1_epi8((char)t->flip)), w}};
     const __m512i low = _mm512_set1_epi8(15);
     return (chunk){{_mm512_and_si512(w, low), _mm512_and_si512(_mm512_srli_epi16(w, 4), low)}};
 }
@@ -103,7 +90,7 @@ INLINE void small_blocks(const hone__nbits_tile *t, int bits, int rows, int zero
     size_t chunks = (t->bytes + CHUNK - 1) / CHUNK, count = CHUNK / t->block_bytes;
     __m512i spread = _mm512_srl_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
                                       _mm_cvtsi32_si128(__builtin_ctzll(LANES / count)));
-    const source s = set_source(t);
+    const size_t ahead = fetch_ahead(t);
     __m512 sum[ROWS][W];
     clear_sums(sum, rows);
     for (size_t c = 0; c < chunks; c++) {
@@ -114,9 +101,12 @@ INLINE void small_blocks(const hone__nbits_tile *t, int bits, int rows, int zero
         __m512i z[W];
 #pragma GCC unroll 4
         for (int r = 0; r < W; r++) {
-            w[r] = load_chunk(&s, r, c, bits);
-            ws[r] = _mm512_permutexvar_ps(spread, _mm512_maskz_loadu_ps(in, s.scales[r] + first));
-            if (zeros) z[r] = _mm512_permutexvar_epi32(spread, _mm512_maskz_loadu_epi32(in, s.zeros[r] + first));
+            w[r] = load_chunk(t, r, c, ahead, bits);
+            ws[r] =
+                _mm512_permutexvar_ps(spread, _mm512_maskz_loadu_ps(in, t->scales + (size_t)r * t->block_rs + first));
+            if (zeros)
+                z[r] = _mm512_permutexvar_epi32(
+                    spread, _mm512_maskz_loadu_epi32(in, t->zeros + (size_t)r * t->block_rs + first));
         }
 #pragma GCC unroll 4
         for (int m = 0; m < rows; m++) {
@@ -139,7 +129,7 @@ INLINE void small_blocks(const hone__nbits_tile *t, int bits, int rows, int zero
 INLINE void large_blocks(const hone__nbits_tile *t, int bits, int rows)
 {
     size_t chunks = (t->bytes + CHUNK - 1) / CHUNK, per_block = (t->block_bytes + CHUNK - 1) / CHUNK;
-    const source s = set_source(t);
+    const size_t ahead = fetch_ahead(t);
     __m512 sum[ROWS][W];
     clear_sums(sum, rows);
     for (size_t b = 0; b < t->blocks; b++) {
@@ -150,13 +140,13 @@ INLINE void large_blocks(const hone__nbits_tile *t, int bits, int rows)
 #pragma GCC unroll 4
             for (int r = 0; r < W; r++) {
                 uint32_t start = (uint32_t)t->x[m].block_starts[b];
-                if (t->zeros) start *= 0 - (uint32_t)s.zeros[r][b];
+                if (t->zeros) start *= 0 - (uint32_t)t->zeros[(size_t)r * t->block_rs + b];
                 acc[m][r] = _mm512_zextsi128_si512(_mm_cvtsi32_si128((int32_t)start));
             }
         for (; c < end; c++) {
             chunk w[W];
 #pragma GCC unroll 4
-            for (int r = 0; r < W; r++) w[r] = load_chunk(&s, r, c, bits);
+            for (int r = 0; r < W; r++) w[r] = load_chunk(t, r, c, ahead, bits);
 #pragma GCC unroll 4
             for (int m = 0; m < rows; m++)
 #pragma GCC unroll 4
@@ -165,7 +155,7 @@ INLINE void large_blocks(const hone__nbits_tile *t, int bits, int rows)
         }
 #pragma GCC unroll 4
         for (int r = 0; r < W; r++) {
-            float ws = s.scales[r][b];
+            float ws = t->scales[(size_t)r * t->block_rs + b];
 #pragma GCC unroll 4
             for (int m = 0; m < rows; m++)
                 sum[m][r] =

@@ -39,9 +39,9 @@ static float row_dot(const hone__nbits_tile *t, size_t r, const hone__nbits_x *x
     for (size_t b = 0; b < t->blocks; b++) {
         size_t from = b * t->block_bytes, to = t->bytes - from < t->block_bytes ? t->bytes : from + t->block_bytes;
         uint32_t start = (uint32_t)x->block_starts[b];
-        if (t->zeros) start *= 0 - (uint32_t)t->zeros[r * t->blocks + b];
-        int32_t acc = (int32_t)(start + (uint32_t)block_dot(t, t->w + r * t->bytes, x, from, to));
-        sum += (float)acc * (x->scales[b] * t->scales[r * t->blocks + b]);
+        if (t->zeros) start *= 0 - (uint32_t)t->zeros[r * t->block_rs + b];
+        int32_t acc = (int32_t)(start + (uint32_t)block_dot(t, t->w + r * t->w_rs, x, from, to));
+        sum += (float)acc * (x->scales[b] * t->scales[r * t->block_rs + b]);
     }
     return sum;
 }
@@ -49,7 +49,10 @@ static float row_dot(const hone__nbits_tile *t, size_t r, const hone__nbits_x *x
 void hone__nbits_tile_scalar(const hone__nbits_tile *t)
 {
     for (size_t m = 0; m < t->rows; m++)
-        for (size_t r = 0; r < t->weight_rows; r++) t->out[m * HONE__NBITS_WEIGHT_ROWS + r] = row_dot(t, r, t->x + m);
+        for (size_t r = 0; r < HONE__NBITS_WEIGHT_ROWS; r++) {
+            float *out = t->out + m * HONE__NBITS_WEIGHT_ROWS + r;
+            *out = r && !t->w_rs ? out[-1] : row_dot(t, r, t->x + m);
+        }
 }
 
 static const hone__nbits_table scalar = {

@@ -24,17 +24,18 @@ enum { HONE__NBITS_ROWS = 4, HONE__NBITS_WEIGHT_ROWS = 4 };
 
 typedef struct hone__nbits_tile {
     int bits;
-    size_t bytes;       /* of a row of weights; rows lie one behind the other */
+    size_t bytes;       /* of a row of weights */
     size_t block_bytes; /* of a block; the whole row: >= bytes */
     size_t blocks;
-    const uint8_t *w;
+    const uint8_t *w; /* HONE__NBITS_WEIGHT_ROWS rows, w_rs bytes apart; 0: one row, all outputs are its */
+    size_t w_rs;
     uint8_t flip;         /* 0x80: w is two's complement (8 bits) */
-    const float *scales;  /* [weight_rows, blocks] */
-    const int32_t *zeros; /* [weight_rows, blocks]; NULL: in x's starts */
+    const float *scales;  /* [weight rows, blocks], rows block_rs apart */
+    const int32_t *zeros; /* likewise; NULL: in x's starts */
+    size_t block_rs;
     const hone__nbits_x *x;
-    size_t rows;        /* of x: 1..the table's */
-    size_t weight_rows; /* 1..HONE__NBITS_WEIGHT_ROWS */
-    float *out;         /* [rows, HONE__NBITS_WEIGHT_ROWS]; beyond weight_rows it may hold anything */
+    size_t rows; /* of x: 1..the table's */
+    float *out;  /* [rows, HONE__NBITS_WEIGHT_ROWS] */
 } hone__nbits_tile;
 
 typedef struct hone__nbits_table {

@@ -11,26 +11,21 @@ INLINE __m256i first_bits(size_t n)
     return _mm256_cmpgt_epi32(_mm256_set1_epi32(n > 8 ? 8 : (int)n), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
 }
 
-/* Where the rows start; beyond the last one the first again, for nobody. */
+/* Where chunks are read: what is left of the rows behind the last whole chunk stands in `tail`, zeros behind it. */
 typedef struct source {
-    const uint8_t *w[W];
-    const float *scales[W];
-    const int32_t *zeros[W];
-    size_t bytes, ahead; /* of a row; from what is read to what is fetched */
-    __m256i flip;
+    uint8_t tail[W][CHUNK];
+    size_t whole, ahead; /* chunks; bytes from what is read to what is fetched: the next tiles' rows */
 } source;
 
-INLINE source set_source(const hone__nbits_tile *t)
+INLINE void set_source(const hone__nbits_tile *t, source *s)
 {
-    source s = {.bytes = t->bytes, .ahead = W * t->bytes, .flip = _mm256_set1_epi8((char)t->flip)};
-    while (s.ahead < 2048) s.ahead += W * t->bytes;
-    for (size_t r = 0; r < W; r++) {
-        size_t row = r < t->weight_rows ? r : 0;
-        s.w[r] = t->w + row * t->bytes;
-        s.scales[r] = t->scales + row * t->blocks;
-        s.zeros[r] = t->zeros ? t->zeros + row * t->blocks : NULL;
-    }
-    return s;
+    size_t left = t->bytes % CHUNK;
+    s->whole = t->bytes / CHUNK;
+    s->ahead = W * t->bytes;
+    while (s->ahead < 2048) s->ahead += W * t->bytes;
+    if (!left) return;
+    memset(s->tail, 0, sizeof s->tail);
+    for (size_t r = 0; r < W; r++) memcpy(s->tail[r], t->w + r * t->w_rs + s->whole * CHUNK, left);
 }
 
 /* One chunk of a row as unsigned values; 4-bit: the even ones and the odd ones. */
@@ -38,15 +33,12 @@ typedef struct chunk {
     __m256i v[2];
 } chunk;
 
-INLINE chunk load_chunk(const source *s, int r, size_t c, int bits)
+INLINE chunk load_chunk(const hone__nbits_tile *t, const source *s, int r, size_t c, int bits)
 {
-    size_t at = c * CHUNK, left = s->bytes - at;
-    const uint8_t *from = s->w[r] + at;
-    uint8_t bytes[CHUNK] = {0};
+    const uint8_t *from = t->w + (size_t)r * t->w_rs + c * CHUNK;
     _mm_prefetch((const char *)from + s->ahead, _MM_HINT_T0);
-    if (left < CHUNK) from = memcpy(bytes, from, left);
-    __m256i w = load256(from);
-    if (bits == 8) return (chunk){{_mm256_xor_si256(w, s->flip), w}};
+    __m256i w = load256(c < s->whole ? from : s->tail[r]);
+    if (bits == 8) return (chunk){{_mm256_xor_si256(w, _mm256_set1_epi8((char)t->flip)), w}};
     const __m256i low = _mm256_set1_epi8(15);
     return (chunk){{_mm256_and_si256(w, low), _mm256_and_si256(_mm256_srli_epi16(w, 4), low)}};
 }
@@ -78,7 +70,8 @@ INLINE void small_blocks(const hone__nbits_tile *t, int bits, int rows, int zero
     size_t chunks = (t->bytes + CHUNK - 1) / CHUNK, count = CHUNK / t->block_bytes;
     const __m256i spread =
         _mm256_srl_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm_cvtsi32_si128(__builtin_ctzll(LANES / count)));
-    const source s = set_source(t);
+    source s;
+    set_source(t, &s);
     __m256 sum[ROWS][W];
 #pragma GCC unroll 8
     for (int i = 0; i < rows * W; i++) sum[i / W][i % W] = _mm256_setzero_ps();
@@ -86,12 +79,13 @@ INLINE void small_blocks(const hone__nbits_tile *t, int bits, int rows, int zero
         size_t first = c * count, left = t->blocks - first;
 #pragma GCC unroll 4
         for (int r = 0; r < W; r++) {
-            chunk w = load_chunk(&s, r, c, bits);
-            __m256 ws = _mm256_permutevar8x32_ps(load_some(s.scales[r] + first, left), spread);
+            chunk w = load_chunk(t, &s, r, c, bits);
+            __m256 ws = _mm256_permutevar8x32_ps(load_some(t->scales + (size_t)r * t->block_rs + first, left), spread);
             __m256i z = _mm256_setzero_si256();
             if (zeros)
-                z = _mm256_permutevar8x32_epi32(
-                    _mm256_maskload_epi32(s.zeros[r] + first, first_bits(left < count ? left : count)), spread);
+                z = _mm256_permutevar8x32_epi32(_mm256_maskload_epi32(t->zeros + (size_t)r * t->block_rs + first,
+                                                                      first_bits(left < count ? left : count)),
+                                                spread);
 #pragma GCC unroll 2
             for (int m = 0; m < rows; m++) {
                 const hone__nbits_x *x = t->x + m;
@@ -110,7 +104,8 @@ INLINE void small_blocks(const hone__nbits_tile *t, int bits, int rows, int zero
 INLINE void large_blocks(const hone__nbits_tile *t, int bits, int rows)
 {
     size_t chunks = (t->bytes + CHUNK - 1) / CHUNK, per_block = (t->block_bytes + CHUNK - 1) / CHUNK;
-    const source s = set_source(t);
+    source s;
+    set_source(t, &s);
     __m256 sum[ROWS][W];
 #pragma GCC unroll 8
     for (int i = 0; i < rows * W; i++) sum[i / W][i % W] = _mm256_setzero_ps();
@@ -122,18 +117,18 @@ INLINE void large_blocks(const hone__nbits_tile *t, int bits, int rows)
 #pragma GCC unroll 2
             for (int m = 0; m < rows; m++) {
                 uint32_t start = (uint32_t)t->x[m].block_starts[b];
-                if (t->zeros) start *= 0 - (uint32_t)s.zeros[r][b];
+                if (t->zeros) start *= 0 - (uint32_t)t->zeros[(size_t)r * t->block_rs + b];
                 acc[m] = _mm256_zextsi128_si256(_mm_cvtsi32_si128((int32_t)start));
             }
             for (size_t c = from; c < end; c++) {
-                chunk w = load_chunk(&s, r, c, bits);
+                chunk w = load_chunk(t, &s, r, c, bits);
 #pragma GCC unroll 2
                 for (int m = 0; m < rows; m++)
                     acc[m] = chunk_dot(acc[m], w, t->x[m].q + c * (bits == 8 ? 32 : 64), bits);
             }
 #pragma GCC unroll 2
             for (int m = 0; m < rows; m++) {
-                __m256 scale = _mm256_set1_ps(t->x[m].scales[b] * s.scales[r][b]);
+                __m256 scale = _mm256_set1_ps(t->x[m].scales[b] * t->scales[(size_t)r * t->block_rs + b]);
                 sum[m][r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc[m]), scale, sum[m][r]);
             }
         }
