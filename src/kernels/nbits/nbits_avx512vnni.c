@@ -1,11 +1,18 @@
 /* nbits_avx512vnni.c: four rows of weights, read in place, times up to four rows of activations. Chunks of 64 bytes;
  * the integer sums of a lane are exact, lanes are scaled and added in fp32. */
 #include <immintrin.h>
+#include <string.h>
 
 #include "kernels/nbits/nbits_parts.h"
 
 #define INLINE static inline __attribute__((always_inline))
-enum { CHUNK = 64, LANES = 16, ROWS = HONE__NBITS_ROWS, W = HONE__NBITS_WEIGHT_ROWS };
+enum {
+    CHUNK = 64,
+    LANES = 16,
+    AHEAD = 12288 /* bytes of prefetch */,
+    ROWS = HONE__NBITS_ROWS,
+    W = HONE__NBITS_WEIGHT_ROWS
+};
 
 void hone__nbits_arrange_avx512vnni(const int8_t *q, size_t chunks, int bits, int8_t *to, int32_t *sums)
 {
@@ -31,12 +38,23 @@ void hone__nbits_arrange_avx512vnni(const int8_t *q, size_t chunks, int bits, in
     }
 }
 
-/* Bytes from what is read to what is fetched: the next tiles' rows. */
-INLINE size_t fetch_ahead(const hone__nbits_tile *t)
+/* Where chunks are read: what is left of the rows behind the last whole chunk stands in `tail`, zeros behind it. */
+typedef struct source {
+    uint8_t tail[W][CHUNK];
+    size_t chunks, whole; /* all of a row's; those that it fills */
+    size_t ahead;         /* from what is read to what is fetched */
+} source;
+
+INLINE void set_source(const hone__nbits_tile *t, source *s)
 {
-    size_t ahead = W * t->bytes;
-    while (ahead < 2048) ahead += W * t->bytes;
-    return ahead;
+    size_t left = t->bytes % CHUNK;
+    s->whole = t->bytes / CHUNK;
+    s->chunks = s->whole + (left > 0);
+    s->ahead = hone__nbits_ahead(t);
+    for (size_t r = 0; left && r < W; r++) {
+        memset(s->tail[r], 0, CHUNK);
+        memcpy(s->tail[r], t->w + r * t->w_rs + s->whole * CHUNK, left);
+    }
 }
 
 /* One chunk of a row as unsigned values; 4-bit: the even ones and the odd ones. */
@@ -44,13 +62,11 @@ typedef struct chunk {
     __m512i v[2];
 } chunk;
 
-INLINE chunk load_chunk(const hone__nbits_tile *t, int r, size_t c, size_t ahead, int bits)
+INLINE chunk load_chunk(const hone__nbits_tile *t, const source *s, int r, size_t c, int bits)
 {
-    size_t at = c * CHUNK, left = t->bytes - at;
-    __mmask64 in = left >= CHUNK ? ~(__mmask64)0 : ((__mmask64)1 << left) - 1;
-    const uint8_t *from = t->w + (size_t)r * t->w_rs + at;
-    __m512i w = _mm512_maskz_loadu_epi8(in, from);
-    _mm_prefetch((const char *)from + ahead, _MM_HINT_T0);
+    const uint8_t *from = t->w + (size_t)r * t->w_rs + c * CHUNK;
+    _mm_prefetch((const char *)from + s->ahead, _MM_HINT_T0);
+    __m512i w = _mm512_loadu_si512(c < s->whole ? from : s->tail[r]);
     if (bits == 8) return (chunk){{_mm512_xor_si512(w, _mm512_set1_epi8((char)t->flip)), w}};
     const __m512i low = _mm512_set1_epi8(15);
     return (chunk){{_mm512_and_si512(w, low), _mm512_and_si512(_mm512_srli_epi16(w, 4), low)}};
@@ -84,41 +100,43 @@ INLINE void clear_sums(__m512 (*sum)[W], int rows)
         for (int r = 0; r < W; r++) sum[m][r] = _mm512_setzero_ps();
 }
 
+/* The first eight of n numbers, zeros behind them. */
+INLINE __m512 load_some(const float *p, size_t n)
+{
+    if (n >= 8) return _mm512_zextps256_ps512(_mm256_loadu_ps(p));
+    return _mm512_maskz_loadu_ps((__mmask16)((1u << n) - 1), p);
+}
+
 /* Several blocks in a chunk: `count` (a power of two) of them, lanes / count lanes each. */
 INLINE void small_blocks(const hone__nbits_tile *t, int bits, int rows, int zeros)
 {
-    size_t chunks = (t->bytes + CHUNK - 1) / CHUNK, count = CHUNK / t->block_bytes;
-    __m512i spread = _mm512_srl_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
-                                      _mm_cvtsi32_si128(__builtin_ctzll(LANES / count)));
-    const size_t ahead = fetch_ahead(t);
+    size_t count = CHUNK / t->block_bytes;
+    const __m512i spread = _mm512_srl_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15),
+                                            _mm_cvtsi32_si128(__builtin_ctzll(LANES / count)));
+    source s;
     __m512 sum[ROWS][W];
+    set_source(t, &s);
     clear_sums(sum, rows);
-    for (size_t c = 0; c < chunks; c++) {
+    for (size_t c = 0; c < s.chunks; c++) {
         size_t first = c * count, left = t->blocks - first;
-        __mmask16 in = (__mmask16)((1u << (left < count ? left : count)) - 1);
-        chunk w[W];
-        __m512 ws[W];
-        __m512i z[W];
 #pragma GCC unroll 4
         for (int r = 0; r < W; r++) {
-            w[r] = load_chunk(t, r, c, ahead, bits);
-            ws[r] =
-                _mm512_permutexvar_ps(spread, _mm512_maskz_loadu_ps(in, t->scales + (size_t)r * t->block_rs + first));
-            if (zeros)
-                z[r] = _mm512_permutexvar_epi32(
-                    spread, _mm512_maskz_loadu_epi32(in, t->zeros + (size_t)r * t->block_rs + first));
-        }
+            size_t at = (size_t)r * t->block_rs + first;
+            chunk w = load_chunk(t, &s, r, c, bits);
+            __m512 ws = _mm512_permutexvar_ps(spread, load_some(t->scales + at, left));
+            __m512i z = _mm512_setzero_si512();
+            if (zeros) {
+                __mmask16 in = (__mmask16)((1u << (left < count ? left : count)) - 1);
+                z = _mm512_permutexvar_epi32(spread, _mm512_maskz_loadu_epi32(in, t->zeros + at));
+            }
 #pragma GCC unroll 4
-        for (int m = 0; m < rows; m++) {
-            const hone__nbits_x *x = t->x + m;
-            __m512i start = _mm512_loadu_si512(x->starts + c * LANES);
-            __m512 xs = _mm512_loadu_ps(x->lane_scales + c * LANES);
-            const int8_t *q = x->q + c * (bits == 8 ? 64 : 128);
-#pragma GCC unroll 4
-            for (int r = 0; r < W; r++) {
-                __m512i acc = zeros ? _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_mullo_epi32(start, z[r])) : start;
-                acc = chunk_dot(acc, w[r], q, bits);
-                sum[m][r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc), _mm512_mul_ps(xs, ws[r]), sum[m][r]);
+            for (int m = 0; m < rows; m++) {
+                const hone__nbits_x *x = t->x + m;
+                __m512i acc = _mm512_loadu_si512(x->starts + c * LANES);
+                if (zeros) acc = _mm512_sub_epi32(_mm512_setzero_si512(), _mm512_mullo_epi32(acc, z));
+                acc = chunk_dot(acc, w, x->q + c * (bits == 8 ? 64 : 128), bits);
+                __m512 scale = _mm512_mul_ps(_mm512_loadu_ps(x->lane_scales + c * LANES), ws);
+                sum[m][r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc), scale, sum[m][r]);
             }
         }
     }
@@ -128,12 +146,13 @@ INLINE void small_blocks(const hone__nbits_tile *t, int bits, int rows, int zero
 /* Blocks of whole chunks. */
 INLINE void large_blocks(const hone__nbits_tile *t, int bits, int rows)
 {
-    size_t chunks = (t->bytes + CHUNK - 1) / CHUNK, per_block = (t->block_bytes + CHUNK - 1) / CHUNK;
-    const size_t ahead = fetch_ahead(t);
+    size_t per_block = (t->block_bytes + CHUNK - 1) / CHUNK;
+    source s;
     __m512 sum[ROWS][W];
+    set_source(t, &s);
     clear_sums(sum, rows);
-    for (size_t b = 0; b < t->blocks; b++) {
-        size_t c = b * per_block, end = chunks - c < per_block ? chunks : c + per_block;
+    for (size_t b = 0, from = 0; b < t->blocks; b++, from += per_block) {
+        size_t end = s.chunks - from < per_block ? s.chunks : from + per_block;
         __m512i acc[ROWS][W];
 #pragma GCC unroll 4
         for (int m = 0; m < rows; m++)
@@ -143,23 +162,22 @@ INLINE void large_blocks(const hone__nbits_tile *t, int bits, int rows)
                 if (t->zeros) start *= 0 - (uint32_t)t->zeros[(size_t)r * t->block_rs + b];
                 acc[m][r] = _mm512_zextsi128_si512(_mm_cvtsi32_si128((int32_t)start));
             }
-        for (; c < end; c++) {
-            chunk w[W];
+        for (size_t c = from; c < end; c++)
 #pragma GCC unroll 4
-            for (int r = 0; r < W; r++) w[r] = load_chunk(t, r, c, ahead, bits);
+            for (int r = 0; r < W; r++) {
+                chunk w = load_chunk(t, &s, r, c, bits);
 #pragma GCC unroll 4
-            for (int m = 0; m < rows; m++)
-#pragma GCC unroll 4
-                for (int r = 0; r < W; r++)
-                    acc[m][r] = chunk_dot(acc[m][r], w[r], t->x[m].q + c * (bits == 8 ? 64 : 128), bits);
-        }
+                for (int m = 0; m < rows; m++)
+                    acc[m][r] = chunk_dot(acc[m][r], w, t->x[m].q + c * (bits == 8 ? 64 : 128), bits);
+            }
 #pragma GCC unroll 4
         for (int r = 0; r < W; r++) {
             float ws = t->scales[(size_t)r * t->block_rs + b];
 #pragma GCC unroll 4
-            for (int m = 0; m < rows; m++)
-                sum[m][r] =
-                    _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[m][r]), _mm512_set1_ps(t->x[m].scales[b] * ws), sum[m][r]);
+            for (int m = 0; m < rows; m++) {
+                __m512 scale = _mm512_set1_ps(t->x[m].scales[b] * ws);
+                sum[m][r] = _mm512_fmadd_ps(_mm512_cvtepi32_ps(acc[m][r]), scale, sum[m][r]);
+            }
         }
     }
     store_sums(sum, rows, t->out);

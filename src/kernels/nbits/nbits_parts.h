@@ -46,6 +46,14 @@ typedef struct hone__nbits_table {
     void (*tile)(const hone__nbits_tile *t);
 } hone__nbits_table;
 
+/* Bytes from what is read to what is fetched: as far into later tiles. */
+static inline size_t hone__nbits_ahead(const hone__nbits_tile *t)
+{
+    size_t tile = HONE__NBITS_WEIGHT_ROWS * t->bytes, ahead = tile;
+    while (ahead < 8192) ahead += tile;
+    return ahead;
+}
+
 const hone__nbits_table *hone__nbits_table_of(hone__tier tier);
 
 void hone__nbits_arrange_scalar(const int8_t *q, size_t chunks, int bits, int8_t *to, int32_t *sums);

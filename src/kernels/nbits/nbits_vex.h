@@ -14,15 +14,14 @@ INLINE __m256i first_bits(size_t n)
 /* Where chunks are read: what is left of the rows behind the last whole chunk stands in `tail`, zeros behind it. */
 typedef struct source {
     uint8_t tail[W][CHUNK];
-    size_t whole, ahead; /* chunks; bytes from what is read to what is fetched: the next tiles' rows */
+    size_t whole, ahead; /* chunks; bytes from what is read to what is fetched */
 } source;
 
 INLINE void set_source(const hone__nbits_tile *t, source *s)
 {
     size_t left = t->bytes % CHUNK;
     s->whole = t->bytes / CHUNK;
-    s->ahead = W * t->bytes;
-    while (s->ahead < 2048) s->ahead += W * t->bytes;
+    s->ahead = hone__nbits_ahead(t);
     if (!left) return;
     memset(s->tail, 0, sizeof s->tail);
     for (size_t r = 0; r < W; r++) memcpy(s->tail[r], t->w + r * t->w_rs + s->whole * CHUNK, left);
