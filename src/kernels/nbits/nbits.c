@@ -163,14 +163,25 @@ static void weight_items(void *ctx, size_t begin, size_t end, int thread)
     }
 }
 
+/* Items at a time: enough work for a loop to pay, and a long run of weights where there are runs enough, because what a
+ * thread fetches ahead should be its own. */
+static size_t pieces_of(const struct job *j, size_t items)
+{
+    enum { RUN = 1 << 16 /* bytes */, LEAST_RUNS = 8 };
+    size_t work = WEIGHT_ROWS * j->g->m * j->g->k, least = work >= MIN_WORK ? 1 : MIN_WORK / (work + 1) + 1;
+    size_t run = RUN / (WEIGHT_ROWS * j->row + 1) + 1;
+    if (run > items / LEAST_RUNS) run = items / LEAST_RUNS;
+    return run > least ? run : least;
+}
+
 void hone__nbits(const hone__nbits_args *g, void *scratch, hone__pool *pool)
 {
     struct job j = plan(g);
     lay_out(&j, scratch, hone__pool_threads(pool));
     if (!g->m || !g->n) return;
     hone__pool_run(pool, g->m, 4096 / (g->k + 1) + 1, quantize_rows, &j);
-    size_t work = WEIGHT_ROWS * g->m * g->k, items = (g->n + WEIGHT_ROWS - 1) / WEIGHT_ROWS;
-    hone__pool_run_stoppable(pool, items, work >= MIN_WORK ? 1 : MIN_WORK / (work + 1) + 1, weight_items, &j);
+    size_t items = (g->n + WEIGHT_ROWS - 1) / WEIGHT_ROWS;
+    hone__pool_run_stoppable(pool, items, pieces_of(&j, items), weight_items, &j);
 }
 
 /* fp32 activations: the reference for the integer path, one value after the other. */

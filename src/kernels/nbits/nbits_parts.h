@@ -46,11 +46,13 @@ typedef struct hone__nbits_table {
     void (*tile)(const hone__nbits_tile *t);
 } hone__nbits_table;
 
-/* Bytes from what is read to what is fetched: as far into later tiles. */
+/* Bytes from what is read to what is fetched, in a later tile, whose scales are fetched here. */
 static inline size_t hone__nbits_ahead(const hone__nbits_tile *t)
 {
     size_t tile = HONE__NBITS_WEIGHT_ROWS * t->bytes, ahead = tile;
-    while (ahead < 8192) ahead += tile;
+    size_t scales = HONE__NBITS_WEIGHT_ROWS * t->blocks * sizeof(float), scales_ahead = scales;
+    for (; ahead < 8192; ahead += tile) scales_ahead += scales;
+    for (size_t i = 0; i < scales; i += 64) __builtin_prefetch((const char *)t->scales + scales_ahead + i);
     return ahead;
 }
 
