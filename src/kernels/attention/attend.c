@@ -11,7 +11,7 @@
 #include "kernels/vec/vec.h"
 
 enum {
-    FEW = 4,          /* queries whose keys are read in place */
+    FEW = 16,         /* queries whose keys are read in place; each gets the bits that it gets alone */
     MOST_ROWS = 64,   /* queries of a tile */
     LEAST_ROWS = 8,   /* however many keys there are */
     SCORES = 1 << 16, /* that a tile may hold, where it has more than LEAST_ROWS */

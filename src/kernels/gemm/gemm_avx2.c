@@ -44,6 +44,7 @@ INLINE void axpy_rows(const float *a, size_t a_cs, const void *b, size_t at, siz
     size_t j = 0;
     for (; j + 8 <= n; j += 8) {
         __m256 v = _mm256_loadu_ps(y + j);
+        if (rows == 1) _mm_prefetch((const char *)b + (at + j) * (kind == F32 ? 4 : 2) + HONE__GEMM_AHEAD, _MM_HINT_T0);
 #pragma GCC unroll 8
         for (int r = 0; r < rows; r++) v = _mm256_fmadd_ps(w[r], load(b, at + (size_t)r * b_rs + j, kind), v);
         _mm256_storeu_ps(y + j, v);
@@ -58,10 +59,12 @@ INLINE void axpy_rows(const float *a, size_t a_cs, const void *b, size_t at, siz
     }
 }
 
+/* Long rows one after the other, one linear stream from memory. */
 INLINE void axpy(const float *a, size_t a_cs, const void *b, size_t b_rs, size_t k, size_t n, float *y, enum kind kind)
 {
     size_t i = 0;
-    for (; i + 8 <= k; i += 8) axpy_rows(a + i * a_cs, a_cs, b, i * b_rs, b_rs, n, y, 8, kind);
+    for (; n < HONE__GEMM_LONG_ROW && i + 8 <= k; i += 8)
+        axpy_rows(a + i * a_cs, a_cs, b, i * b_rs, b_rs, n, y, 8, kind);
     for (; i < k; i++) axpy_rows(a + i * a_cs, a_cs, b, i * b_rs, b_rs, n, y, 1, kind);
 }
 
@@ -91,10 +94,14 @@ INLINE void dot(const float *a, const void *b, size_t b_rs, size_t k, size_t row
     for (size_t r = 0; r < rows; r++) {
         size_t at = r * b_rs, i = 0;
         __m256 acc[4] = {_mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps(), _mm256_setzero_ps()};
-        for (; i + 32 <= k; i += 32)
+        for (; i + 32 <= k; i += 32) {
+            const char *ahead = (const char *)b + (at + i) * (kind == F32 ? 4 : 2) + HONE__GEMM_AHEAD;
+            _mm_prefetch(ahead, _MM_HINT_T0);
+            if (kind == F32) _mm_prefetch(ahead + 64, _MM_HINT_T0);
 #pragma GCC unroll 4
             for (size_t v = 0; v < 4; v++)
                 acc[v] = _mm256_fmadd_ps(_mm256_loadu_ps(a + i + 8 * v), load(b, at + i + 8 * v, kind), acc[v]);
+        }
         for (; i + 8 <= k; i += 8) acc[0] = _mm256_fmadd_ps(_mm256_loadu_ps(a + i), load(b, at + i, kind), acc[0]);
         if (i < k)
             acc[0] =

@@ -19,21 +19,18 @@ INLINE __m512 load(const void *b, size_t at, __mmask16 in, enum kind kind)
     return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half), 16));
 }
 
-/* y[j..j + 16) += the sum over the rows of a times b. */
+/* y[j..j + 16) += the sum over the rows of a times b, one after the other: the bits of any other grouping of rows. */
 INLINE void axpy_step(const __m512 *w, const void *b, size_t at, size_t b_rs, __mmask16 in, float *y, int rows,
                       enum kind kind)
 {
-    __m512 v = _mm512_maskz_loadu_ps(in, y), u = _mm512_setzero_ps();
+    __m512 v = _mm512_maskz_loadu_ps(in, y);
 #pragma GCC unroll 8
     for (int r = 0; r < rows; r++) {
-        size_t from = at + (size_t)r * b_rs;
-        _mm_prefetch((const char *)b + (from + 8 * b_rs) * (kind == F32 ? 4 : 2), _MM_HINT_T0);
-        if (r % 2)
-            u = _mm512_fmadd_ps(w[r], load(b, from, in, kind), u);
-        else
-            v = _mm512_fmadd_ps(w[r], load(b, from, in, kind), v);
+        size_t from = at + (size_t)r * b_rs, next = rows == 1 ? HONE__GEMM_AHEAD : 8 * b_rs * (kind == F32 ? 4 : 2);
+        _mm_prefetch((const char *)b + from * (kind == F32 ? 4 : 2) + next, _MM_HINT_T0);
+        v = _mm512_fmadd_ps(w[r], load(b, from, in, kind), v);
     }
-    _mm512_mask_storeu_ps(y, in, _mm512_add_ps(v, u));
+    _mm512_mask_storeu_ps(y, in, v);
 }
 
 /* R rows of b at once; y stays in the first-level cache. */
@@ -48,10 +45,12 @@ INLINE void axpy_rows(const float *a, size_t a_cs, const void *b, size_t at, siz
     if (j < n) axpy_step(w, b, at + j, b_rs, tail16(n - j), y + j, rows, kind);
 }
 
+/* Long rows one after the other, one linear stream from memory. */
 INLINE void axpy(const float *a, size_t a_cs, const void *b, size_t b_rs, size_t k, size_t n, float *y, enum kind kind)
 {
     size_t i = 0;
-    for (; i + 8 <= k; i += 8) axpy_rows(a + i * a_cs, a_cs, b, i * b_rs, b_rs, n, y, 8, kind);
+    for (; n < HONE__GEMM_LONG_ROW && i + 8 <= k; i += 8)
+        axpy_rows(a + i * a_cs, a_cs, b, i * b_rs, b_rs, n, y, 8, kind);
     for (; i < k; i++) axpy_rows(a + i * a_cs, a_cs, b, i * b_rs, b_rs, n, y, 1, kind);
 }
 
@@ -69,41 +68,27 @@ void hone__axpy_16_avx512vnni(const float *a, size_t a_cs, const uint16_t *b, in
         axpy(a, a_cs, b, b_rs, k, n, y, F16);
 }
 
-INLINE void dot_rows(const float *a, const void *b, size_t at, size_t b_rs, size_t k, float *out, int rows,
-                     enum kind kind)
-{
-    __m512 acc[4][2];
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; r++) acc[r][0] = acc[r][1] = _mm512_setzero_ps();
-    size_t i = 0;
-    for (; i + 32 <= k; i += 32) {
-        __m512 x = _mm512_loadu_ps(a + i), z = _mm512_loadu_ps(a + i + 16);
-#pragma GCC unroll 4
-        for (int r = 0; r < rows; r++) {
-            size_t from = at + (size_t)r * b_rs + i;
-            acc[r][0] = _mm512_fmadd_ps(x, load(b, from, 0xffff, kind), acc[r][0]);
-            acc[r][1] = _mm512_fmadd_ps(z, load(b, from + 16, 0xffff, kind), acc[r][1]);
-        }
-    }
-    for (; i < k; i += 16) {
-        __mmask16 m = k - i >= 16 ? 0xffff : tail16(k - i);
-        __m512 x = _mm512_maskz_loadu_ps(m, a + i);
-#pragma GCC unroll 4
-        for (int r = 0; r < rows; r++)
-            acc[r][0] = _mm512_fmadd_ps(x, load(b, at + (size_t)r * b_rs + i, m, kind), acc[r][0]);
-    }
-#pragma GCC unroll 4
-    for (int r = 0; r < rows; r++) out[r] = _mm512_reduce_add_ps(_mm512_add_ps(acc[r][0], acc[r][1]));
-}
-
-/* The same sum for a row whichever rows stand beside it. */
+/* Row after row, one linear stream: rows side by side come from memory more slowly. */
 INLINE void dots(const float *a, const void *b, size_t b_rs, size_t k, size_t rows, float *out, enum kind kind)
 {
-    if (rows == 4) {
-        dot_rows(a, b, 0, b_rs, k, out, 4, kind);
-        return;
+    for (size_t r = 0; r < rows; r++) {
+        size_t at = r * b_rs, i = 0;
+        __m512 acc[4] = {_mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps(), _mm512_setzero_ps()};
+        for (; i + 64 <= k; i += 64) {
+            const char *ahead = (const char *)b + (at + i) * (kind == F32 ? 4 : 2) + HONE__GEMM_AHEAD;
+#pragma GCC unroll 4
+            for (size_t v = 0; v < 4; v++) {
+                if (kind == F32 || v % 2 == 0) _mm_prefetch(ahead + v * (kind == F32 ? 64 : 32), _MM_HINT_T0);
+                acc[v] =
+                    _mm512_fmadd_ps(_mm512_loadu_ps(a + i + 16 * v), load(b, at + i + 16 * v, 0xffff, kind), acc[v]);
+            }
+        }
+        for (; i < k; i += 16) {
+            __mmask16 m = k - i >= 16 ? 0xffff : tail16(k - i);
+            acc[0] = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(m, a + i), load(b, at + i, m, kind), acc[0]);
+        }
+        out[r] = _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(acc[0], acc[1]), _mm512_add_ps(acc[2], acc[3])));
     }
-    for (size_t r = 0; r < rows; r++) dot_rows(a, b, r * b_rs, 0, k, out + r, 1, kind);
 }
 
 void hone__dot_f32_avx512vnni(const float *a, const float *b, size_t b_rs, size_t k, size_t rows, float *out)

@@ -7,6 +7,9 @@
 
 #include "base/cpu.h"
 
+/* Weights that are read once come from memory: bytes from what is read to what is fetched. */
+enum { HONE__GEMM_AHEAD = 12288, HONE__GEMM_LONG_ROW = 512 /* elements */ };
+
 typedef struct hone__gemm_table {
     /* y[j] += sum_i a[i * a_cs] * b[i * b_rs + j] for j < n: b is read once, row after row */
     void (*axpy_f32)(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, float *y);
