@@ -217,7 +217,7 @@ int cmd_generate(int argc, char **argv)
         {"stop", 0, OPTION_LIST, &o.stops, "TEXT", "ends the text, and is not part of it", 0, 0, NULL},
         {"seed", 0, OPTION_INT, &o.seed, "N", "of the draws (default 0)", 0, 4294967295.0, NULL},
         {"lookup", 0, OPTION_INT, &o.lookup, "N",
-         "guess N tokens at a time from what stands before: the same text, sooner", 0, 64, NULL},
+         "guess N tokens at a time from what stands before: the same text, sooner", 0, 15, NULL},
         {"context", 'c', OPTION_INT, &o.context, "N",
          "most tokens of prompt and text (default: as many as the model can)", 1, 100000000, NULL},
         {"exact-cache", 0, OPTION_FLAG, &o.exact_cache, NULL, "keys and values in float32", 0, 0, NULL},

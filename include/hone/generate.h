@@ -40,7 +40,7 @@ typedef struct hone_generate_options {
     float top_p, min_p, typical_p;
     float repetition_penalty, presence_penalty, frequency_penalty;
     size_t no_repeat_ngram; /* runs of so many tokens come once; 0: as often as they like */
-    size_t lookup;          /* most likely token, one prompt: tokens guessed at a time from what stands before */
+    size_t lookup;          /* most likely token, one prompt: tokens guessed at a time from what stands before, <= 15 */
     size_t beams;           /* over 1: beam search, no temperature; the generator's batch must hold so many */
     float length_penalty;   /* of beams: scores are divided by length^length_penalty */
     int early_stopping; /* of beams, as in transformers: 0: when none is likely to improve, 1: when enough are found,

@@ -2,6 +2,7 @@
 #include "alloc.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,23 +35,32 @@ typedef union header {
     char pad[16];
 } header;
 
-void *hone__malloc(size_t n)
+/* Fresh zeros cost nothing where libc gets them from the system: pages that nobody touches take no memory. */
+static header *new_block(size_t total, bool zeros)
+{
+    header *h;
+    if (zeros && current.resize == libc_resize)
+        h = calloc(1, total);
+    else if ((h = current.resize(current.ctx, NULL, 0, total)) && zeros)
+        memset(h, 0, total);
+    if (h) h->size = total;
+    return h;
+}
+
+static void *new_payload(size_t n, bool zeros)
 {
     size_t total;
     if (!n || !hone__add_size(n, sizeof(header), &total)) return NULL;
-    header *h = current.resize(current.ctx, NULL, 0, total);
-    if (!h) return NULL;
-    h->size = total;
-    return h + 1;
+    header *h = new_block(total, zeros);
+    return h ? h + 1 : NULL;
 }
+
+void *hone__malloc(size_t n) { return new_payload(n, false); }
 
 void *hone__calloc(size_t count, size_t size)
 {
     size_t n;
-    if (!hone__mul_size(count, size, &n)) return NULL;
-    void *p = hone__malloc(n);
-    if (p) memset(p, 0, n);
-    return p;
+    return hone__mul_size(count, size, &n) ? new_payload(n, true) : NULL;
 }
 
 void *hone__realloc(void *block, size_t n)
@@ -83,16 +93,20 @@ char *hone__strndup(const char *s, size_t n)
 
 enum { ALIGN = 64 };
 
-void *hone__aligned_malloc(size_t n)
+static void *aligned(size_t n, bool zeros)
 {
     size_t total;
     if (!n || !hone__add_size(n, ALIGN + sizeof(void *), &total)) return NULL;
-    char *raw = hone__malloc(total);
+    char *raw = new_payload(total, zeros);
     if (!raw) return NULL;
     char *p = (char *)(((uintptr_t)raw + sizeof(void *) + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));
     memcpy(p - sizeof(void *), &raw, sizeof raw);
     return p;
 }
+
+void *hone__aligned_malloc(size_t n) { return aligned(n, false); }
+
+void *hone__aligned_calloc(size_t n) { return aligned(n, true); }
 
 void hone__aligned_free(void *block)
 {

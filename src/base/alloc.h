@@ -17,6 +17,7 @@ char *hone__strndup(const char *s, size_t n);
 
 /* 64-byte aligned (one cache line, one AVX-512 register). Freed by hone__aligned_free. */
 void *hone__aligned_malloc(size_t n);
+void *hone__aligned_calloc(size_t n);
 void hone__aligned_free(void *block);
 
 /* A bump allocator: everything in it dies together. Zero-initialise to start. Not thread-safe. */

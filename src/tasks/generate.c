@@ -140,6 +140,9 @@ static size_t look_up(const sequence *s, size_t most, const int32_t **from)
     return 0;
 }
 
+/* As many as attention takes together and still gives each token the bits that it gets alone. */
+enum { MOST_GUESSES = 15 };
+
 /* One sequence, the best token always: guesses run together with the newest token, and count as far as they are what
  * would have come. */
 static hone_status guessing(loop *l, const float *scores, size_t vocab)
@@ -168,6 +171,8 @@ hone_status hone__generate(hone__decoder *d, const int32_t *const *prompts, cons
     loop l = {.d = d, .o = o, .count = count};
     const float *scores;
     size_t vocab;
+    if (o->lookup > MOST_GUESSES)
+        return hone__fail(HONE_E_ARGUMENT, "%zu guesses at a time, at most %d", o->lookup, MOST_GUESSES);
     if (!o->tokens || !count) return HONE_OK;
     if (o->beams > 1) return hone__generate_beams(d, prompts, lengths, count, o);
     hone_status s = open_loop(&l, prompts, lengths);

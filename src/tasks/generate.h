@@ -25,9 +25,9 @@ typedef struct hone__generate_options {
     size_t tokens;           /* new ones, at most */
     bool force;              /* all of them, whatever they are */
     int32_t pad;             /* any token */
-    size_t lookup;           /* greedy, one sequence: tokens guessed at a time from what stands before; 0: none */
-    size_t beams;            /* over 1: search instead of a choice at a time; so many sequences must fit the decoder */
-    size_t sequences;        /* of beams, how many are given out, the best first, when the search has ended */
+    size_t lookup;    /* greedy, one sequence: tokens guessed at a time from what stands before, at most 15; 0: none */
+    size_t beams;     /* over 1: search instead of a choice at a time; so many sequences must fit the decoder */
+    size_t sequences; /* of beams, how many are given out, the best first, when the search has ended */
     float length_penalty;
     hone__early early;
     hone__token_fn on_token; /* of prompt i's sequence k: index i * sequences + k */

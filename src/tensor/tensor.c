@@ -14,12 +14,11 @@ hone_status hone__blob_new(size_t size, hone__blob **out)
     if (!b) return hone__out_of_memory(sizeof *b);
     b->refs = 1;
     b->size = size;
-    b->data = hone__aligned_malloc(size ? size : 1);
+    b->data = hone__aligned_calloc(size ? size : 1);
     if (!b->data) {
         hone__free(b);
         return hone__out_of_memory(size);
     }
-    memset(b->data, 0, size);
     *out = b;
     return HONE_OK;
 }
