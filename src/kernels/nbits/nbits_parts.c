@@ -41,7 +41,7 @@ static float row_dot(const hone__nbits_tile *t, size_t r, const hone__nbits_x *x
         uint32_t start = (uint32_t)x->block_starts[b];
         if (t->zeros) start *= 0 - (uint32_t)t->zeros[r * t->block_rs + b];
         int32_t acc = (int32_t)(start + (uint32_t)block_dot(t, t->w + r * t->w_rs, x, from, to));
-        sum += (float)acc * (x->scales[b] * t->scales[r * t->block_rs + b]);
+        sum += (float)acc * x->scales[b] * t->scales[r * t->block_rs + b];
     }
     return sum;
 }

@@ -14,17 +14,20 @@ INLINE __m256i first_bits(size_t n)
 /* Where chunks are read: what is left of the rows behind the last whole chunk stands in `tail`, zeros behind it. */
 typedef struct source {
     uint8_t tail[W][CHUNK];
-    size_t whole, ahead; /* chunks; bytes from what is read to what is fetched */
+    size_t chunks, whole; /* all of a row's; those that it fills */
+    size_t ahead;         /* from what is read to what is fetched */
 } source;
 
 INLINE void set_source(const hone__nbits_tile *t, source *s)
 {
     size_t left = t->bytes % CHUNK;
     s->whole = t->bytes / CHUNK;
+    s->chunks = s->whole + (left > 0);
     s->ahead = hone__nbits_ahead(t);
-    if (!left) return;
-    memset(s->tail, 0, sizeof s->tail);
-    for (size_t r = 0; r < W; r++) memcpy(s->tail[r], t->w + r * t->w_rs + s->whole * CHUNK, left);
+    for (size_t r = 0; left && r < W; r++) {
+        memset(s->tail[r], 0, CHUNK);
+        memcpy(s->tail[r], t->w + r * t->w_rs + s->whole * CHUNK, left);
+    }
 }
 
 /* One chunk of a row as unsigned values; 4-bit: the even ones and the odd ones. */
@@ -48,105 +51,174 @@ INLINE __m256i chunk_dot(__m256i acc, chunk w, const int8_t *q, int bits)
     return bits == 8 ? acc : dot(acc, w.v[1], load256(q + 32), bits);
 }
 
-/* The sums of four vectors side by side. */
-INLINE void store_sums(__m256 (*sum)[W], int rows, float *out)
+/* Of four vectors, the sum of each four lanes: [r0, r1, r2, r3] in both halves. */
+INLINE __m256i quads(const __m256i *acc)
 {
-    for (int m = 0; m < rows; m++) {
-        __m256 v = _mm256_hadd_ps(_mm256_hadd_ps(sum[m][0], sum[m][1]), _mm256_hadd_ps(sum[m][2], sum[m][3]));
-        _mm_storeu_ps(out + m * W, _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1)));
-    }
+    __m256i s01 = _mm256_add_epi32(_mm256_unpacklo_epi32(acc[0], acc[1]), _mm256_unpackhi_epi32(acc[0], acc[1]));
+    __m256i s23 = _mm256_add_epi32(_mm256_unpacklo_epi32(acc[2], acc[3]), _mm256_unpackhi_epi32(acc[2], acc[3]));
+    return _mm256_add_epi32(_mm256_unpacklo_epi64(s01, s23), _mm256_unpackhi_epi64(s01, s23));
 }
 
-/* Eight of n numbers, zeros behind them. */
-INLINE __m256 load_some(const float *p, size_t n)
+/* The first two of n numbers. */
+INLINE __m128 load_two(const float *p, size_t n)
 {
-    return n >= 8 ? _mm256_loadu_ps(p) : _mm256_maskload_ps(p, first_bits(n));
+    return n >= 2 ? _mm_castsi128_ps(_mm_loadl_epi64((const __m128i *)(const void *)p)) : _mm_load_ss(p);
 }
 
-/* Several blocks in a chunk: `count` (a power of two) of them, LANES / count lanes each. */
+/* Four rows' scales of two blocks, as quads lays out their sums. */
+INLINE __m256 chunk_scales(const hone__nbits_tile *t, size_t first)
+{
+    const float *p = t->scales + first;
+    size_t left = t->blocks - first, rs = t->block_rs;
+    __m128 lo = _mm_unpacklo_ps(load_two(p, left), load_two(p + rs, left));
+    __m128 hi = _mm_unpacklo_ps(load_two(p + 2 * rs, left), load_two(p + 3 * rs, left));
+    return _mm256_set_m128(_mm_movehl_ps(hi, lo), _mm_movelh_ps(lo, hi));
+}
+
+INLINE __m256i load_zeros(const hone__nbits_tile *t, int r, size_t first, size_t count, __m256i spread)
+{
+    size_t left = t->blocks - first;
+    __m256i in = first_bits(left < count ? left : count);
+    return _mm256_permutevar8x32_epi32(_mm256_maskload_epi32(t->zeros + (size_t)r * t->block_rs + first, in), spread);
+}
+
+/* What a lane's sum starts at. */
+INLINE __m256i load_start(const hone__nbits_x *x, size_t c, __m256i z, int zeros)
+{
+    __m256i start = load256(x->starts + c * LANES);
+    return zeros ? _mm256_sub_epi32(_mm256_setzero_si256(), _mm256_mullo_epi32(start, z)) : start;
+}
+
+/* Two blocks in a chunk: the first ones and the second ones are summed by themselves. */
 INLINE void small_blocks(const hone__nbits_tile *t, int bits, int rows, int zeros)
 {
-    size_t chunks = (t->bytes + CHUNK - 1) / CHUNK, count = CHUNK / t->block_bytes;
+    const __m256i spread = _mm256_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1);
+    source s;
+    __m256 sum[ROWS];
+    set_source(t, &s);
+#pragma GCC unroll 2
+    for (int m = 0; m < rows; m++) sum[m] = _mm256_setzero_ps();
+    for (size_t c = 0; c < s.chunks; c++) {
+        __m256i acc[ROWS][W];
+#pragma GCC unroll 4
+        for (int r = 0; r < W; r++) {
+            chunk w = load_chunk(t, &s, r, c, bits);
+            __m256i z = zeros ? load_zeros(t, r, 2 * c, 2, spread) : _mm256_setzero_si256();
+#pragma GCC unroll 2
+            for (int m = 0; m < rows; m++)
+                acc[m][r] =
+                    chunk_dot(load_start(t->x + m, c, z, zeros), w, t->x[m].q + c * (bits == 8 ? 32 : 64), bits);
+        }
+        __m256 ws = chunk_scales(t, 2 * c);
+#pragma GCC unroll 2
+        for (int m = 0; m < rows; m++) {
+            __m256 xs = _mm256_loadu_ps(t->x[m].lane_scales + c * LANES);
+            __m256 scaled = _mm256_mul_ps(_mm256_cvtepi32_ps(quads(acc[m])), xs);
+            sum[m] = _mm256_add_ps(sum[m], _mm256_mul_ps(scaled, ws));
+        }
+    }
+#pragma GCC unroll 2
+    for (int m = 0; m < rows; m++)
+        _mm_storeu_ps(t->out + m * W, _mm_add_ps(_mm256_castps256_ps128(sum[m]), _mm256_extractf128_ps(sum[m], 1)));
+}
+
+INLINE float sum8(__m256 v)
+{
+    __m128 s = _mm_add_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+    return _mm_cvtss_f32(_mm_add_ss(s, _mm_movehdup_ps(s)));
+}
+
+/* Blocks of less than a quad. */
+INLINE void tiny_blocks(const hone__nbits_tile *t, int bits, int rows, int zeros)
+{
+    size_t count = CHUNK / t->block_bytes;
     const __m256i spread =
         _mm256_srl_epi32(_mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7), _mm_cvtsi32_si128(__builtin_ctzll(LANES / count)));
     source s;
     set_source(t, &s);
-    __m256 sum[ROWS][W];
-#pragma GCC unroll 8
-    for (int i = 0; i < rows * W; i++) sum[i / W][i % W] = _mm256_setzero_ps();
-    for (size_t c = 0; c < chunks; c++) {
-        size_t first = c * count, left = t->blocks - first;
-#pragma GCC unroll 4
-        for (int r = 0; r < W; r++) {
+    for (int r = 0; r < W; r++) {
+        __m256 sum[ROWS];
+        for (int m = 0; m < rows; m++) sum[m] = _mm256_setzero_ps();
+        for (size_t c = 0; c < s.chunks; c++) {
+            size_t first = c * count, left = t->blocks - first;
             chunk w = load_chunk(t, &s, r, c, bits);
-            __m256 ws = _mm256_permutevar8x32_ps(load_some(t->scales + (size_t)r * t->block_rs + first, left), spread);
-            __m256i z = _mm256_setzero_si256();
-            if (zeros)
-                z = _mm256_permutevar8x32_epi32(_mm256_maskload_epi32(t->zeros + (size_t)r * t->block_rs + first,
-                                                                      first_bits(left < count ? left : count)),
-                                                spread);
-#pragma GCC unroll 2
+            __m256i in = first_bits(left < count ? left : count);
+            __m256 ws = _mm256_maskload_ps(t->scales + (size_t)r * t->block_rs + first, in);
+            __m256i z = zeros ? load_zeros(t, r, first, count, spread) : _mm256_setzero_si256();
+            ws = _mm256_permutevar8x32_ps(ws, spread);
             for (int m = 0; m < rows; m++) {
-                const hone__nbits_x *x = t->x + m;
-                __m256i acc = load256(x->starts + c * LANES);
-                if (zeros) acc = _mm256_sub_epi32(_mm256_setzero_si256(), _mm256_mullo_epi32(acc, z));
-                acc = chunk_dot(acc, w, x->q + c * (bits == 8 ? 32 : 64), bits);
-                __m256 scale = _mm256_mul_ps(_mm256_loadu_ps(x->lane_scales + c * LANES), ws);
-                sum[m][r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc), scale, sum[m][r]);
+                __m256i acc = load_start(t->x + m, c, z, zeros);
+                acc = chunk_dot(acc, w, t->x[m].q + c * (bits == 8 ? 32 : 64), bits);
+                __m256 scale = _mm256_mul_ps(_mm256_loadu_ps(t->x[m].lane_scales + c * LANES), ws);
+                sum[m] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc), scale, sum[m]);
             }
         }
+        for (int m = 0; m < rows; m++) t->out[m * W + r] = sum8(sum[m]);
     }
-    store_sums(sum, rows, t->out);
 }
 
-/* Blocks of whole chunks. */
+/* Blocks of whole chunks, one after the other. */
 INLINE void large_blocks(const hone__nbits_tile *t, int bits, int rows)
 {
-    size_t chunks = (t->bytes + CHUNK - 1) / CHUNK, per_block = (t->block_bytes + CHUNK - 1) / CHUNK;
+    size_t per_block = (t->block_bytes + CHUNK - 1) / CHUNK, rs = t->block_rs;
     source s;
+    __m128 sum[ROWS];
     set_source(t, &s);
-    __m256 sum[ROWS][W];
-#pragma GCC unroll 8
-    for (int i = 0; i < rows * W; i++) sum[i / W][i % W] = _mm256_setzero_ps();
-    for (size_t b = 0; b < t->blocks; b++) {
-        size_t from = b * per_block, end = chunks - from < per_block ? chunks : from + per_block;
-#pragma GCC unroll 4
-        for (int r = 0; r < W; r++) {
-            __m256i acc[ROWS];
 #pragma GCC unroll 2
-            for (int m = 0; m < rows; m++) {
-                uint32_t start = (uint32_t)t->x[m].block_starts[b];
-                if (t->zeros) start *= 0 - (uint32_t)t->zeros[(size_t)r * t->block_rs + b];
-                acc[m] = _mm256_zextsi128_si256(_mm_cvtsi32_si128((int32_t)start));
-            }
-            for (size_t c = from; c < end; c++) {
+    for (int m = 0; m < rows; m++) sum[m] = _mm_setzero_ps();
+    for (size_t b = 0, from = 0; b < t->blocks; b++, from += per_block) {
+        size_t end = s.chunks - from < per_block ? s.chunks : from + per_block;
+        __m256i acc[ROWS][W];
+#pragma GCC unroll 8
+        for (int i = 0; i < rows * W; i++) acc[i / W][i % W] = _mm256_setzero_si256();
+        for (size_t c = from; c < end; c++)
+#pragma GCC unroll 4
+            for (int r = 0; r < W; r++) {
                 chunk w = load_chunk(t, &s, r, c, bits);
 #pragma GCC unroll 2
                 for (int m = 0; m < rows; m++)
-                    acc[m] = chunk_dot(acc[m], w, t->x[m].q + c * (bits == 8 ? 32 : 64), bits);
+                    acc[m][r] = chunk_dot(acc[m][r], w, t->x[m].q + c * (bits == 8 ? 32 : 64), bits);
             }
+        const float *p = t->scales + b;
+        __m128 ws = _mm_setr_ps(p[0], p[rs], p[2 * rs], p[3 * rs]);
 #pragma GCC unroll 2
-            for (int m = 0; m < rows; m++) {
-                __m256 scale = _mm256_set1_ps(t->x[m].scales[b] * t->scales[(size_t)r * t->block_rs + b]);
-                sum[m][r] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(acc[m]), scale, sum[m][r]);
+        for (int m = 0; m < rows; m++) {
+            __m256i all = quads(acc[m]);
+            __m128i v = _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+            __m128i start = _mm_set1_epi32(t->x[m].block_starts[b]);
+            if (t->zeros) {
+                const int32_t *z = t->zeros + b;
+                start = _mm_mullo_epi32(start, _mm_setr_epi32(-z[0], -z[rs], -z[2 * rs], -z[3 * rs]));
             }
+            __m128 scaled = _mm_mul_ps(_mm_cvtepi32_ps(_mm_add_epi32(v, start)), _mm_set1_ps(t->x[m].scales[b]));
+            sum[m] = _mm_add_ps(sum[m], _mm_mul_ps(scaled, ws));
         }
     }
-    store_sums(sum, rows, t->out);
+#pragma GCC unroll 2
+    for (int m = 0; m < rows; m++) _mm_storeu_ps(t->out + m * W, sum[m]);
 }
+
+#define SMALL(BITS, R, ZEROS)                \
+    {                                        \
+        if (t->block_bytes == CHUNK / 2)     \
+            small_blocks(t, BITS, R, ZEROS); \
+        else                                 \
+            tiny_blocks(t, BITS, R, ZEROS);  \
+    }
 
 #define FORMS(R)                                             \
     static void rows_##R(const hone__nbits_tile *t)          \
     {                                                        \
         int small = t->block_bytes < CHUNK && t->blocks > 1; \
         if (small && t->bits == 4 && !t->zeros)              \
-            small_blocks(t, 4, R, 0);                        \
+            SMALL(4, R, 0)                                   \
         else if (small && t->bits == 4)                      \
-            small_blocks(t, 4, R, 1);                        \
+            SMALL(4, R, 1)                                   \
         else if (small && !t->zeros)                         \
-            small_blocks(t, 8, R, 0);                        \
+            SMALL(8, R, 0)                                   \
         else if (small)                                      \
-            small_blocks(t, 8, R, 1);                        \
+            SMALL(8, R, 1)                                   \
         else if (t->bits == 4)                               \
             large_blocks(t, 4, R);                           \
         else                                                 \
