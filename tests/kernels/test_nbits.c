@@ -94,7 +94,7 @@ static void random_shapes(void **state)
     for (int round = 0; round < 240; round++) {
         static const size_t blocks[] = {0, 16, 32, 64, 128, 256, 512};
         size_t k = round < 66 ? (size_t)round + 1 : pick(1, pick(0, 5) ? 300 : 1500);
-        problem p = make(pick(0, 1) ? pick(1, 9) : 1, pick(1, 40), k, round % 2 ? 4 : 8, blocks[pick(0, 6)]);
+        problem p = make(pick(0, 1) ? pick(1, pick(0, 1) ? 9 : 60) : 1, pick(1, pick(0, 3) ? 40 : 150), k, round % 2 ? 4 : 8, blocks[pick(0, 6)]);
         if (round % 3 == 0) p.g.zero_points = p.zeros.data;
         if (p.g.bits == 8 && pick(0, 2) == 0) p.g.w_signed = 1;
         if (pick(0, 1)) p.g.ep.bias = p.bias.data, p.g.ep.act = HONE__ACT_RELU;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "kernels/nbits/nbits_parts.h"
+#include "kernels/nbits/nbits_wide.h"
 #include "kernels/quantize/quantize.h"
 
 enum { WEIGHT_ROWS = 16 /* rows of w per item */, MIN_WORK = 1 << 17 };
@@ -65,6 +66,7 @@ static size_t lay_out(struct job *j, char *base, int threads)
 
 size_t hone__nbits_scratch(const hone__nbits_args *g, int threads)
 {
+    if (hone__nbits_is_wide(g)) return hone__nbits_wide_scratch(g, threads);
     struct job j = plan(g);
     return lay_out(&j, NULL, threads);
 }
@@ -176,9 +178,13 @@ static size_t pieces_of(const struct job *j, size_t items)
 
 void hone__nbits(const hone__nbits_args *g, void *scratch, hone__pool *pool)
 {
+    if (!g->m || !g->n) return;
+    if (hone__nbits_is_wide(g)) {
+        hone__nbits_wide(g, scratch, pool);
+        return;
+    }
     struct job j = plan(g);
     lay_out(&j, scratch, hone__pool_threads(pool));
-    if (!g->m || !g->n) return;
     hone__pool_run(pool, g->m, 4096 / (g->k + 1) + 1, quantize_rows, &j);
     size_t items = (g->n + WEIGHT_ROWS - 1) / WEIGHT_ROWS;
     hone__pool_run_stoppable(pool, items, pieces_of(&j, items), weight_items, &j);
