@@ -78,8 +78,34 @@ INLINE void store_plain(const hone__tile_i8_args *t, enum output kind, int rows,
     }
 }
 
+/* hone__tile_adds: scaled sums are added to what is there. */
+INLINE void store_added(const hone__tile_i8_args *t, int rows, int vectors, const __m512i *acc)
+{
+    __m512 lane[4];
+    __mmask16 in[4];
+    for (int v = 0; v < vectors; v++) {
+        in[v] = (__mmask16)(t->keep >> (16 * v));
+        lane[v] = _mm512_maskz_loadu_ps(in[v], t->lane_scale + 16 * v);
+    }
+    for (int r = 0; r < rows; r++) {
+        const __m512i add = _mm512_set1_epi32(t->row_add ? t->row_add[r] : 0);
+        const __m512 scale = _mm512_set1_ps(t->row_scale[r]);
+        float *out = t->out_f32 + (size_t)r * t->out_rs;
+        for (int v = 0; v < vectors; v++) {
+            __m512 x = _mm512_cvtepi32_ps(_mm512_add_epi32(acc[r * vectors + v], add));
+            x = _mm512_mul_ps(_mm512_mul_ps(x, scale), lane[v]);
+            x = _mm512_add_ps(x, _mm512_maskz_loadu_ps(in[v], out + 16 * v));
+            _mm512_mask_storeu_ps(out + 16 * v, in[v], x);
+        }
+    }
+}
+
 static __attribute__((noinline)) void store_all(const hone__tile_i8_args *t, int rows, int vectors, const __m512i *acc)
 {
+    if (hone__tile_adds(t)) {
+        store_added(t, rows, vectors, acc);
+        return;
+    }
     int lane_terms = t->row_mul || t->row_sum || t->lane_scale || t->lane_bias || t->residual;
     if (t->out_q && !lane_terms)
         store_plain(t, OUT_Q, rows, vectors, acc);

@@ -78,8 +78,31 @@ INLINE void store_kind(const hone__tile_i8_args *t, int rows, int vectors, const
         store_rows(t, rows, vectors, acc, kind, 0, 0);
 }
 
+/* hone__tile_adds: scaled sums are added to what is there. */
+INLINE void store_added(const hone__tile_i8_args *t, int rows, int vectors, const __m256i *acc)
+{
+    for (int v = 0; v < vectors; v++) {
+        size_t left = t->lanes - 8 * (size_t)v;
+        const __m256i in = first_bits(left);
+        const __m256 lane = _mm256_maskload_ps(t->lane_scale + 8 * v, in);
+        for (int r = 0; r < rows; r++) {
+            float *out = t->out_f32 + (size_t)r * t->out_rs + 8 * v;
+            __m256i sum = _mm256_add_epi32(acc[r * vectors + v], _mm256_set1_epi32(t->row_add ? t->row_add[r] : 0));
+            __m256 x = _mm256_mul_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(sum), _mm256_set1_ps(t->row_scale[r])), lane);
+            if (left >= 8)
+                _mm256_storeu_ps(out, _mm256_add_ps(x, _mm256_loadu_ps(out)));
+            else
+                _mm256_maskstore_ps(out, in, _mm256_add_ps(x, _mm256_maskload_ps(out, in)));
+        }
+    }
+}
+
 static __attribute__((noinline)) void store_all(const hone__tile_i8_args *t, int rows, int vectors, const __m256i *acc)
 {
+    if (hone__tile_adds(t)) {
+        store_added(t, rows, vectors, acc);
+        return;
+    }
     if (t->out_q)
         store_kind(t, rows, vectors, acc, OUT_Q);
     else if (t->out_f32)

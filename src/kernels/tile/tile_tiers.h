@@ -2,7 +2,16 @@
 #ifndef HONE_KERNELS_TILE_TIERS_H
 #define HONE_KERNELS_TILE_TIERS_H
 
+#include <stdbool.h>
+
 #include "kernels/tile/tile.h"
+
+/* Whether a tile only adds its sums, scaled by row and lane, to what is there, and keeps all lanes. */
+static inline bool hone__tile_adds(const hone__tile_i8_args *t)
+{
+    return t->out_f32 && t->residual == t->out_f32 && t->row_scale && t->lane_scale && !t->clip && !t->row_mul &&
+           !t->row_sum && !t->row_bias && !t->lane_bias && !(t->keep & (t->keep + 1)) && !t->out_q && !t->out_i32;
+}
 
 /* What a tile does with row r's sums, [lanes]. */
 void hone__tile_f32_finish(const hone__tile_f32_args *t, size_t r, const float *acc);
