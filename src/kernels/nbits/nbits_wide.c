@@ -136,8 +136,15 @@ static void unpack_row(const job *j, size_t n, uint8_t *to)
 {
     const uint8_t *w = j->g->w + n * j->row;
     if (j->g->bits == 8) {
-        uint8_t flip = j->g->w_signed ? 0x80 : 0;
-        for (size_t i = 0; i < j->row; i++) to[i] = w[i] ^ flip;
+        memcpy(to, w, j->row);
+        if (!j->g->w_signed) return;
+        size_t i = 0;
+        for (uint64_t v; i + 8 <= j->row; i += 8) {
+            memcpy(&v, to + i, 8);
+            v ^= 0x8080808080808080;
+            memcpy(to + i, &v, 8);
+        }
+        for (; i < j->row; i++) to[i] ^= 0x80;
     } else {
         size_t pairs = smaller(j->row, j->depth / 2), i = 0;
         for (; i + 4 <= pairs; i += 4) { /* eight values at a time, on little-endian machines */
