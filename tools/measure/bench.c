@@ -20,26 +20,35 @@
 extern char **environ;
 enum { OUTPUT_MAX = 16 << 20 };
 
-static hone_status read_child(const hone__contender *c, char **out, int *code)
+static volatile sig_atomic_t running, interrupted; /* running: the child's process id, 0: none */
+
+void hone__bench_interrupt(void)
 {
-    int pipes[2];
-    pid_t pid;
+    interrupted = 1;
+    if (running) kill((pid_t)running, SIGTERM);
+}
+
+static hone_status start_child(const char *const *argv, bool quiet, int pipes[2], pid_t *pid)
+{
     posix_spawn_file_actions_t actions;
-    size_t used = 0, capacity = 1 << 16;
-    *out = hone__malloc(capacity);
-    if (!*out) return hone__out_of_memory(capacity);
     if (pipe(pipes)) return hone__fail(HONE_E_IO, "cannot make a pipe: %s", strerror(errno));
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, pipes[1], STDOUT_FILENO);
     posix_spawn_file_actions_addclose(&actions, pipes[0]);
-    if (c->quiet) posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
-    int e = posix_spawnp(&pid, c->argv[0], &actions, NULL, (char **)(uintptr_t)c->argv, environ);
+    if (quiet) posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    int e = posix_spawnp(pid, argv[0], &actions, NULL, (char **)(uintptr_t)argv, environ);
     posix_spawn_file_actions_destroy(&actions);
     close(pipes[1]);
-    if (e) {
-        close(pipes[0]);
-        return hone__fail(HONE_E_IO, "%s: cannot start: %s", c->argv[0], strerror(e));
-    }
+    if (!e) return HONE_OK;
+    close(pipes[0]);
+    return hone__fail(HONE_E_IO, "%s: cannot start: %s", argv[0], strerror(e));
+}
+
+static hone_status read_all(int from, char **out)
+{
+    size_t used = 0, capacity = 1 << 16;
+    *out = hone__malloc(capacity);
+    if (!*out) return hone__out_of_memory(capacity);
     for (;;) {
         if (used + 1 >= capacity) {
             char *grown = capacity < OUTPUT_MAX ? hone__realloc(*out, capacity * 2) : NULL;
@@ -47,15 +56,33 @@ static hone_status read_child(const hone__contender *c, char **out, int *code)
             *out = grown;
             capacity *= 2;
         }
-        ssize_t n = read(pipes[0], *out + used, capacity - used - 1);
+        ssize_t n = read(from, *out + used, capacity - used - 1);
         if (n < 0 && errno == EINTR) continue;
         if (n <= 0) break;
         used += (size_t)n;
     }
     (*out)[used] = 0;
-    close(pipes[0]);
-    while (waitpid(pid, code, 0) < 0 && errno == EINTR) {}
     return HONE_OK;
+}
+
+hone_status hone__bench_spawn(const char *const *argv, bool quiet, char **out, int *status)
+{
+    int pipes[2];
+    pid_t pid;
+    *out = NULL;
+    *status = 0;
+    HONE__TRY(start_child(argv, quiet, pipes, &pid));
+    running = pid;
+    if (interrupted) kill(pid, SIGTERM);
+    hone_status s = read_all(pipes[0], out);
+    close(pipes[0]);
+    while (waitpid(pid, status, 0) < 0 && errno == EINTR) {}
+    running = 0;
+    if (!interrupted && !(WIFSIGNALED(*status) && (WTERMSIG(*status) == SIGINT || WTERMSIG(*status) == SIGTERM)))
+        return s;
+    hone__free(*out);
+    *out = NULL;
+    return hone__fail(HONE_E_CANCELLED, "interrupted");
 }
 
 static const char *text_of(const json_t *o, const char *key, const char *otherwise)
@@ -82,17 +109,16 @@ static char *copy(const char *s) { return hone__strndup(s, strlen(s)); }
 static hone_status find_row(hone__bench_results *out, const hone__contender *c, const json_t *o, hone__bench_row **row)
 {
     const char *engine = text_of(o, "engine", c->engine), *precision = text_of(o, "precision", "");
-    const char *model = text_of(o, "model", c->model), *slash = strrchr(model, '/');
     int threads = (int)number_of(o, "threads");
-    if (slash) model = slash + 1;
     for (size_t i = 0; i < out->count; i++)
-        if (same_row(&out->rows[i], model, engine, precision, threads)) {
+        if (same_row(&out->rows[i], c->label, engine, precision, threads)) {
             *row = &out->rows[i];
             return HONE_OK;
         }
     HONE__TRY(hone__grow(&out->rows, &out->capacity, out->count, sizeof *out->rows));
-    hone__bench_row *r = &out->rows[out->count++];
-    *r = (hone__bench_row){.model = copy(model),
+    hone__bench_row *r = *row = &out->rows[out->count++];
+    *r = (hone__bench_row){.from = c,
+                           .model = copy(c->label),
                            .engine = copy(engine),
                            .version = copy(text_of(o, "version", "")),
                            .precision = copy(precision),
@@ -102,6 +128,12 @@ static hone_status find_row(hone__bench_results *out, const hone__contender *c, 
                            .note = copy(text_of(o, "note", "")),
                            .threads = threads,
                            .size_mb = number_of(o, "size_mb"),
+                           .init_ms = -1,
+                           .cold_ms = -1,
+                           .warm_ms = -1,
+                           .min_ms = -1,
+                           .max_ms = -1,
+                           .p90_ms = -1,
                            .tokens = number_of(o, "tokens"),
                            .ms_per_token = -1,
                            .tokens_per_s = -1,
@@ -109,9 +141,23 @@ static hone_status find_row(hone__bench_results *out, const hone__contender *c, 
                            .weights_mb = number_of(o, "weights_mb"),
                            .runtime_mb = number_of(o, "runtime_mb"),
                            .quality = number_of(o, "quality")};
-    *row = r;
     return r->model && r->engine && r->version && r->precision && r->layout && r->cpu && r->note ? HONE_OK
                                                                                                  : HONE_E_MEMORY;
+}
+
+static hone_status add_times(hone__bench_row *r, const json_t *times, double init, double cold, size_t rounds)
+{
+    if (!r->inits) r->inits = hone__calloc(2 * rounds + 2, sizeof *r->inits);
+    if (!r->inits) return HONE_E_MEMORY;
+    r->colds = r->inits + rounds + 1;
+    if (r->rounds > rounds) return HONE_OK;
+    r->inits[r->rounds] = init;
+    r->colds[r->rounds++] = cold;
+    for (size_t i = 0; i < json_array_size(times); i++) {
+        HONE__TRY(hone__grow(&r->times, &r->time_capacity, r->runs, sizeof *r->times));
+        r->times[r->runs++] = json_number_value(json_array_get(times, i));
+    }
+    return HONE_OK;
 }
 
 static hone_status take_row(hone__bench_results *out, const hone__contender *c, const json_t *o, size_t rounds)
@@ -119,21 +165,12 @@ static hone_status take_row(hone__bench_results *out, const hone__contender *c, 
     hone__bench_row *r;
     const json_t *times = json_object_get(o, "times_ms");
     double init = number_of(o, "init_ms"), cold = number_of(o, "cold_ms"), peak = number_of(o, "peak_rss_mb");
+    if (!times && *text_of(o, "note", "")) return find_row(out, c, o, &r);
     if (!json_array_size(times) || init < 0 || cold < 0 || peak < 0)
         return hone__fail(HONE_E_FORMAT, "%s: a line without init_ms, cold_ms, times_ms or peak_rss_mb", c->engine);
     HONE__TRY(find_row(out, c, o, &r));
-    if (!r->inits) r->inits = hone__calloc(2 * rounds + 2, sizeof *r->inits);
-    if (!r->inits) return HONE_E_MEMORY;
-    r->colds = r->inits + rounds + 1;
-    if (r->rounds > rounds) return HONE_OK;
-    r->inits[r->rounds] = init;
-    r->colds[r->rounds++] = cold;
     if (peak > r->peak_rss_mb) r->peak_rss_mb = peak;
-    for (size_t i = 0; i < json_array_size(times); i++) {
-        HONE__TRY(hone__grow(&r->times, &r->time_capacity, r->runs, sizeof *r->times));
-        r->times[r->runs++] = json_number_value(json_array_get(times, i));
-    }
-    return HONE_OK;
+    return add_times(r, times, init, cold, rounds);
 }
 
 static void add_failure(char **failures, const char *text)
@@ -144,33 +181,39 @@ static void add_failure(char **failures, const char *text)
     *failures = joined;
 }
 
+/* Its lines of JSON; other lines are chatter of the peer's libraries. */
+static hone_status take_lines(hone__bench_results *out, const hone__contender *c, char *text, size_t rounds,
+                              size_t *found)
+{
+    hone_status s = HONE_OK;
+    while (s == HONE_OK && text && *text) {
+        char *end = strchr(text, '\n');
+        if (end) *end = 0;
+        json_t *o = *text == '{' ? json_loads(text, 0, NULL) : NULL;
+        if (o) s = take_row(out, c, o, rounds);
+        *found += o != NULL;
+        json_decref(o);
+        text = end ? end + 1 : NULL;
+    }
+    return s;
+}
+
 static hone_status one_child(const hone__contender *c, size_t rounds, hone__bench_results *out, char **failures)
 {
-    char *text = NULL, line[512];
-    int code = 0;
+    char *text, line[512];
+    int code;
     size_t found = 0;
-    hone_status s = read_child(c, &text, &code);
-    for (char *p = text; s == HONE_OK && p && *p;) {
-        char *end = strchr(p, '\n');
-        if (end) *end = 0;
-        json_t *o = *p == '{' ? json_loads(p, 0, NULL) : NULL; /* other lines are chatter of the peer's libraries */
-        if (o) {
-            s = take_row(out, c, o, rounds);
-            found++;
-        }
-        json_decref(o);
-        p = end ? end + 1 : NULL;
-    }
+    hone_status s = hone__bench_spawn(c->argv, c->quiet, &text, &code);
+    if (s == HONE_OK) s = take_lines(out, c, text, rounds, &found);
     hone__free(text);
-    if (WIFSIGNALED(code) && (WTERMSIG(code) == SIGINT || WTERMSIG(code) == SIGTERM))
-        return hone__fail(HONE_E_CANCELLED, "interrupted");
     /* a peer that cannot run this kind of file says nothing and ends well */
-    if (s == HONE_OK && WIFEXITED(code) && !WEXITSTATUS(code) && (found || c->quiet)) return HONE_OK;
+    if (s == HONE_E_CANCELLED || (s == HONE_OK && WIFEXITED(code) && !WEXITSTATUS(code) && (found || c->quiet)))
+        return s;
     if (s == HONE_OK)
-        snprintf(line, sizeof line, "%s on %s: failed (exit status %d)", c->engine, c->model,
+        snprintf(line, sizeof line, "%s on %s: failed (exit status %d)", c->engine, c->label,
                  WIFEXITED(code) ? WEXITSTATUS(code) : -1);
     else
-        snprintf(line, sizeof line, "%s on %s: %s", c->engine, c->model, hone_error_message());
+        snprintf(line, sizeof line, "%s on %s: %s", c->engine, c->label, hone_error_message());
     add_failure(failures, line);
     return HONE_OK;
 }
@@ -206,7 +249,23 @@ static void finish(hone__bench_row *r)
 static int by_speed(const void *a, const void *b)
 {
     const hone__bench_row *x = a, *y = b;
+    if (!x->runs != !y->runs) return !x->runs - !y->runs;
     return (x->warm_ms > y->warm_ms) - (x->warm_ms < y->warm_ms);
+}
+
+/* Models in their order, each with its fastest row first. */
+static int by_model(const void *a, const void *b)
+{
+    const hone__bench_row *x = a, *y = b;
+    size_t i = x->from->order, k = y->from->order;
+    return i != k ? (i > k) - (i < k) : by_speed(a, b);
+}
+
+bool hone__bench_per_token(const hone__bench_results *r)
+{
+    for (size_t i = 0; i < r->count; i++)
+        if (r->rows[i].tokens > 0) return true;
+    return false;
 }
 
 hone_status hone__bench_run(const hone__contender *list, size_t count, size_t rounds, hone__bench_progress fn,
@@ -226,7 +285,7 @@ hone_status hone__bench_run(const hone__contender *list, size_t count, size_t ro
     hone__free(failed);
     for (size_t i = 0; i < out->count; i++)
         if (out->rows[i].runs) finish(&out->rows[i]);
-    if (out->count) qsort(out->rows, out->count, sizeof *out->rows, by_speed);
+    if (out->count) qsort(out->rows, out->count, sizeof *out->rows, hone__bench_per_token(out) ? by_model : by_speed);
     return s;
 }
 

@@ -11,11 +11,12 @@
 #include "base/file.h"
 #include "bench.h"
 
-#define FUNCTIONS(F)                                                                                                 \
-    F(image_surface_create)                                                                                          \
-    F(svg_surface_create_for_stream)                                                                                 \
-    F(create) F(destroy) F(surface_destroy) F(surface_write_to_png_stream) F(set_source_rgb) F(rectangle) F(fill)    \
-        F(paint) F(move_to) F(line_to) F(stroke) F(set_line_width) F(set_font_size) F(select_font_face) F(show_text) \
+#define FUNCTIONS(F)                                                                                             \
+    F(image_surface_create)                                                                                      \
+    F(svg_surface_create_for_stream)                                                                             \
+    F(create)                                                                                                    \
+    F(destroy) F(surface_destroy) F(surface_write_to_png_stream) F(set_source_rgb) F(rectangle) F(fill) F(paint) \
+        F(move_to) F(line_to) F(stroke) F(set_line_width) F(set_font_size) F(select_font_face) F(show_text)      \
             F(text_extents) F(status) F(surface_finish) F(surface_status)
 
 static struct {
@@ -100,9 +101,22 @@ static double label_width(cairo_t *k, const hone__chart *c)
     return w;
 }
 
+/* A heading above the bar takes a row of its own. */
+static bool is_headed(const hone__chart *c, size_t i)
+{
+    return c->bars[i].group && (!i || strcmp(c->bars[i].group, c->bars[i - 1].group) != 0);
+}
+
+static size_t rows_of(const hone__chart *c)
+{
+    size_t rows = c->count;
+    for (size_t i = 0; i < c->count; i++) rows += is_headed(c, i);
+    return rows;
+}
+
 static void grid(cairo_t *k, const hone__chart *c, const scale *s)
 {
-    double bottom = TOP + ROW * (double)c->count + 6;
+    double bottom = TOP + ROW * (double)rows_of(c) + 6;
     char number[32];
     cairo.set_line_width(k, 1);
     for (int i = 0; i <= 5; i++) {
@@ -153,6 +167,7 @@ static void bar(cairo_t *k, const hone__bar *b, const scale *s, double y)
 
 static void draw(cairo_t *k, const hone__chart *c)
 {
+    size_t row = 0;
     cairo.set_source_rgb(k, 1, 1, 1);
     cairo.paint(k);
     cairo.select_font_face(k, "sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_NORMAL);
@@ -163,10 +178,14 @@ static void draw(cairo_t *k, const hone__chart *c)
     cairo.set_source_rgb(k, 0.3, 0.3, 0.3);
     text(k, 16, 46, 12, 0, c->footnote);
     grid(k, c, &s);
-    for (size_t i = 0; i < c->count; i++) bar(k, &c->bars[i], &s, TOP + ROW * (double)i);
+    for (size_t i = 0; i < c->count; i++) {
+        cairo.set_source_rgb(k, 0, 0, 0);
+        if (is_headed(c, i)) text(k, 16, TOP + ROW * (double)row++ + 21, 14, 0, c->bars[i].group);
+        bar(k, &c->bars[i], &s, TOP + ROW * (double)row++);
+    }
 }
 
-static int height_of(const hone__chart *c) { return TOP + ROW * (int)c->count + BOTTOM; }
+static int height_of(const hone__chart *c) { return TOP + ROW * (int)rows_of(c) + BOTTOM; }
 
 typedef struct sink {
     char *data;
