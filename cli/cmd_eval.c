@@ -1,4 +1,4 @@
-/* cmd_eval.c: quality on a labelled set: a folder with one folder of sound files per label. */
+/* cmd_eval.c: quality on a labelled set, a folder with one folder of sound files per label, or on a text. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "eval_text.h"
 #include "sound.h"
 
 typedef struct per_label {
@@ -120,35 +121,59 @@ static void print_result(const evaluation *e)
     printf("accuracy %.2f %% (%zu of %zu clips)\n", accuracy, e->right, e->total);
 }
 
-int cmd_eval(int argc, char **argv)
+static int eval_labels(const char *model, const char *dataset)
 {
-    text_list rest = {0};
-    int metric = 0;
-    const option_row rows[] = {
-        {"metric", 0, OPTION_CHOICE, &metric, NULL, "what to measure (default accuracy)", 0, 0, "accuracy"},
-        {0},
-    };
-    const verb_help help = {
-        "eval MODEL DATASET",
-        "Measures quality. For a classifier DATASET is a folder with one folder of sound files per label.",
-        "  hone eval model_int8.onnx zoo/keywords/test\n"};
-    int code = options_read(argc, argv, rows, &help, &rest);
-    if (code >= 0) return code;
-    if (rest.count != 2) return usage_failure("eval needs a model and a dataset (hone eval --help)");
     evaluation e = {0};
-    hone_status s = labeller_open(rest.items[0], &e.l);
+    hone_status s = labeller_open(model, &e.l);
     if (s != HONE_OK) return report_failure(s);
     e.labels = calloc(e.l.classes, sizeof *e.labels);
     e.sum = calloc(e.l.classes, sizeof *e.sum);
     for (size_t i = 0; e.labels && i < e.l.classes; i++)
         if (!(e.labels[i].as = calloc(e.l.classes, sizeof(size_t)))) s = HONE_E_MEMORY;
     if (!e.labels || !e.sum || s != HONE_OK) return usage_failure("out of memory");
-    s = walk(&e, rest.items[1]);
+    s = walk(&e, dataset);
     if (s == HONE_OK) print_result(&e);
-    code = s == HONE_OK ? EXIT_DONE : report_failure(s);
+    int code = s == HONE_OK ? EXIT_DONE : report_failure(s);
     for (size_t i = 0; i < e.l.classes; i++) free(e.labels[i].as);
     free(e.labels);
     free(e.sum);
     labeller_close(&e.l);
     return code;
+}
+
+int cmd_eval(int argc, char **argv)
+{
+    text_list rest = {0};
+    int metric = 0;
+    text_settings text = {0};
+    const option_row rows[] = {
+        {"metric", 0, OPTION_CHOICE, &metric, NULL, "what to measure (default accuracy)", 0, 0, "accuracy|perplexity"},
+        {"context", 'c', OPTION_INT, &text.context, "N", "perplexity: tokens of a window (default: the model's most)",
+         2, 100000000, NULL},
+        {"stride", 0, OPTION_INT, &text.stride, "N", "perplexity: tokens between windows (default: the context)", 1,
+         100000000, NULL},
+        {"exact-cache", 0, OPTION_FLAG, &text.exact_cache, NULL, "perplexity: keys and values in float32", 0, 0, NULL},
+        {0},
+    };
+    const verb_help help = {
+        "eval MODEL DATASET [--metric accuracy|perplexity]",
+        "Measures quality. For a classifier DATASET is a folder with one folder of sound files per label.\n\n"
+        "For a language model (--metric perplexity) MODEL is a folder or an .onnx file with its tokenizer inside, "
+        "made\n"
+        "by hone optimize, and DATASET a file of UTF-8 text, - for standard input. The whole text becomes one row of\n"
+        "tokens. Window i holds up to `context` of them from token i * stride on; the last window is the first that\n"
+        "reaches the end. In each window those tokens are scored that no window before it has held, but never a\n"
+        "window's first token, which has nothing before it. A token's score is -ln of the probability that the model\n"
+        "gives it after the window's tokens before it, position 0 being the window's start. Perplexity is exp of the\n"
+        "sum of scores divided by the number of scored tokens; bits per byte is that sum / ln 2 / bytes of text.",
+        "  hone eval model_int8.onnx zoo/keywords/test\n"
+        "  hone eval gpt2-int4 text.txt --metric perplexity\n"
+        "  hone eval gpt2-int4 text.txt --metric perplexity --stride 512 --json\n"};
+    int code = options_read(argc, argv, rows, &help, &rest);
+    if (code >= 0) return code;
+    if (rest.count != 2) return usage_failure("eval needs a model and a dataset (hone eval --help)");
+    if (metric) return eval_text(rest.items[0], rest.items[1], &text);
+    if (text.context || text.stride || text.exact_cache)
+        return usage_failure("--context, --stride and --exact-cache are for --metric perplexity");
+    return eval_labels(rest.items[0], rest.items[1]);
 }

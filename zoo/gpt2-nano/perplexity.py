@@ -1,18 +1,16 @@
-"""Perplexity of a folder with a GPT-2 on a text, by transformers in float32; with --hone ONNX, by `hone run` on a folder
-that hone optimize made of it.
+"""Perplexity of a folder with a GPT-2 on a text, by transformers in float32; with --hone ONNX, also by `hone eval` on a
+folder that hone optimize made of it.
 
 The text is one row of tokens. A window holds `context` tokens and starts `stride` tokens after the one before; in each
 window those tokens are scored that no window before has held, but never its first one, which has nothing before it.
 Run: python perplexity.py [FOLDER] [TEXT] [--context N] [--stride N] [--hone ONNX]     (HONE names the command)
 """
 import argparse
+import json
 import math
 import os
 import subprocess
-import tempfile
-import types
 
-import numpy as np
 import torch
 import transformers
 
@@ -36,26 +34,11 @@ def perplexity(model, ids, context, stride):
     return math.exp(total / scored), scored
 
 
-class Hone:
-    """What `model(window)` needs of the ONNX file in `folder`: scores of one window, from empty caches."""
-
-    def __init__(self, folder, config):
-        self.file, self.config, self.command = os.path.join(folder, "model.onnx"), config, os.environ.get("HONE", "build/hone")
-
-    def __call__(self, window):
-        n, c = window.shape[1], self.config
-        inputs = {"input_ids": window.numpy(), "attention_mask": np.ones((1, n), np.int64),
-                  "position_ids": np.arange(n)[None]}
-        for layer in range(c.n_layer):
-            for part in ("key", "value"):
-                inputs[f"past_key_values.{layer}.{part}"] = np.zeros((1, c.n_head, 0, c.n_embd // c.n_head), np.float32)
-        with tempfile.TemporaryDirectory() as place:
-            args = [self.command, "run", self.file, "-o", place, "-q"]
-            for name, value in inputs.items():
-                np.save(os.path.join(place, name + ".in.npy"), value)
-                args += ["-i", f"{name}={place}/{name}.in.npy"]
-            subprocess.run(args, check=True, stdout=subprocess.DEVNULL)
-            return types.SimpleNamespace(logits=torch.from_numpy(np.load(os.path.join(place, "logits.npy"))))
+def by_hone(folder, text, context, stride):
+    """-> what `hone eval` says of the text's file: a dictionary with value, tokens, scored, bits_per_byte."""
+    done = subprocess.run([os.environ.get("HONE", "build/hone"), "eval", folder, text, "--metric", "perplexity", "--json", "-q",
+                           "--context", str(context), "--stride", str(stride)], check=True, capture_output=True)
+    return json.loads(done.stdout)
 
 
 def load(folder):
@@ -69,7 +52,7 @@ def main():
     parser.add_argument("text", nargs="?", default=os.path.join(HERE, "heldout.txt"))
     parser.add_argument("--context", type=int, help="tokens in a window (default: the model's context)")
     parser.add_argument("--stride", type=int, help="tokens between windows (default: context)")
-    parser.add_argument("--hone", metavar="ONNX", help="a folder with model.onnx, run by hone")
+    parser.add_argument("--hone", metavar="ONNX", help="a folder with model.onnx, measured by hone eval")
     args = parser.parse_args()
     model, tokenizer = load(args.folder)
     with open(args.text, encoding="utf-8", newline="") as file:
@@ -77,9 +60,13 @@ def main():
     ids = tokenizer(text, verbose=False)["input_ids"]
     context = args.context or model.config.n_positions
     stride = args.stride or context
-    value, scored = perplexity(Hone(args.hone, model.config) if args.hone else model, ids, context, stride)
+    value, scored = perplexity(model, ids, context, stride)
     print(f"{len(text.encode())} bytes, {len(ids)} tokens, {scored} scored, context {context}, stride {stride}: "
           f"perplexity {value:.4f}, {math.log2(value) * scored / len(text.encode()):.4f} bits per byte")
+    if args.hone:
+        own = by_hone(args.hone, args.text, context, stride)
+        print(f"hone: {own['tokens']} tokens, {own['scored']} scored: perplexity {own['value']:.4f}, {own['bits_per_byte']:.4f} "
+              f"bits per byte, {own['value'] / value - 1:+.2e}")
 
 
 if __name__ == "__main__":
