@@ -11,13 +11,13 @@
 #include "base/file.h"
 #include "bench.h"
 
-/* clang-format off: it never comes to rest on this list */
-#define FUNCTIONS(F)                                                                                        \
-    F(image_surface_create)                                                                                 \
-    F(svg_surface_create_for_stream) F(create) F(destroy) F(surface_destroy) F(surface_write_to_png_stream) \
-        F(set_source_rgb) F(rectangle) F(fill) F(paint) F(move_to) F(line_to) F(stroke) F(set_line_width)   \
-            F(set_font_size) F(select_font_face) F(show_text) F(text_extents) F(status) F(surface_finish)   \
-                F(surface_status)
+/* clang-format never comes to rest on this list. */
+/* clang-format off */
+#define FUNCTIONS(F) \
+    F(image_surface_create) F(svg_surface_create_for_stream) F(create) F(destroy) F(surface_destroy) \
+    F(surface_write_to_png_stream) F(set_source_rgb) F(rectangle) F(fill) F(paint) F(move_to) F(line_to) F(stroke) \
+    F(set_line_width) F(set_font_size) F(select_font_face) F(show_text) F(text_extents) F(status) F(surface_finish) \
+    F(surface_status)
 /* clang-format on */
 
 static struct {
