@@ -32,6 +32,10 @@ peers: deps
 	@build/peers-venv/bin/pip install -q --upgrade pip
 	@build/peers-venv/bin/pip install -q -r bench/peers/requirements.txt
 
+# Peers for texts: gigabytes, and minutes of compiling.
+language-peers: peers
+	@build/peers-venv/bin/pip install -q -r bench/peers/requirements-language.txt
+
 bench: all
 	@build/bench/bench_roofline
 	@build/bench/bench_kernels
@@ -45,4 +49,4 @@ format:
 clean:
 	@rm -rf build build-asan build-debug build-tsan build-fuzz
 
-.PHONY: all deps demo test test-all peers bench install format clean
+.PHONY: all deps demo test test-all peers language-peers bench install format clean

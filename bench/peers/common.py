@@ -1,6 +1,6 @@
 """What the peer scripts share: arguments, timing, memory, the line of JSON. Every script is started in a fresh process:
 peer_<name>.py MODEL --repeat N --threads N; it prints one JSON object per way of running the model, or none where it
-cannot run this kind of file."""
+cannot run this kind of file. Scripts for texts, generate_<name>.py, also take --prompt and --tokens (language.py)."""
 import argparse, json, os, sys, time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -15,6 +15,8 @@ def arguments():
     p.add_argument("model")
     p.add_argument("--repeat", type=int, default=30)
     p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--prompt", help="texts: what they go on from")
+    p.add_argument("--tokens", type=int, default=50, help="texts: new tokens, exactly")
     a = p.parse_args()
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = str(a.threads)
@@ -38,13 +40,13 @@ def cpu_name():
     return "unknown CPU"
 
 
-def emit(args, engine, version, precision, init_ms, run, note="", model=None, name=None, limit_ms=4000):
+def emit(args, engine, version, precision, init_ms, run, note="", model=None, name=None, limit_ms=4000, warm_ups=3, **more):
     """Runs cold once, for a while to warm up, then args.repeat times (fewer when that takes over limit_ms)."""
     start = clock_ms()
     run()
     cold = clock_ms() - start
     warm, runs = clock_ms(), 0
-    while runs < 3 or clock_ms() - warm < WARM_UP_MS:
+    while runs < warm_ups or clock_ms() - warm < WARM_UP_MS:
         run()
         runs += 1
     times = []
@@ -53,10 +55,17 @@ def emit(args, engine, version, precision, init_ms, run, note="", model=None, na
         run()
         times.append(clock_ms() - start)
     path = model or args.model
-    print(json.dumps({"engine": engine, "version": version, "model": name or os.path.basename(path), "precision": precision,
-                      "threads": args.threads, "cpu": cpu_name(), "size_mb": os.path.getsize(path) / 1e6,
-                      "init_ms": init_ms, "cold_ms": cold, "times_ms": times, "peak_rss_mb": peak_mb(), "note": note}),
-          flush=True)
+    line = {"engine": engine, "version": version, "model": name or os.path.basename(path), "precision": precision,
+            "threads": args.threads, "cpu": cpu_name(), "size_mb": bytes_of(path) / 1e6, "init_ms": init_ms,
+            "cold_ms": cold, "times_ms": times, "peak_rss_mb": peak_mb(), "note": note}
+    print(json.dumps(line | more), flush=True)
+
+
+def bytes_of(path):
+    """Of a file, or of the files in a folder."""
+    if os.path.isdir(path):
+        return sum(os.path.getsize(os.path.join(path, n)) for n in os.listdir(path))
+    return os.path.getsize(path)
 
 
 def random_input(shape, dtype="float32"):
