@@ -74,5 +74,7 @@ typedef struct hone__chart {
 /* Bars from top to bottom, best first, as given. `svg`: a document in memory (freed by the caller); `png`: a file. */
 hone_status hone__chart_png(const hone__chart *chart, const char *path);
 hone_status hone__chart_svg(const hone__chart *chart, char **svg, size_t *size);
+/* Frees what the libraries that draw keep for the next chart. */
+void hone__chart_close(void);
 
 #endif

@@ -17,7 +17,7 @@
     F(image_surface_create) F(svg_surface_create_for_stream) F(create) F(destroy) F(surface_destroy) \
     F(surface_write_to_png_stream) F(set_source_rgb) F(rectangle) F(fill) F(paint) F(move_to) F(line_to) F(stroke) \
     F(set_line_width) F(set_font_size) F(select_font_face) F(show_text) F(text_extents) F(status) F(surface_finish) \
-    F(surface_status)
+    F(surface_status) F(debug_reset_static_data)
 /* clang-format on */
 
 static struct {
@@ -39,6 +39,15 @@ static hone_status load(void)
 #undef F
     cairo.library = lib;
     return HONE_OK;
+}
+
+void hone__chart_close(void)
+{
+    if (!cairo.library) return;
+    cairo.debug_reset_static_data();
+    void (*fini)(void);
+    *(void **)&fini = dlsym(cairo.library, "FcFini"); /* of fontconfig, which cairo draws in */
+    if (fini) fini();
 }
 
 enum { WIDTH = 960, ROW = 30, TOP = 64, BOTTOM = 64, RIGHT = 90, GAP = 12 };

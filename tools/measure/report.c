@@ -231,6 +231,7 @@ static hone_status write_charts(const hone__bench_results *r, const char *dir, c
         if (s == HONE_OK) s = hone__chart_svg(&c, &svg[i], &size);
         bars_free(&b);
     }
+    hone__chart_close();
     return s;
 }
 
