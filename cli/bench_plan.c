@@ -149,7 +149,7 @@ static int add_peer(bench_plan *p, const char *name, const char *label, size_t o
         argv, add_job(p, argv, 3));
 }
 
-static int add_peers(bench_plan *p, const text_list *models, const char *const *labels)
+static int add_peers(bench_plan *p, const text_list *models, char *const *labels)
 {
     char list[512];
     if (!p->peers) return -1;
@@ -168,7 +168,7 @@ static int add_peers(bench_plan *p, const text_list *models, const char *const *
 }
 
 /* The last part of a path; the path itself where two models would get one name. */
-static void label_models(const text_list *models, const char **labels)
+static void label_models(const text_list *models, char **labels)
 {
     for (size_t i = 0; i < models->count; i++) {
         size_t n = strlen(models->items[i]);
@@ -179,10 +179,13 @@ static void label_models(const text_list *models, const char **labels)
     }
     for (size_t i = 0; i < models->count; i++)
         for (size_t k = 0; k < i; k++)
-            if (labels[i] && labels[k] && !strcmp(labels[i], labels[k])) labels[i] = models->items[i];
+            if (labels[i] && labels[k] && !strcmp(labels[i], labels[k])) {
+                free(labels[i]);
+                labels[i] = strdup(models->items[i]);
+            }
 }
 
-static int add_models(bench_plan *p, const text_list *models, const char *const *labels)
+static int add_models(bench_plan *p, const text_list *models, char *const *labels)
 {
     int code = -1;
     for (size_t i = 0; code < 0 && i < models->count; i++) {
@@ -210,13 +213,12 @@ int bench_plan_make(bench_plan *p, const text_list *models)
     int code = p->peers && !p->peers_dir ? check_names("peer", p->peers, bench_peers(p->job->task)) : -1;
     if (code < 0) code = check_names("precision", p->precisions, "fp32,fp16,bf16,int8,int4");
     if (code >= 0) return code;
-    const char **labels = calloc(models->count, sizeof *labels);
-    if (!labels) return usage_failure("out of memory");
-    label_models(models, labels);
-    code = add_models(p, models, labels);
-    if (code < 0) code = add_peers(p, models, labels);
-    free(labels); /* the names live on in the contenders */
-    return code;
+    p->labels = calloc(models->count, sizeof *p->labels);
+    if (!p->labels) return usage_failure("out of memory");
+    p->models = models->count;
+    label_models(models, p->labels);
+    code = add_models(p, models, p->labels);
+    return code < 0 ? add_peers(p, models, p->labels) : code;
 }
 
 static void remove_folder(const char *path)
@@ -236,4 +238,15 @@ void bench_plan_close(bench_plan *p)
 {
     if (*p->work) remove_folder(p->work);
     *p->work = 0;
+    for (size_t i = 0; i < p->count; i++) {
+        hone__contender *c = &p->list[i];
+        for (const char **a = c->argv; *a; a++) free((void *)(uintptr_t)*a);
+        free((void *)c->argv);
+        free((void *)(uintptr_t)c->engine);
+        free((void *)(uintptr_t)c->model);
+    }
+    for (size_t i = 0; i < p->models; i++) free(p->labels[i]);
+    free(p->labels);
+    p->count = p->models = 0;
+    p->labels = NULL;
 }

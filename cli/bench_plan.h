@@ -15,6 +15,8 @@ typedef struct bench_plan {
     const char *precisions;        /* of what is imported, comma-separated */
     hone__contender list[BENCH_CONTENDERS];
     size_t count;
+    char **labels; /* what rows call the models */
+    size_t models;
     char self[PATH_MAX], python[PATH_MAX], scripts[PATH_MAX];
     char repeat[24], threads[24], tokens[24];
     char work[PATH_MAX]; /* a folder of what was imported, "": none */
@@ -22,7 +24,7 @@ typedef struct bench_plan {
 
 /* Fills `list`; Hugging Face folders are imported into a temporary folder. Returns -1 to go on, or the exit code. */
 int bench_plan_make(bench_plan *plan, const text_list *models);
-/* Removes the temporary folder. */
+/* Frees the contenders, which rows point at, and removes the temporary folder. */
 void bench_plan_close(bench_plan *plan);
 
 /* The peers that there are scripts for, comma-separated. */

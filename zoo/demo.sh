@@ -1,5 +1,6 @@
 #!/bin/sh
-# The whole path on the bundled keyword classifier: import, optimise, label, evaluate, measure.
+# The whole path on the bundled keyword classifier: import, optimise, label, evaluate, measure; then the same with the bundled
+# language model, which goes on from a prompt.
 set -eu
 cd "$(dirname "$0")/.."
 out=out/demo
@@ -27,3 +28,17 @@ peers=""
 echo "== time and memory, each in fresh processes"
 $hone bench $zoo/keywords.h5 "$out/keywords_fp32.onnx" "$out/keywords_int8.onnx" "$out/keywords_int8_static.onnx" \
     $peers --dataset $zoo/test -o "$out"
+echo
+nano=zoo/gpt2-nano
+prompt="And the LORD said unto Moses,"
+echo "== $nano, as Hugging Face publishes models, to ONNX in four precisions; how each goes on from a prompt"
+for precision in fp32 bf16 int8 int4; do
+    $hone optimize $nano --precision $precision -o "$out/gpt2-nano-$precision"
+done
+for precision in fp32 bf16 int8 int4; do
+    printf '\n%s: %s' "$precision" "$prompt"
+    $hone generate "$out/gpt2-nano-$precision" --prompt "$prompt" -n 40 -q
+done
+echo
+echo "== its size, time per token and memory in fresh processes, and its perplexity on text that training never met"
+$hone bench $nano --task generate --prompt "$prompt" -n 50 --precisions fp32,bf16,int8,int4 --dataset $nano/heldout.txt -q -o "$out/text"
