@@ -29,6 +29,8 @@ echo "== tokenizers against the tokenizers package"
 $python tests/text/live_tokenizers.py || [ $? = 77 ] # without the package
 echo "== language models against transformers"
 "${HONE_TRANSFORMERS_PYTHON:-$python}" tests/import/live_transformers.py --real || [ $? = 77 ] # without transformers
+echo "== perplexity beside transformers"
+"${HONE_TRANSFORMERS_PYTHON:-$python}" tests/tools/live_perplexity.py || [ $? = 77 ] # without transformers
 echo "== threads under ThreadSanitizer"
 cmake --preset tsan -Wno-dev >/dev/null
 cmake --build build-tsan -j 2 --target test_base test_exec test_api_threads

@@ -1,13 +1,14 @@
 """What the peer scripts share: arguments, timing, memory, the line of JSON. Every script is started in a fresh process:
 peer_<name>.py MODEL --repeat N --threads N; it prints one JSON object per way of running the model, or none where it
 cannot run this kind of file. Scripts for texts, generate_<name>.py, also take --prompt and --tokens (language.py)."""
-import argparse, json, os, sys, time
+import argparse, json, os, signal, sys, time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
 
 
 WARM_UP_MS = 300  # as hone's own child
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends what subprocess.run waits for, too
 
 
 def arguments():
