@@ -92,6 +92,7 @@ static hone_status check_inputs(const hone__frame *f, const hone__tensor *const 
     for (int i = 0; i < f->slot_count; i++) {
         const hone__value *v = f->slots[i].value;
         if (f->slots[i].kind != HONE__SLOT_INPUT) continue;
+        if (f->parent && (v->wrap || inputs[v->input_index]->kind != HONE_KIND_TENSOR)) continue;
         HONE__TRY(check_input(v, inputs[v->input_index], (size_t)v->input_index));
     }
     return HONE_OK;
@@ -177,7 +178,7 @@ hone_status hone__frame_run(hone__frame *f, const hone__tensor *const *inputs, s
     HONE__TRY(go_on(f)); /* the body of a loop may have no steps */
     if (input_count != f->graph->input_count)
         return hone__fail(HONE_E_ARGUMENT, "%zu inputs given, expected %zu", input_count, f->graph->input_count);
-    if (!f->parent) HONE__TRY(check_inputs(f, inputs));
+    HONE__TRY(check_inputs(f, inputs)); /* of a body, too: passes have relied on what it says */
     if (bind_all(f, inputs) || !f->planned) {
         HONE__TRY(hone__frame_plan(f));
         bind_all(f, inputs); /* a plan knows no data of this run */

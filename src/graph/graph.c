@@ -236,6 +236,57 @@ void hone__node_move(hone__node *n, hone__node *before)
     link_before(n->graph, n, before);
 }
 
+void hone__node_drop_output(hone__node *n, int index)
+{
+    if (n->outputs[index]) n->outputs[index]->producer = NULL;
+    n->output_count--;
+    for (int i = index; i < n->output_count; i++)
+        if ((n->outputs[i] = n->outputs[i + 1])) n->outputs[i]->output = i;
+}
+
+static void unlink_value(hone__value *v)
+{
+    if (v->prev)
+        v->prev->next = v->next;
+    else
+        v->graph->values = v->next;
+    if (v->next) v->next->prev = v->prev;
+}
+
+void hone__graph_splice(hone__graph *from, hone__node *before)
+{
+    hone__graph *g = before->graph;
+    for (size_t i = 0; i < from->output_count; i++) from->outputs[i]->output_count--;
+    from->output_count = 0;
+    hone__value *v = from->values, *newer;
+    while (v && v->next) v = v->next;
+    for (; v; v = newer) { /* oldest first: the order in which they are named */
+        newer = v->prev;
+        if (v->input_index >= 0) continue;
+        unlink_value(v);
+        v->graph = g;
+        v->prev = NULL;
+        if ((v->next = g->values)) v->next->prev = v;
+        g->values = v;
+    }
+    for (hone__node *n = from->first, *next; n; n = next) {
+        next = n->next;
+        unlink_node(n);
+        n->graph = g;
+        link_before(g, n, before);
+    }
+}
+
+/* Outputs of g and of the subgraphs in it: a branch may hand out a value of the graph around it. */
+static void replace_outputs(hone__graph *g, hone__value *from, hone__value *to)
+{
+    for (size_t i = 0; i < g->output_count; i++)
+        if (g->outputs[i] == from) hone__graph_set_output(g, i, to);
+    for (hone__node *n = g->first; n && from->output_count; n = n->next)
+        for (int i = 0; i < n->attr_count; i++)
+            if (n->attrs[i].kind == HONE__ATTR_GRAPH) replace_outputs(n->attrs[i].g, from, to);
+}
+
 hone_status hone__value_replace_uses(hone__value *from, hone__value *to)
 {
     while (from->use_count) {
@@ -246,9 +297,7 @@ hone_status hone__value_replace_uses(hone__value *from, hone__value *to)
         if (!*to->name) to->name = from->name; /* what people see stays known under one name */
         return HONE_OK;
     }
-    hone__graph *g = from->graph;
-    for (size_t i = 0; i < g->output_count; i++)
-        if (g->outputs[i] == from) hone__graph_set_output(g, i, to);
+    replace_outputs(from->graph, from, to);
     const char *name = to->name; /* the output keeps the name that callers know */
     if (to->input_index < 0) {
         to->name = from->name;
@@ -261,12 +310,7 @@ bool hone__value_unused(const hone__value *v) { return !v->use_count && !v->outp
 
 static void drop_value(hone__value *v)
 {
-    hone__graph *g = v->graph;
-    if (v->prev)
-        v->prev->next = v->next;
-    else
-        g->values = v->next;
-    if (v->next) v->next->prev = v->prev;
+    unlink_value(v);
     hone__free(v->uses);
     v->uses = NULL;
     v->use_count = v->use_capacity = 0;

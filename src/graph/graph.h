@@ -177,6 +177,10 @@ hone_status hone__node_set_input(hone__node *node, int index, hone__value *value
 void hone__node_trim_inputs(hone__node *node);                                     /* drops absent trailing ones */
 void hone__node_remove(hone__node *node); /* its outputs must be unused; they become valueless constants */
 void hone__node_move(hone__node *node, hone__node *before);
+void hone__node_drop_output(hone__node *node, int index); /* which nobody reads; those behind it move up */
+/* Nodes and values of a subgraph, which has no inputs that anybody reads, become part of before->graph, in front of
+ * `before`; the subgraph has no outputs any more. */
+void hone__graph_splice(hone__graph *subgraph, hone__node *before);
 hone_status hone__value_replace_uses(hone__value *from, hone__value *to); /* graph outputs included (the name moves) */
 bool hone__value_unused(const hone__value *value);
 static inline bool hone__value_single_use(const hone__value *v) { return v->use_count == 1 && !v->output_count; }

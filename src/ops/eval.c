@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "body.h"
+
 hone_status hone__node_at(hone_status status, const hone__node *n)
 {
     if (status == HONE_OK) return status;
@@ -95,7 +97,7 @@ static hone_status infer_node(hone__node *n)
     }
     for (int i = 0; i < n->attr_count; i++)
         if (n->attrs[i].kind == HONE__ATTR_GRAPH) {
-            hone_status s = hone__graph_infer(n->attrs[i].g);
+            hone_status s = hone__body_infer(n, sp.in, n->attrs[i].g);
             if (s != HONE_OK) {
                 hone__free(sp.more);
                 return hone__node_at(s, n);

@@ -55,14 +55,14 @@ static hone_status infer_loop(hone__infer *x)
         if (!hone__has_input(x, i + 2)) return hone__fail(HONE_E_SHAPE, "input %d is missing", i + 2);
     for (int i = 0; i < x->output_count; i++) {
         const hone__value *v = g->outputs[i + 1];
-        x->out[i].dtype = i < states && x->in[i + 2].dtype ? x->in[i + 2].dtype : v->dtype;
+        x->out[i].dtype = v->dtype;
         if (i >= states && v->wrap) return hone__fail(HONE_E_SHAPE, "output %d collects what is not a tensor", i);
         x->out[i].wrap = i < states ? v->wrap : 0;
         if (i < states && (x->in[i + 2].wrap ^ v->wrap) & HONE__OF_SEQUENCE)
             return hone__fail(HONE_E_SHAPE, "state %d is a sequence before or after the body only", i);
+        if (i < states) HONE__TRY(hone__state_infer(x, i, i + 2, g->inputs[i + 2], v));
         if (i < states || v->shape.rank < 0 || v->shape.rank >= HONE_MAX_RANK) continue;
-        x->out[i].shape.rank =
-            v->shape.rank + 1; /* the body's dimensions are its own symbols: only the rank carries over */
+        x->out[i].shape.rank = v->shape.rank + 1; /* names: a loop of no runs has 0 for them */
         for (int k = 0; k <= v->shape.rank; k++)
             x->out[i].shape.dims[k] = k && v->shape.dims[k - 1] >= 0 ? v->shape.dims[k - 1] : -1;
     }

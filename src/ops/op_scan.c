@@ -28,6 +28,21 @@ static hone_status sizes(const hone__node *n, const hone__graph *g, size_t *scan
     return HONE_OK;
 }
 
+/* The shape of slices put together: as many as there are of the first scanned input. */
+static void collected(hone__infer *x, size_t out, size_t states, const hone__shape *slice)
+{
+    const hone__shape *scanned = &x->in[states].shape;
+    hone__shape *s = &x->out[out].shape;
+    int from, to;
+    s->rank = slice->rank + 1;
+    for (int k = 0; k < s->rank; k++) s->dims[k] = -1;
+    if (hone__axis(entry(x->node, "scan_output_axes", out - states), s->rank, &to) != HONE_OK) return; /* a run tells */
+    for (int k = 0; k < slice->rank; k++) /* names: a Scan of no steps has 0 for them */
+        if (slice->dims[k] >= 0) s->dims[k + (k >= to)] = slice->dims[k];
+    if (scanned->rank > 0 && hone__axis(entry(x->node, "scan_input_axes", 0), scanned->rank, &from) == HONE_OK)
+        s->dims[to] = scanned->dims[from];
+}
+
 static hone_status infer_scan(hone__infer *x)
 {
     const hone__graph *g = hone__node_graph(x->node, "body");
@@ -38,14 +53,9 @@ static hone_status infer_scan(hone__infer *x)
     for (size_t i = 0; i < (size_t)x->output_count; i++) {
         const hone__value *v = g->outputs[i];
         if (v->wrap) return hone__fail(HONE_E_SHAPE, "output %zu is not a tensor", i);
-        x->out[i].dtype = i < states && x->in[i].dtype ? x->in[i].dtype : v->dtype;
-        if (i < states) {
-            x->out[i].shape = x->in[i].shape; /* states keep their shape in Scan */
-            continue;
-        }
-        if (v->shape.rank < 0 || v->shape.rank >= HONE_MAX_RANK) continue;
-        x->out[i].shape.rank = v->shape.rank + 1;
-        for (int k = 0; k <= v->shape.rank; k++) x->out[i].shape.dims[k] = -1;
+        x->out[i].dtype = v->dtype;
+        if (i < states) HONE__TRY(hone__state_infer(x, (int)i, (int)i, g->inputs[i], v));
+        if (i >= states && v->shape.rank >= 0 && v->shape.rank < HONE_MAX_RANK) collected(x, i, states, &v->shape);
     }
     return HONE_OK;
 }

@@ -76,6 +76,17 @@ hone__graph *hone__node_graph(const hone__node *n, const char *name)
     return a && a->kind == HONE__ATTR_GRAPH ? a->g : NULL;
 }
 
+hone_status hone__state_infer(hone__infer *x, int out, int in, const hone__value *before, const hone__value *after)
+{
+    hone_dtype first = x->in[in].dtype, next = after->dtype;
+    if (first && next && first != next && !x->in[in].wrap && !after->wrap)
+        return hone__fail(HONE_E_SHAPE, "input %d is %s, and the body makes %s of it", in, hone_dtype_name(first),
+                          hone_dtype_name(next));
+    x->out[out].dtype = first ? first : next;
+    if (!before->wrap) x->out[out].shape = before->shape; /* true of it in every run of the body: ops/body.h */
+    return HONE_OK;
+}
+
 void hone__type_merge(hone__type *a, const hone__type *b)
 {
     if (a->dtype != b->dtype) a->dtype = HONE_UNDEFINED;

@@ -20,6 +20,9 @@ hone__keep *hone__keep_new(size_t count);          /* NULL: out of memory */
 
 /* The graph attribute, or NULL. */
 hone__graph *hone__node_graph(const hone__node *n, const char *name);
+/* Output `out` of a node is the last of a state's values, input `in` the first; in the body it is `before` and `after`.
+ */
+hone_status hone__state_infer(hone__infer *x, int out, int in, const hone__value *before, const hone__value *after);
 /* What both may be: equal dimensions stay, others become unknown. */
 void hone__type_merge(hone__type *a, const hone__type *b);
 

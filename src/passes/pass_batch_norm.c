@@ -108,9 +108,9 @@ static hone_status fold_into(hone__node *conv, int *changed)
     return s;
 }
 
-hone_status hone__pass_batch_norm(hone__model *m, int *changed)
+hone_status hone__pass_batch_norm(hone__graph *g, int *changed)
 {
-    for (hone__node *n = m->graph->first; n; n = n->next) {
+    for (hone__node *n = g->first; n; n = n->next) {
         if (!hone__node_is(n, "Conv") && !hone__node_is(n, "ConvTranspose")) continue;
         for (int before = -1; before != *changed;) {
             before = *changed;

@@ -166,9 +166,9 @@ static hone_status layer_norm(hone__node *div, int *changed)
     return replace(last->outputs[0], n, changed);
 }
 
-hone_status hone__pass_compose(hone__model *m, int *changed)
+hone_status hone__pass_compose(hone__graph *g, int *changed)
 {
-    for (hone__node *n = m->graph->first; n; n = n->next)
+    for (hone__node *n = g->first; n; n = n->next)
         if (hone__node_is(n, "Div"))
             HONE__TRY(layer_norm(n, changed));
         else if (hone__node_is(n, "Erf"))

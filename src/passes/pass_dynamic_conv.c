@@ -35,9 +35,9 @@ static hone_status fuse(hone__node *conv, int *changed)
     return HONE_OK; /* what is left over is swept */
 }
 
-hone_status hone__pass_dynamic_conv(hone__model *m, int *changed)
+hone_status hone__pass_dynamic_conv(hone__graph *g, int *changed)
 {
-    for (hone__node *n = m->graph->first; n; n = n->next)
+    for (hone__node *n = g->first; n; n = n->next)
         if (hone__node_is(n, "ConvInteger")) HONE__TRY(fuse(n, changed));
     return HONE_OK;
 }

@@ -60,6 +60,17 @@ static int64_t channels_of(const product *p, const hone__value *y)
     return y->shape.dims[p->channels_first ? 1 : y->shape.rank - 1];
 }
 
+/* One number per channel as products want it: in rank 1. */
+static hone__value *as_bias(hone__graph *g, hone__value *v)
+{
+    if (v->constant->rank == 1) return v;
+    hone__tensor t = *v->constant;
+    t.rank = 1;
+    t.dims[0] = (int64_t)t.count;
+    hone__blob_ref(t.blob);
+    return hone__value_constant(g, v->name, &t);
+}
+
 /* y is read by one Add: a constant per channel is a bias, a value of y's shape a residual that exists already. */
 static hone_status take_add(hone__node *n, const product *p, hone__node *add, bool *done)
 {
@@ -78,6 +89,7 @@ static hone_status take_add(hone__node *n, const product *p, hone__node *add, bo
     /* the residual must be made before the product runs: the product moves down to the Add */
     hone__node_move(n, add);
     if (at == p->residual) HONE__TRY(own(n));
+    if (at == p->bias && !(other = as_bias(n->graph, other))) return HONE_E_MEMORY;
     HONE__TRY(hone__node_set_input(n, at, other));
     HONE__TRY(hone__value_replace_uses(add->outputs[0], y));
     hone__node_remove(add);
@@ -117,10 +129,10 @@ static hone_status extend(hone__node *n, const product *p, int *changed)
     return HONE_OK;
 }
 
-hone_status hone__pass_epilogue(hone__model *m, int *changed)
+hone_status hone__pass_epilogue(hone__graph *g, int *changed)
 {
     /* from the end: what a product takes over lies behind it, and is never looked at again */
-    for (hone__node *n = m->graph->last, *before; n; n = before) {
+    for (hone__node *n = g->last, *before; n; n = before) {
         before = n->prev;
         const product *p = find_product(n);
         if (p && n->output_count == 1) HONE__TRY(extend(n, p, changed));

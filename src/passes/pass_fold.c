@@ -117,8 +117,6 @@ static hone_status visit(hone__graph *g, bool in_file, int *changed)
 {
     for (hone__node *n = g->first, *next; n; n = next) {
         next = n->next;
-        for (int i = 0; i < n->attr_count; i++)
-            if (n->attrs[i].kind == HONE__ATTR_GRAPH) HONE__TRY(visit(n->attrs[i].g, in_file, changed));
         if (hone__node_is(n, "Sum") && n->input_count == 2 && n->inputs[0] && n->inputs[1]) n->op = "Add";
         const hone__op *op = hone__op_find(n->domain, n->op);
         if (op && foldable(n, op))
@@ -132,6 +130,6 @@ static hone_status visit(hone__graph *g, bool in_file, int *changed)
     return HONE_OK;
 }
 
-hone_status hone__pass_fold(hone__model *m, int *changed) { return visit(m->graph, true, changed); }
+hone_status hone__pass_fold(hone__graph *g, int *changed) { return visit(g, true, changed); }
 
-hone_status hone__pass_fold_shared(hone__model *m, int *changed) { return visit(m->graph, false, changed); }
+hone_status hone__pass_fold_shared(hone__graph *g, int *changed) { return visit(g, false, changed); }

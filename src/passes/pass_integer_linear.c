@@ -111,9 +111,9 @@ static hone_status fuse_static(hone__node *n, int *changed)
     return replace(n, n->outputs[0], in, INPUTS, changed);
 }
 
-hone_status hone__pass_integer_linear(hone__model *m, int *changed)
+hone_status hone__pass_integer_linear(hone__graph *g, int *changed)
 {
-    for (hone__node *n = m->graph->first; n; n = n->next)
+    for (hone__node *n = g->first; n; n = n->next)
         if (hone__node_is(n, "MatMulInteger"))
             HONE__TRY(fuse_dynamic(n, changed));
         else if (hone__node_is(n, "MatMul") || hone__node_is(n, "Gemm"))

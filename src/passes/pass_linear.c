@@ -90,9 +90,9 @@ static hone_status fuse_gemm(hone__node *n, int *changed)
     return hone__value_replace_uses(n->outputs[0], l->outputs[0]);
 }
 
-hone_status hone__pass_linear(hone__model *m, int *changed)
+hone_status hone__pass_linear(hone__graph *g, int *changed)
 {
-    for (hone__node *n = m->graph->first; n; n = n->next)
+    for (hone__node *n = g->first; n; n = n->next)
         if (hone__node_is(n, "MatMul"))
             HONE__TRY(fuse(n, changed));
         else if (hone__node_is(n, "Gemm"))

@@ -35,9 +35,9 @@ static hone_status merge(hone__node *conv, int *changed)
     return hone__node_set_input(conv, 0, pad->inputs[0]); /* the Pad goes when nobody else reads it */
 }
 
-hone_status hone__pass_pad(hone__model *m, int *changed)
+hone_status hone__pass_pad(hone__graph *g, int *changed)
 {
-    for (hone__node *n = m->graph->first; n; n = n->next)
+    for (hone__node *n = g->first; n; n = n->next)
         if (hone__node_is(n, "Conv")) HONE__TRY(merge(n, changed));
     return HONE_OK;
 }

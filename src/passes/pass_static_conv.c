@@ -121,9 +121,9 @@ static hone_status fuse_pool(hone__node *pool, int *changed)
     return HONE_OK;
 }
 
-hone_status hone__pass_static_conv(hone__model *m, int *changed)
+hone_status hone__pass_static_conv(hone__graph *g, int *changed)
 {
-    for (hone__node *n = m->graph->first, *next; n; n = next) {
+    for (hone__node *n = g->first, *next; n; n = next) {
         next = n->next;
         if (hone__node_is(n, "Conv"))
             HONE__TRY(fuse_conv(n, changed));

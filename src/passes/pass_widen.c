@@ -29,9 +29,9 @@ static hone_status widen(hone__node *n, int *changed)
     return hone__value_set_constant(n->outputs[0], &out);
 }
 
-hone_status hone__pass_widen(hone__model *m, int *changed)
+hone_status hone__pass_widen(hone__graph *g, int *changed)
 {
-    for (hone__node *n = m->graph->first; n; n = n->next) HONE__TRY(widen(n, changed));
+    for (hone__node *n = g->first; n; n = n->next) HONE__TRY(widen(n, changed));
     return HONE_OK;
 }
 
@@ -54,9 +54,9 @@ static hone_status narrow(hone__node *gather, int *changed)
     return hone__value_replace_uses(gather->outputs[0], after->outputs[0]);
 }
 
-hone_status hone__pass_narrow_gather(hone__model *m, int *changed)
+hone_status hone__pass_narrow_gather(hone__graph *g, int *changed)
 {
-    for (hone__node *n = m->graph->first; n; n = n->next)
+    for (hone__node *n = g->first; n; n = n->next)
         if (hone__node_is(n, "Gather")) HONE__TRY(narrow(n, changed));
     return HONE_OK;
 }

@@ -100,7 +100,7 @@ static void each_spelling(void **state)
             if (!(fabsf(got[i] - want[i]) <= 2e-6f * (1 + fabsf(want[i]))))
                 fail_msg("%d: element %d is %g, expected %g", which, i, (double)got[i], (double)want[i]);
         assert_int_equal(hone__graph_infer(m->graph), HONE_OK);
-        assert_int_equal(hone__pass_compose(m, &changed), HONE_OK);
+        assert_int_equal(hone__passes_run(m, "compose", hone__pass_compose, &changed), HONE_OK);
         if (changed != (wanted[which] != NULL)) fail_msg("%d: %d changes", which, changed);
         hone__graph_sweep(m->graph);
         assert_int_equal(hone__graph_verify(m->graph), HONE_OK);

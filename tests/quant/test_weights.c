@@ -279,7 +279,7 @@ static void a_tied_table_is_stored_once(void **state)
         assert_int_equal(hone__passes_portable(m), HONE_OK);
         assert_int_equal(hone__quant_weights(m, &o, count, &t), HONE_OK);
         assert_int_equal(hone__graph_infer(m->graph), HONE_OK);
-        assert_int_equal(hone__pass_fold(m, &changed), HONE_OK);
+        assert_int_equal(hone__passes_run(m, "fold", hone__pass_fold, &changed), HONE_OK);
         assert_int_equal(t.left, 0);
         assert_int_equal(constant_bytes(m), rows[i].bytes);
         run_tied(m, false, got);
