@@ -112,7 +112,8 @@ static hone__node *body_node(draw *d, const char *op, hone__value *const *ins, i
 static hone__value *draw_bool(draw *d, bool v)
 {
     hone__tensor t;
-    if (d->b.status != HONE_OK || hone__tensor_new(HONE_BOOL, 0, NULL, &t) != HONE_OK) return NULL;
+    if (d->b.status != HONE_OK || hone__builder_fail(&d->b, hone__tensor_new(HONE_BOOL, 0, NULL, &t)) != HONE_OK)
+        return NULL;
     *(uint8_t *)hone__tensor_write(&t) = v;
     return hone__emit_tensor(&d->b, "", &t);
 }
