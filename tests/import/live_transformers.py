@@ -109,8 +109,8 @@ def past_shapes(path):
     return {i.name: i.shape for i in session.get_inputs() if i.name.startswith("past")}
 
 
-def check(kind, settings, dtype, binary, published, tmp):
-    model, config = make(kind, settings, f"{tmp}/source", dtype, binary)
+def check(kind, settings, dtype, form, published, tmp):
+    model, config = make(kind, settings, f"{tmp}/source", dtype, form)
     errors, work = {}, f"{tmp}/run"
     for layout in ("with-past", "no-cache")[:1 if published else 2]:
         out = f"{tmp}/{layout}"
@@ -130,18 +130,21 @@ def check(kind, settings, dtype, binary, published, tmp):
 
 def main():
     wanted = [a for a in sys.argv[1:] if not a.startswith("--")]
-    jobs = [(n, *CASES[n], dtype, binary, False) for n in CASES for dtype, binary in
-            [(torch.float32, False)] + [(torch.float16, False), (torch.bfloat16, False)] * ("-" not in n)]
+    forms = ["safetensors-sharded", "bin", "bin-sharded", "bin-strided"]
+    jobs = [(n, *CASES[n], dtype, form, False) for n in CASES for dtype, form in
+            [(torch.float32, "safetensors")] + ([(d, "safetensors") for d in (torch.float16, torch.bfloat16)]
+                                                + [(torch.float32, f) for f in forms]) * ("-" not in n)]
+    jobs += [("gpt2", *CASES["gpt2"], d, "bin-strided", False) for d in (torch.float16, torch.bfloat16)]
     if "--real" in sys.argv:
-        jobs += [(n, *REAL[n], torch.float32, False, True) for n in REAL]
+        jobs += [(n, *REAL[n], torch.float32, "safetensors", True) for n in REAL]
     failed = 0
-    for name, kind, settings, dtype, binary, published in jobs:
+    for name, kind, settings, dtype, form, published in jobs:
         if wanted and name not in wanted and name.split("-")[0] not in wanted:
             continue
-        label = f"{name} {str(dtype)[6:]}{' pytorch_model.bin' * binary}{' (published sizes)' * published}"
+        label = f"{name} {str(dtype)[6:]}{' ' + form if form != 'safetensors' else ''}{' (published sizes)' * published}"
         with tempfile.TemporaryDirectory() as tmp:
             try:
-                errors, ties = check(kind, settings, dtype, binary, published, tmp)
+                errors, ties = check(kind, settings, dtype, form, published, tmp)
             except subprocess.CalledProcessError as e:
                 print(f"FAILED  {label}: {e} {e.stderr or ''}", flush=True)
                 failed += 1

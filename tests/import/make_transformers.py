@@ -42,7 +42,7 @@ def main():
         folder = os.path.join(out, name)
         shutil.rmtree(folder, ignore_errors=True)
         dtype = torch.bfloat16 if kind in ("qwen3", "gemma") else torch.float16
-        model, config = cases.make(kind, dict(settings, bos_token_id=1, eos_token_id=2), folder, dtype, False)
+        model, config = cases.make(kind, dict(settings, bos_token_id=1, eos_token_id=2), folder, dtype)
         ids, mask, positions = cases.batch(config.get_text_config().vocab_size)
         with torch.no_grad():
             logits = model(input_ids=torch.tensor(ids), attention_mask=torch.tensor(mask),

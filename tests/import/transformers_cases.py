@@ -73,8 +73,39 @@ def write_tokenizer(folder):
         json.dump(dict(version="1.0", added_tokens=[end], pre_tokenizer=level, decoder=level, model=model), f)
 
 
-def make(kind, settings, folder, dtype, binary):
-    """(model in float32, its configuration), and the folder with its weights as `dtype`, or as pytorch_model.bin."""
+def strided(i, t):
+    """The same numbers, lying otherwise: turned, every other one of a larger storage, behind others; as a parameter."""
+    if i % 4 == 0:
+        return torch.nn.Parameter(t.permute(*reversed(range(t.dim()))).contiguous().permute(*reversed(range(t.dim()))))
+    wide = torch.zeros(t.shape[0] + 2, *t.shape[1:-1], 2 * t.shape[-1] if t.dim() > 1 else 1, dtype=t.dtype)
+    if i % 4 == 1 and t.dim() > 1:
+        wide[1:-1, ..., ::2] = t
+        return wide[1:-1, ..., ::2]
+    if i % 4 == 2:
+        return torch.cat([torch.ones(3, dtype=t.dtype), t.flatten()])[3:].view(t.shape)
+    return t
+
+
+def save_torch(state, folder, form):
+    """pytorch_model.bin, or two shards with an index; "strided": tensors that do not lie row by row."""
+    if form == "bin-strided":
+        state = {k: strided(i, v) for i, (k, v) in enumerate(state.items())}
+    if form != "bin-sharded":
+        torch.save(state, os.path.join(folder, "pytorch_model.bin"))
+        return
+    names, where = list(state), {}
+    for i in range(2):
+        file = f"pytorch_model-{i + 1:05}-of-00002.bin"
+        part = {k: state[k] for k in names[i::2]}
+        torch.save(part, os.path.join(folder, file))
+        where.update(dict.fromkeys(part, file))
+    with open(os.path.join(folder, "pytorch_model.bin.index.json"), "w") as f:
+        json.dump(dict(metadata={}, weight_map=where), f)
+
+
+def make(kind, settings, folder, dtype, form="safetensors"):
+    """(model in float32, its configuration), and the folder with its weights as `dtype`. form: "safetensors" or "bin",
+    "-sharded" or not, or "bin-strided"."""
     torch.manual_seed(7)
     config = transformers.AutoConfig.for_model(kind, **dict(dict(bos_token_id=END, eos_token_id=END), **settings))
     model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").to(torch.float32).eval()
@@ -84,12 +115,12 @@ def make(kind, settings, folder, dtype, binary):
                     + (1 if p.dim() < 2 and "norm" in name or "ln_" in name and name.endswith("weight") else 0))
             p.copy_(p.to(dtype).to(torch.float32))  # what is stored is what is compared
     os.makedirs(folder)
-    if binary:
+    if form.startswith("bin"):
         config.save_pretrained(folder)
-        state = {k: v.to(dtype) for k, v in model.state_dict().items()}
-        torch.save(state, os.path.join(folder, "pytorch_model.bin"))
+        save_torch({k: v.to(dtype) for k, v in model.state_dict().items()}, folder, form)
     else:
-        copy.deepcopy(model).to(dtype).save_pretrained(folder)
+        size = "20KB" if form.endswith("sharded") else "50GB"
+        copy.deepcopy(model).to(dtype).save_pretrained(folder, max_shard_size=size)
     write_tokenizer(folder)
     return model, config
 

@@ -66,34 +66,40 @@ void hone__lm_scope(hone__lm *lm, int64_t layer)
 }
 
 /* Float32 numbers of their own: what lies askew in the file, is of 64 bits, or is to be quantised. */
-static hone_status widened(const hone__tensor *t, hone__tensor *out)
+static hone_status widen(hone__tensor *t)
 {
-    HONE__TRY(hone__tensor_new(HONE_F32, t->rank, t->dims, out));
-    float *y = hone__tensor_write(out);
+    hone__tensor out;
+    HONE__TRY(hone__tensor_new(HONE_F32, t->rank, t->dims, &out));
+    float *y = hone__tensor_write(&out);
     if (t->dtype == HONE_F32)
         memcpy(y, t->data, t->bytes);
     else
         for (size_t i = 0; i < t->count; i++) y[i] = (float)hone__element_f64(t->dtype, t->data, i);
     hone__tensor_idle(t);
+    hone__tensor_release(t);
+    *t = out;
     return HONE_OK;
 }
 
 static hone__value *take(hone__lm *lm, hone__stored *s)
 {
     const char *scope = lm->b.scope;
-    hone__tensor t = s->tensor;
-    bool half = t.dtype == HONE_F16 || t.dtype == HONE_BF16;
-    bool askew = (uintptr_t)t.data % hone__dtype_size(t.dtype) != 0;
-    if (!half && t.dtype != HONE_F32 && t.dtype != HONE_F64) {
+    hone__tensor t;
+    bool half = s->tensor.dtype == HONE_F16 || s->tensor.dtype == HONE_BF16;
+    if (!half && s->tensor.dtype != HONE_F32 && s->tensor.dtype != HONE_F64) {
         hone__lm_fail(lm, hone__fail(HONE_E_UNSUPPORTED, "%s: tensor '%s' is of %s; float weights are expected",
-                                     s->file, s->name, hone_dtype_name(t.dtype)));
+                                     s->file, s->name, hone_dtype_name(s->tensor.dtype)));
         return NULL;
     }
+    if (hone__builder_fail(&lm->b, hone__checkpoint_dense(lm->weights, s, &t)) != HONE_OK) return NULL;
+    bool askew = (uintptr_t)t.data % hone__dtype_size(t.dtype) != 0;
     if (askew || t.dtype == HONE_F64 || (half && lm->widen)) {
-        if (hone__builder_fail(&lm->b, widened(&s->tensor, &t)) != HONE_OK) return NULL;
+        if (hone__builder_fail(&lm->b, widen(&t)) != HONE_OK) {
+            hone__tensor_release(&t);
+            return NULL;
+        }
         half = false;
-    } else
-        hone__blob_ref(t.blob);
+    }
     lm->b.scope = NULL;
     lm->kept_bytes += s->tensor.bytes;
     s->value = hone__emit_tensor(&lm->b, s->name, &t);

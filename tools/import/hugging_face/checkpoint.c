@@ -53,6 +53,48 @@ void hone__checkpoint_close(hone__checkpoint *c)
     memset(c, 0, sizeof *c);
 }
 
+static void put(uint8_t *to, const uint8_t *from, size_t size, bool swapped)
+{
+    for (size_t i = 0; swapped && i < size; i++) to[i] = from[size - 1 - i];
+    if (!swapped) memcpy(to, from, size);
+}
+
+/* Rows of the last dimension, one after the other. */
+static void gather(const hone__stored *s, uint8_t *to)
+{
+    const hone__tensor *t = &s->tensor;
+    size_t size = hone__dtype_size(t->dtype), inner = t->rank ? (size_t)t->dims[t->rank - 1] : 1;
+    int64_t at[HONE_MAX_RANK] = {0}, step = s->strides && t->rank ? s->strides[t->rank - 1] : 1;
+    const uint8_t *row = t->data;
+    for (size_t done = 0; done < t->count; done += inner) {
+        for (size_t i = 0; i < inner; i++, to += size) put(to, row + i * (size_t)step * size, size, s->swapped);
+        if (!s->strides) row += inner * size;
+        for (int d = t->rank - 2; s->strides && d >= 0; d--) {
+            row += (size_t)s->strides[d] * size;
+            if (++at[d] < t->dims[d]) break;
+            row -= (size_t)s->strides[d] * (size_t)t->dims[d] * size;
+            at[d] = 0;
+        }
+    }
+}
+
+hone_status hone__checkpoint_dense(hone__checkpoint *c, const hone__stored *s, hone__tensor *out)
+{
+    *out = s->tensor;
+    if (!s->strides && !s->swapped) {
+        hone__blob_ref(out->blob);
+        return HONE_OK;
+    }
+    if (s->tensor.bytes > c->file_bytes - c->copied)
+        return hone__fail(HONE_E_LIMIT, "%s: tensor '%s': copies of more than the %llu bytes of the files", s->file,
+                          s->name, (unsigned long long)c->file_bytes);
+    HONE__TRY(hone__tensor_new(s->tensor.dtype, s->tensor.rank, s->tensor.dims, out));
+    c->copied += s->tensor.bytes;
+    gather(s, hone__tensor_write(out));
+    hone__tensor_idle(&s->tensor);
+    return HONE_OK;
+}
+
 /* A file that an index names: of this folder, or, where the folder's files are links into a cache, of that cache. */
 static hone_status check_shard(const char *folder, const char *index, const char *name)
 {
@@ -133,7 +175,8 @@ static bool is_there(const char *folder, const char *name)
 static const struct {
     const char *name, *index;
     reader_fn read;
-} kinds[] = {{"model.safetensors", "model.safetensors.index.json", hone__safetensors_read}};
+} kinds[] = {{"model.safetensors", "model.safetensors.index.json", hone__safetensors_read},
+             {"pytorch_model.bin", "pytorch_model.bin.index.json", hone__torch_read}};
 
 hone_status hone__checkpoint_open(const char *folder, hone__checkpoint *c)
 {
