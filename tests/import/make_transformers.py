@@ -31,18 +31,22 @@ STORED = {
     "gemma2": ("gemma2", dict(wide, sliding_window=5, query_pre_attn_scalar=20, attn_logit_softcapping=5.0,
                               final_logit_softcapping=3.0)),
     "gemma3": ("gemma3_text", dict(wide, sliding_window=5, sliding_window_pattern=2, query_pre_attn_scalar=24)),
+    "gpt2_bin": ("gpt2", gpt, "bin-strided"),
+    "gpt_neo_bin": ("gpt_neo", neo, "bin"),
+    "llama_bin": ("llama", tiny, "bin-sharded"),
+    "qwen2_sharded": ("qwen2", tiny, "safetensors-sharded"),
 }
 
 
 def main():
     out = sys.argv[1]
-    for name, (kind, settings) in STORED.items():
+    for name, (kind, settings, *form) in STORED.items():
         if sys.argv[2:] and name not in sys.argv[2:]:
             continue
         folder = os.path.join(out, name)
         shutil.rmtree(folder, ignore_errors=True)
         dtype = torch.bfloat16 if kind in ("qwen3", "gemma") else torch.float16
-        model, config = cases.make(kind, dict(settings, bos_token_id=1, eos_token_id=2), folder, dtype)
+        model, config = cases.make(kind, dict(settings, bos_token_id=1, eos_token_id=2), folder, dtype, *form)
         ids, mask, positions = cases.batch(config.get_text_config().vocab_size)
         with torch.no_grad():
             logits = model(input_ids=torch.tensor(ids), attention_mask=torch.tensor(mask),
@@ -50,7 +54,8 @@ def main():
         save_file(dict(input_ids=ids, attention_mask=mask, position_ids=positions, logits=logits),
                   os.path.join(folder, "case.safetensors"))
         for extra in ("generation_config.json", "tokenizer.json"):
-            os.remove(os.path.join(folder, extra))
+            if os.path.exists(os.path.join(folder, extra)):
+                os.remove(os.path.join(folder, extra))
         print(name, sum(os.path.getsize(os.path.join(folder, f)) for f in os.listdir(folder)), "bytes")
 
 
