@@ -21,10 +21,8 @@ typedef struct machine {
     hone_status status;
 } machine;
 
-static void stick(machine *m, hone_status status)
-{
-    if (m->status == HONE_OK) m->status = status;
-}
+/* Only while nothing has failed yet: the message is that of the first failure. */
+static void stick(machine *m, hone_status status) { m->status = status; }
 
 static void damaged(machine *m, const char *what)
 {
@@ -59,13 +57,18 @@ static void push_value(machine *m, const value *v)
     if (m->status == HONE_OK) m->stack[m->count++] = v;
 }
 
+/* Zeroed; NULL after a failure. */
+static void *make(machine *m, size_t n)
+{
+    void *p = m->status == HONE_OK ? hone__arena_zalloc(m->arena, n) : NULL;
+    if (!p && m->status == HONE_OK) m->status = hone__out_of_memory(n);
+    return p;
+}
+
 static value *push(machine *m, hone__pickle_kind kind)
 {
-    value *v = m->status == HONE_OK ? hone__arena_zalloc(m->arena, sizeof *v) : NULL;
-    if (!v) {
-        stick(m, hone__out_of_memory(sizeof *v));
-        return NULL;
-    }
+    value *v = make(m, sizeof *v);
+    if (!v) return NULL;
     v->kind = kind;
     push_value(m, v);
     return m->status == HONE_OK ? v : NULL;
@@ -128,11 +131,8 @@ static bool marked(machine *m, size_t *first)
 
 static void append(machine *m, value *to, const value *key, const value *v)
 {
-    hone__pickle_item *item = m->status == HONE_OK ? hone__arena_alloc(m->arena, sizeof *item) : NULL;
-    if (!item) {
-        stick(m, hone__out_of_memory(sizeof *item));
-        return;
-    }
+    hone__pickle_item *item = make(m, sizeof *item);
+    if (!item) return;
     *item = (hone__pickle_item){key, v, NULL};
     if (to->items)
         to->last->next = item;
@@ -146,11 +146,8 @@ static void append(machine *m, value *to, const value *key, const value *v)
 static void tuple(machine *m, size_t first, bool mark)
 {
     size_t count = m->count;
-    value *t = hone__arena_zalloc(m->arena, sizeof *t);
-    if (!t) {
-        stick(m, hone__out_of_memory(sizeof *t));
-        return;
-    }
+    value *t = make(m, sizeof *t);
+    if (!t) return;
     t->kind = HONE__PICKLE_TUPLE;
     for (size_t i = first; i < count; i++) append(m, t, NULL, m->stack[i]);
     m->count = first - mark;
@@ -193,7 +190,7 @@ static void extend(machine *m, size_t first, bool mark, size_t step)
 static void put(machine *m, uint64_t index)
 {
     const value *v = top(m);
-    if (!v) return;
+    if (!v || m->status != HONE_OK) return;
     if (index >= MEMO_MAX) {
         stick(m, hone__fail(HONE_E_LIMIT, "%s: pickle: over %d remembered values", m->file, MEMO_MAX));
         return;
@@ -424,8 +421,8 @@ hone_status hone__pickle_read(const uint8_t *data, size_t size, const char *file
     machine m = {.file = file, .data = data, .size = size, .arena = arena, .known = known};
     size_t steps = 0;
     *out = NULL;
-    while (step(&m))
-        if (++steps == STEPS_MAX) stick(&m, hone__fail(HONE_E_LIMIT, "%s: pickle: over %d steps", file, STEPS_MAX));
+    while (step(&m) && steps < STEPS_MAX) steps++;
+    if (steps == STEPS_MAX) stick(&m, hone__fail(HONE_E_LIMIT, "%s: pickle: over %d steps", file, STEPS_MAX));
     if (m.status == HONE_OK) *out = pop(&m);
     hone__free(m.stack);
     hone__free(m.memo);
