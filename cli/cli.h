@@ -38,6 +38,10 @@ typedef struct option_row {
     const char *choices;
 } option_row;
 
+/* --cache: how keys and values are kept, and what that is called. */
+#define CACHE_NAMES "fp16|fp32|int8"
+extern const hone_dtype cache_types[];
+
 typedef struct verb_help {
     const char *usage; /* behind "hone " */
     const char *about;

@@ -152,7 +152,8 @@ int cmd_eval(int argc, char **argv)
          2, 100000000, NULL},
         {"stride", 0, OPTION_INT, &text.stride, "N", "perplexity: tokens between windows (default: the context)", 1,
          100000000, NULL},
-        {"exact-cache", 0, OPTION_FLAG, &text.exact_cache, NULL, "perplexity: keys and values in float32", 0, 0, NULL},
+        {"cache", 0, OPTION_CHOICE, &text.cache, "TYPE", "perplexity: keys and values: fp16 (default), fp32 or int8", 0,
+         0, CACHE_NAMES},
         {0},
     };
     const verb_help help = {
@@ -173,7 +174,7 @@ int cmd_eval(int argc, char **argv)
     if (code >= 0) return code;
     if (rest.count != 2) return usage_failure("eval needs a model and a dataset (hone eval --help)");
     if (metric) return eval_text(rest.items[0], rest.items[1], &text);
-    if (text.context || text.stride || text.exact_cache)
-        return usage_failure("--context, --stride and --exact-cache are for --metric perplexity");
+    if (text.context || text.stride || text.cache)
+        return usage_failure("--context, --stride and --cache are for --metric perplexity");
     return eval_labels(rest.items[0], rest.items[1]);
 }

@@ -19,7 +19,8 @@ typedef struct settings {
     int early;
     double length_penalty, temperature, top_p, min_p, typical_p, repetition, presence, frequency;
     uint64_t max_memory;
-    bool print_tokens, stream, exact_cache;
+    bool print_tokens, stream;
+    int cache;
 } settings;
 
 typedef struct reply {
@@ -119,7 +120,7 @@ static hone_status generate(const hone_model *m, const settings *o, const char *
     g.max_memory = (size_t)o->max_memory;
     g.batch = (size_t)(o->beams > 1 ? o->beams : o->sequences * (int64_t)count);
     g.context = (size_t)o->context;
-    g.exact_cache = o->exact_cache;
+    g.cache = cache_types[o->cache];
     w.tokens = (size_t)(o->force ? o->force : o->tokens);
     w.force = o->force > 0;
     w.temperature = (float)o->temperature, w.top_k = (int)o->top_k;
@@ -220,7 +221,8 @@ int cmd_generate(int argc, char **argv)
          "guess N tokens at a time from what stands before: the same text, sooner", 0, 15, NULL},
         {"context", 'c', OPTION_INT, &o.context, "N",
          "most tokens of prompt and text (default: as many as the model can)", 1, 100000000, NULL},
-        {"exact-cache", 0, OPTION_FLAG, &o.exact_cache, NULL, "keys and values in float32", 0, 0, NULL},
+        {"cache", 0, OPTION_CHOICE, &o.cache, "TYPE", "keys and values: fp16 (default), fp32 or int8", 0, 0,
+         CACHE_NAMES},
         {"max-memory", 0, OPTION_SIZE, &o.max_memory, "SIZE", "limit for activations and caches, such as 500M", 0, 0,
          NULL},
         {"print-tokens", 0, OPTION_FLAG, &o.print_tokens, NULL, "ids instead of text", 0, 0, NULL},

@@ -69,7 +69,7 @@ int eval_text(const char *model, const char *text, const text_settings *settings
     const hone__perplexity_options o = {.threads = (int)common.threads,
                                         .context = (size_t)settings->context,
                                         .stride = (size_t)settings->stride,
-                                        .exact_cache = settings->exact_cache,
+                                        .cache = cache_types[settings->cache],
                                         .progress = on_tokens};
     hone_status s = hone__file_read(text, MAX_TEXT, &data, &size);
     if (s == HONE_OK && (s = check_utf8((const char *)data, size)) != HONE_OK)

@@ -6,7 +6,7 @@
 
 typedef struct text_settings {
     int64_t context, stride; /* 0: the model's context; the context */
-    bool exact_cache;
+    int cache;               /* index into cache_types */
 } text_settings;
 
 /* Prints the perplexity of the model at `model`, a file or folder with its tokenizer, on the text in `text`, a file or

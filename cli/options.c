@@ -10,6 +10,8 @@
 #include "base/distance.h"
 #include "cli.h"
 
+const hone_dtype cache_types[] = {HONE_F16, HONE_F32, HONE_I8};
+
 common_options common;
 static bool want_help;
 

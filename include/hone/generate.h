@@ -28,9 +28,9 @@ typedef struct hone_generator_options {
     size_t max_memory; /* bytes for keys and values, and again for activations; 0: no limit */
     size_t batch;      /* most texts side by side, or beams; 0: 1 */
     size_t context;    /* most tokens, prompt and text; 0: what the model can */
-    int exact_cache;   /* keys and values in float32 instead of float16 */
+    hone_dtype cache;  /* keys and values: HONE_F32, HONE_F16 or HONE_I8 (a scale per token and head); 0: HONE_F16 */
 } hone_generator_options;
-#define HONE_GENERATOR_OPTIONS_INIT {0, 0, 0, 0, 0}
+#define HONE_GENERATOR_OPTIONS_INIT {0, 0, 0, 0, HONE_UNDEFINED}
 
 typedef struct hone_generate_options {
     size_t tokens;     /* new ones, at most */

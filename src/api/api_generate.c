@@ -93,7 +93,7 @@ hone_status hone_generator_create(const hone_model *model, const hone_generator_
         .session = {.threads = options->threads, .max_memory = options->max_memory, .cancel = &g->cancel},
         .batch = options->batch,
         .capacity = options->context ? options->context : most,
-        .cache = options->exact_cache ? HONE_F32 : HONE_F16};
+        .cache = options->cache ? options->cache : HONE_F16};
     if (s == HONE_OK) s = hone__decoder_create(model->graph, &o, &g->decoder);
     if (s == HONE_OK && hone__model_metadata(model->graph, HONE__TOKENIZER_KEY))
         s = hone_tokenizer_create(model, &g->tokenizer);

@@ -4,9 +4,9 @@
 
 #include "infer.h"
 #include "kernels/attention/attend.h"
-#include "kernels/convert/convert.h"
 
-/* q [B, S, heads * size]; k, v [B, S, kv_heads * size]; caches [B, kv_heads, capacity, size] in float32 or float16;
+/* q [B, S, heads * size]; k, v [B, S, kv_heads * size]; caches [B, kv_heads, capacity, size] in float32 or
+ * float16, or [..., size + 4] in int8;
  * first [B]: rows before it are padding; before: rows that the caches hold already */
 enum { Q = 0, K, V, CACHE_K, CACHE_V, FIRST, BEFORE, INPUTS };
 
@@ -22,8 +22,8 @@ static hone_status infer_cached(hone__infer *x)
     for (int i = CACHE_K; i <= CACHE_V; i++) {
         HONE__TRY(hone__infer_rank(x, i, 4));
         hone_dtype d = x->in[i].dtype;
-        if (x->value[i] || (d && d != HONE_F32 && d != HONE_F16))
-            return hone__fail(HONE_E_SHAPE, "input %d is no cache of float32 or float16", i);
+        if (x->value[i] || (d && d != HONE_F32 && d != HONE_F16 && d != HONE_I8))
+            return hone__fail(HONE_E_SHAPE, "input %d is no cache of float32, float16 or int8", i);
     }
     return HONE_OK;
 }
@@ -39,7 +39,9 @@ static hone_status prepare_cached(hone__prepare *p)
         return hone__fail(HONE_E_SHAPE, "%lld heads in groups of %lld, %lld wide", (long long)heads,
                           (long long)kv_heads, (long long)q->dims[2]);
     int64_t size = q->dims[2] / heads;
-    const int64_t want[4] = {q->dims[0], kv_heads, cache->dims[2], size};
+    hone__kv kind = cache->dtype == HONE_I8 ? HONE__KV_I8 : cache->dtype == HONE_F16 ? HONE__KV_F16 : HONE__KV_F32;
+    int64_t width = (int64_t)hone__kv_row(kind, (size_t)size);
+    const int64_t want[4] = {q->dims[0], kv_heads, cache->dims[2], width};
     for (int i = K; i <= CACHE_V; i++) {
         const hone__tensor *t = p->in[i];
         bool fits = i <= V ? t->dims[0] == q->dims[0] && t->dims[1] == q->dims[1] && t->dims[2] == kv_heads * size
@@ -58,9 +60,9 @@ static hone_status prepare_cached(hone__prepare *p)
                              .q_b = (size_t)q->dims[1] * row,
                              .q_h = (size_t)size,
                              .q_r = row,
-                             .half = cache->dtype == HONE_F16,
-                             .kv_h = (size_t)(cache->dims[2] * size),
-                             .kv_b = (size_t)(kv_heads * cache->dims[2] * size),
+                             .kind = kind,
+                             .kv_h = (size_t)(cache->dims[2] * width),
+                             .kv_b = (size_t)(kv_heads * cache->dims[2] * width),
                              .keys = (size_t)cache->dims[2],
                              .causal = 1,
                              .window = (size_t)window,
@@ -76,14 +78,12 @@ static hone_status prepare_cached(hone__prepare *p)
 static void append(const hone__attend_args *a, const hone__tensor *now, const hone__tensor *cache, size_t before)
 {
     const float *from = now->data;
+    size_t width = hone__kv_row(a->kind, a->size), bytes = hone__dtype_size(cache->dtype);
     for (size_t b = 0; b < a->batch; b++)
         for (size_t row = 0; row < a->queries; row++)
             for (size_t h = 0; h < a->kv_heads; h++, from += a->size) {
-                size_t at = b * a->kv_b + h * a->kv_h + (before + row) * a->size;
-                if (a->half)
-                    hone__f32_to_f16(from, (uint16_t *)(uintptr_t)cache->data + at, a->size);
-                else
-                    memcpy((float *)(uintptr_t)cache->data + at, from, a->size * sizeof(float));
+                size_t at = b * a->kv_b + h * a->kv_h + (before + row) * width;
+                hone__kv_write(a->kind, from, a->size, (char *)(uintptr_t)cache->data + at * bytes);
             }
 }
 

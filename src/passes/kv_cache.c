@@ -66,13 +66,14 @@ static hone_status keep(hone__node *n, size_t layer, const hone__kv_options *o, 
         char name[64];
         snprintf(name, sizeof name, "hone.cache.%zu.%s", layer, i ? "value" : "key");
         if (s->dims[1] < 1 || s->dims[3] < 1) return not_ours("heads of unknown size");
-        caches[i] = new_input(g, name, o->dtype, 4, (int64_t[]){s->dims[0], s->dims[1], o->capacity, s->dims[3]});
+        int64_t width = s->dims[3] + (o->dtype == HONE_I8 ? (int64_t)sizeof(float) : 0);
+        caches[i] = new_input(g, name, o->dtype, 4, (int64_t[]){s->dims[0], s->dims[1], o->capacity, width});
         if (!caches[i]) return HONE_E_MEMORY;
     }
     hone__value *in[] = {n->inputs[0], n->inputs[1], n->inputs[2], caches[0], caches[1], first, before};
     hone__node *kept = hone__node_new(g, n, "hone", "CachedAttention", n->name, in, 7, 1);
     if (!kept) return HONE_E_MEMORY;
-    HONE__TRY(set_attrs(kept, n, window, caches[0]->shape.dims[3]));
+    HONE__TRY(set_attrs(kept, n, window, n->inputs[PAST_KEY]->shape.dims[3]));
     kept->outputs[0]->dtype = n->outputs[0]->dtype;
     kept->outputs[0]->shape = n->outputs[0]->shape;
     for (int i = 0; i < 2; i++) hone__graph_drop_output(g, (size_t)output_of(g, n->outputs[1 + i]));
@@ -126,8 +127,6 @@ static hone_status find_inputs(const hone__graph *g, hone__kv_graph *out)
     if (g->input_count != 2 * out->layers + 3 + (out->positions >= 0) || out->ids < 0 || out->first < 0 ||
         out->before < 0 || out->caches < 0 || input_named(g, last) != out->caches + 2 * (int)out->layers - 1)
         return not_ours("other inputs");
-    out->heads = g->inputs[out->caches]->shape.dims[1];
-    out->size = g->inputs[out->caches]->shape.dims[3];
     return HONE_OK;
 }
 

@@ -9,19 +9,18 @@
 #define HONE__KEY_WINDOWS "hone.attention.windows"
 
 typedef struct hone__kv_options {
-    hone_dtype dtype; /* of the caches: HONE_F32 or HONE_F16 */
+    hone_dtype dtype; /* of the caches: HONE_F32, HONE_F16 or HONE_I8 */
     int64_t capacity; /* tokens */
     bool last_only;   /* scores of the last token alone */
 } hone__kv_options;
 
 /* Inputs of the graph that it becomes, by position; -1: absent. Its only output is the scores [B, S or 1, vocabulary].
- * Caches: [B, heads, capacity, size], keys and values of layer 0, 1, ... from input `caches` on; first: int64 [B], rows
+ * Caches: [B, heads, capacity, size], or size + 4 in int8 (a row's scale is behind it), keys and values of layer 0, 1, ... from input `caches` on; first: int64 [B], rows
  * before it are padding; before: int64 [1], rows that the caches hold already. A run writes the rows of its own tokens
  * into the caches. */
 typedef struct hone__kv_graph {
     int ids, positions, caches, first, before;
     size_t layers;
-    int64_t heads, size; /* of layer 0's keys */
 } hone__kv_graph;
 
 /* Rewrites the model in place. HONE_E_UNSUPPORTED, and what is in the way, where it is no such decoder; the model is

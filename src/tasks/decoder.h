@@ -10,7 +10,7 @@ typedef struct hone__decoder_options {
     hone__session_options session;
     size_t batch;     /* most sequences side by side */
     size_t capacity;  /* most tokens of a sequence */
-    hone_dtype cache; /* HONE_F32 or HONE_F16 */
+    hone_dtype cache; /* HONE_F32, HONE_F16 or HONE_I8 */
 } hone__decoder_options;
 
 /* HONE_E_UNSUPPORTED for other models than those of passes/kv_cache.h; HONE_E_LIMIT where the caches would pass

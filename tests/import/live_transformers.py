@@ -86,7 +86,7 @@ def check_past(model, path, feeds, work, errors, past):
 def check_tokens(model, folder, length, end, errors):
     """How many of hone's tokens are not the best one, and not as good as it; returns how many are merely as good."""
     prompt = "".join(chr(c) for c in np.random.default_rng(3).integers(97, 123, length))
-    args = [HONE, "generate", folder, "-p", prompt, "-n", str(TOKENS), "--print-tokens", "--exact-cache", "-q"]
+    args = [HONE, "generate", folder, "-p", prompt, "-n", str(TOKENS), "--print-tokens", "--cache", "fp32", "-q"]
     made = [int(t) for t in subprocess.run(args, check=True, capture_output=True, text=True).stdout.split()]
     forget(model)
     scores, past = run_torch(model, dict(input_ids=np.array([list(prompt.encode())])))

@@ -36,17 +36,19 @@ with tempfile.TemporaryDirectory() as place:
             sys.exit(done.stderr.decode())
     count = str(len(cases[0]["next"]))
     for c in cases:
-        got = generate(models["fp32"], [c["prompt"]], "-n", count, "--exact-cache", "--force-tokens", count)[0]
+        got = generate(models["fp32"], [c["prompt"]], "-n", count, "--cache", "fp32", "--force-tokens", count)[0]
         sure = next((i for i, m in enumerate(c["margins"]) if m < LEVEL), len(c["next"]))
         expect(f"{c['prompt']!r}", got["tokens"][:sure], c["next"][:sure])
-    for p, path in models.items():
+    for p, cache in [(p, "fp16") for p in models] + [("int4", "int8")]:
         few = cases[: 2 if slow else 4]
-        alone = [generate(path, [c["prompt"]], "-n", count)[0] for c in few]
-        together = generate(path, [c["prompt"] for c in few], "-n", count)
+        path, args = models[p], ("-n", count, "--cache", cache)
+        alone = [generate(path, [c["prompt"]], *args)[0] for c in few]
+        together = generate(path, [c["prompt"] for c in few], *args)
         for c, a, b in zip(few, alone, together):
-            expect(f"{p}, {c['prompt']!r} in a batch", b, a)
-            expect(f"{p}, {c['prompt']!r} with guesses", generate(path, [c["prompt"]], "-n", count, "--lookup", "4")[0], a)
-            expect(f"{p}, {c['prompt']!r} on a thread", generate(path, [c["prompt"]], "-n", count, "-t", "1")[0], a)
+            what = f"{p}, cache {cache}, {c['prompt']!r}"
+            expect(f"{what} in a batch", b, a)
+            expect(f"{what} with guesses", generate(path, [c["prompt"]], *args, "--lookup", "4")[0], a)
+            expect(f"{what} on a thread", generate(path, [c["prompt"]], *args, "-t", "1")[0], a)
     whole = generate(models["int8"], [cases[1]["prompt"]], "-n", count)[0]["text"]
     stop = whole[len(whole) // 2:][:5]
     expect("a stop string", generate(models["int8"], [cases[1]["prompt"]], "-n", count, "--stop", stop)[0]["text"],

@@ -100,10 +100,8 @@ hone_status hone__perplexity_measure(const hone_model *model, const uint32_t *id
     if (count < 2)
         return hone__fail(HONE_E_ARGUMENT, "a text of %zu token%s, expected two or more", count, count ? "" : "s");
     size_t capacity = count < out->context ? count : out->context;
-    hone__decoder_options d = {.session = {.threads = o->threads},
-                               .batch = 1,
-                               .capacity = capacity,
-                               .cache = o->exact_cache ? HONE_F32 : HONE_F16};
+    hone__decoder_options d = {
+        .session = {.threads = o->threads}, .batch = 1, .capacity = capacity, .cache = o->cache ? o->cache : HONE_F16};
     HONE__TRY(hone__decoder_create(model->graph, &d, &m.d));
     hone_status s = windows(&m);
     hone__decoder_destroy(m.d);

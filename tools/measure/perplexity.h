@@ -10,7 +10,7 @@ typedef struct hone__perplexity_options {
     int threads;
     size_t context;   /* tokens of a window; 0: as many as the model can, 2048 of one that does not say */
     size_t stride;    /* tokens from the start of a window to the next one's; 0: context */
-    bool exact_cache; /* keys and values in float32 instead of float16 */
+    hone_dtype cache; /* of keys and values; 0: float16 */
     void (*progress)(void *ctx, size_t done, size_t total); /* tokens of the text; may be NULL */
     void *ctx;
 } hone__perplexity_options;

@@ -1,5 +1,5 @@
-/* attend.h: scaled dot-product attention over a cache of keys and values, in float32 or float16. The scores of a few
- * queries at a time are all that is ever held: no [queries, keys] matrix. */
+/* attend.h: scaled dot-product attention over a cache of keys and values, in float32, float16 or int8. The scores of a
+ * few queries at a time are all that is ever held: no [queries, keys] matrix. */
 #ifndef HONE_KERNELS_ATTEND_H
 #define HONE_KERNELS_ATTEND_H
 
@@ -11,13 +11,25 @@
 
 /* y = softmax(softcap(scale * q . k)) . v per head, over the keys that a query sees; a query that sees none gives 0.
  * Head h reads the keys of head h / (heads / kv_heads). Tolerance against exact arithmetic: 2^-20 of the largest |v|
- * with float32 keys and values and |scores| <= 20; float16 ones are taken as they are. */
+ * with float32 keys and values and |scores| <= 20; float16 and int8 ones are taken as they are. */
+/* HONE__KV_I8: a row is `size` codes and behind them the float32 that they are multiples of. */
+typedef enum hone__kv { HONE__KV_F32, HONE__KV_F16, HONE__KV_I8 } hone__kv;
+
+/* Elements of a row. */
+static inline size_t hone__kv_row(hone__kv kind, size_t size)
+{
+    return kind == HONE__KV_I8 ? size + sizeof(float) : size;
+}
+
+/* Writes a row of `size` numbers into a cache. */
+void hone__kv_write(hone__kv kind, const float *x, size_t size, void *row);
+
 typedef struct hone__attend_args {
     size_t batch, heads, kv_heads, queries, size;
     const float *q; /* (b, h, row) at b * q_b + h * q_h + row * q_r; `size` numbers each */
     size_t q_b, q_h, q_r;
-    const void *k, *v; /* float32, or float16 with `half`; (b, h, key) at b * kv_b + h * kv_h + key * size */
-    int half;
+    const void *k, *v; /* (b, h, key) at element b * kv_b + h * kv_h + key * hone__kv_row */
+    hone__kv kind;
     size_t kv_b, kv_h;
     size_t keys;          /* with those of the queries themselves, which are the last ones */
     const int64_t *first; /* [batch]: keys before it are padding; NULL: none are */
