@@ -33,6 +33,7 @@ typedef struct printer {
     const settings *o;
     reply *replies;
     bool direct; /* pieces are printed when they come */
+    bool full;   /* a text ended because the context was full */
     double first, start;
     size_t made;
     hone_status failed;
@@ -64,7 +65,7 @@ static hone_status keep(reply *r, const char *text, size_t size, int token)
 static int on_piece(void *ctx, size_t index, const char *text, size_t size, int token, int last)
 {
     printer *p = ctx;
-    (void)last;
+    p->full |= last == 2;
     if (!p->made++) p->first = now();
     p->failed = keep(&p->replies[index], text, size, token);
     if (p->direct && p->o->print_tokens)
@@ -107,7 +108,7 @@ static void print_speed(const printer *p, double created, size_t prompts)
     if (p->made > prompts && p->o->beams <= 1)
         fprintf(stderr, ", then %.2f ms a token",
                 (end - p->first) * 1e3 / ((double)(p->made - prompts) / (double)prompts));
-    fprintf(stderr, "\n");
+    fprintf(stderr, "%s\n", p->full ? "; the context is full" : "");
 }
 
 static hone_status generate(const hone_model *m, const settings *o, const char *const *prompts, size_t count,

@@ -59,7 +59,8 @@ void hone_generator_destroy(hone_generator *generator); /* NULL is fine */
 size_t hone_generator_context(const hone_generator *generator);
 
 /* A piece of text `index` (prompt i's sequence k: i * sequences + k), whole UTF-8 characters (perhaps none), with the
- * token that it ends with. last: nothing follows. Not 0 ends all. */
+ * token that it ends with. last: 0: more follows; 1: the text ends here; 2: so it does, because the context is full.
+ * Not 0 ends all. */
 typedef int (*hone_piece_fn)(void *ctx, size_t index, const char *text, size_t size, int token, int last);
 
 /* prompts[i]: UTF-8 text. HONE_E_LIMIT where one does not fit the context; a text that reaches it ends there.

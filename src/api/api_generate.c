@@ -120,13 +120,13 @@ typedef struct call {
     void *ctx;
 } call;
 
-static hone__go_on on_piece(void *ctx, size_t index, const char *text, size_t size, int32_t token, bool last)
+static hone__go_on on_piece(void *ctx, size_t index, const char *text, size_t size, int32_t token, int last)
 {
     const call *c = ctx;
     return c->fn && c->fn(c->ctx, index, text, size, token, last) ? HONE__END_ALL : HONE__GO_ON;
 }
 
-static hone__go_on on_token(void *ctx, size_t index, int32_t token, bool last)
+static hone__go_on on_token(void *ctx, size_t index, int32_t token, int last)
 {
     return on_piece(ctx, index, "", 0, token, last);
 }

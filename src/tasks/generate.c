@@ -102,8 +102,9 @@ static hone_status take(loop *l, size_t i, int32_t id)
     sequence *s = &l->seq[i];
     s->ids[s->length++] = id;
     bool full = l->width + (s->length - s->prompt) > hone__decoder_capacity(l->d); /* no room to go on from it */
-    s->done = (!l->o->force && is_end(&l->o->sampling, id)) || s->length - s->prompt >= l->o->tokens || full;
-    hone__go_on answer = l->o->on_token ? l->o->on_token(l->o->ctx, i, id, s->done) : HONE__GO_ON;
+    bool ends = (!l->o->force && is_end(&l->o->sampling, id)) || s->length - s->prompt >= l->o->tokens;
+    s->done = ends || full;
+    hone__go_on answer = l->o->on_token ? l->o->on_token(l->o->ctx, i, id, ends ? 1 : full ? 2 : 0) : HONE__GO_ON;
     s->done |= answer == HONE__END_SEQUENCE;
     l->open -= s->done;
     return answer == HONE__END_ALL ? hone__fail(HONE_E_CANCELLED, "cancelled") : HONE_OK;

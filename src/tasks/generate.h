@@ -16,9 +16,10 @@ typedef struct hone__decoder_facts {
 } hone__decoder_facts;
 hone_status hone__decoder_facts_read(const hone__model *model, hone__decoder_facts *out);
 
-/* One token more of sequence `index`, and whether to go on. `last`: nothing follows. */
+/* One token more of sequence `index`, and whether to go on. last: 0: more follows; 1: it ends here; 2: so it does,
+ * because the context is full. */
 typedef enum hone__go_on { HONE__GO_ON, HONE__END_SEQUENCE, HONE__END_ALL } hone__go_on;
-typedef hone__go_on (*hone__token_fn)(void *ctx, size_t index, int32_t token, bool last);
+typedef hone__go_on (*hone__token_fn)(void *ctx, size_t index, int32_t token, int last);
 
 typedef struct hone__generate_options {
     hone__sampling sampling; /* its `ends` are where sequences end */

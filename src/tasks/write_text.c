@@ -42,7 +42,7 @@ static size_t beginning_of_stop(const job *j, const hone__text *text)
     return most;
 }
 
-static hone__go_on on_token(void *ctx, size_t index, int32_t token, bool last)
+static hone__go_on on_token(void *ctx, size_t index, int32_t token, int last)
 {
     job *j = ctx;
     writer *w = &j->writers[index];
@@ -53,7 +53,7 @@ static hone__go_on on_token(void *ctx, size_t index, int32_t token, bool last)
     bool stopped = stop < w->held.size;
     if (!stopped && !last) give -= beginning_of_stop(j, &w->held);
     hone__go_on answer =
-        j->o->on_piece(j->o->ctx, index, w->held.data ? w->held.data : "", give, token, last || stopped);
+        j->o->on_piece(j->o->ctx, index, w->held.data ? w->held.data : "", give, token, stopped ? 1 : last);
     memmove(w->held.data, w->held.data + give, w->held.size - give);
     w->held.size -= give;
     return answer == HONE__GO_ON && stopped ? HONE__END_SEQUENCE : answer;

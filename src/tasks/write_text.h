@@ -7,7 +7,7 @@
 
 /* A piece of sequence `index`: whole UTF-8 characters (perhaps none), never part of a stop string, with the token that
  * it came with. */
-typedef hone__go_on (*hone__piece_fn)(void *ctx, size_t index, const char *text, size_t size, int32_t token, bool last);
+typedef hone__go_on (*hone__piece_fn)(void *ctx, size_t index, const char *text, size_t size, int32_t token, int last);
 
 typedef struct hone__write_options {
     hone__generate_options generate; /* on_token is set here */

@@ -18,7 +18,7 @@ typedef struct made {
     size_t n[BEAMS];
 } made;
 
-static hone__go_on collect(void *ctx, size_t index, int32_t token, bool last)
+static hone__go_on collect(void *ctx, size_t index, int32_t token, int last)
 {
     made *m = ctx;
     (void)last;

@@ -11,7 +11,7 @@ typedef struct made {
     size_t n[4], ended, stop_after;
 } made;
 
-static hone__go_on collect(void *ctx, size_t index, int32_t token, bool last)
+static hone__go_on collect(void *ctx, size_t index, int32_t token, int last)
 {
     made *m = ctx;
     assert_true(m->n[index] < ROOM);
