@@ -202,11 +202,17 @@ static int measure_text(subject *s, double opened)
     return st == HONE_OK ? EXIT_DONE : report_failure(st);
 }
 
+/* Of a model's folder, or of its file and the weights beside it. */
 static double file_mb(const char *path)
 {
+    char data[PATH_MAX];
     struct stat st;
     if (stat(path, &st)) return 0;
-    return (double)(S_ISDIR(st.st_mode) ? folder_bytes(path) : (size_t)st.st_size) / 1e6;
+    if (S_ISDIR(st.st_mode)) return (double)folder_bytes(path) / 1e6;
+    double sum = (double)st.st_size;
+    if ((size_t)snprintf(data, sizeof data, "%s_data", path) < sizeof data && !stat(data, &st))
+        sum += (double)st.st_size;
+    return sum / 1e6;
 }
 
 int bench_child(const char *path, const bench_job *job)

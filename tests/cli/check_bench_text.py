@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """hone bench --task generate with zoo/gpt2-nano: every column of results.csv, plots, the report, a peer's figures and
 notes, what is asked wrongly, and that nothing stays behind, also after Ctrl-C."""
-import csv, json, os, shutil, signal, subprocess, sys, tempfile, time
+import csv, json, os, re, shutil, signal, subprocess, sys, tempfile, time
 
 hone = os.path.abspath(os.environ.get("HONE", "build/hone"))
 nano = os.path.abspath("zoo/gpt2-nano")
@@ -74,6 +74,8 @@ with open(os.path.join(work, "all/report.html"), encoding="utf-8") as f:
     page = f.read()
 if page.count("<svg") != 2 or "ms/token" not in page or "<th>perplexity" not in page or "<script" in page:
     fail("report.html")
+if len(set(ids := re.findall(r' id="([^"]+)"', page))) != len(ids):
+    fail("one name for two things in report.html")
 with open(os.path.join(work, "all/results.json")) as f:
     whole = json.load(f)
 if len(whole) != 4 or list(whole[0]) != COLUMNS:

@@ -141,6 +141,13 @@ static const char *quality_name(const hone__bench_results *r)
     return "quality";
 }
 
+/* Cairo names what it draws letters with glyph...: in one page every document needs names of its own. */
+static void rename_glyphs(char *svg, const char name[6])
+{
+    for (char *at = svg; (at = strstr(at, "glyph")); at++)
+        if (at[-1] == '"' || at[-1] == '#') memcpy(at, name, 5);
+}
+
 static void html(FILE *f, const hone__bench_results *r, char *const svg[2])
 {
     bool tokens = hone__bench_per_token(r);
@@ -164,8 +171,10 @@ static void html(FILE *f, const hone__bench_results *r, char *const svg[2])
                 tokens_of(r));
     fputs("</p>\n", f);
     for (int i = 0; i < 2; i++) {
-        const char *body = strstr(svg[i], "<svg");
-        if (body) fputs(body, f);
+        char *body = strstr(svg[i], "<svg");
+        if (!body) continue;
+        rename_glyphs(body, i ? "chart" : "glyph");
+        fputs(body, f);
     }
     fputs("\n<table><thead><tr><th>engine<th>version<th>precision<th>model<th>threads<th>file "
           "MB<th>init<th>cold<th>warm<th>min<th>max",
