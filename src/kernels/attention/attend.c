@@ -171,9 +171,9 @@ static void add_values(const job *j, const float *weights, const void *v, size_t
 {
     size_t size = j->a->size;
     if (j->a->kind == HONE__KV_F16)
-        j->parts->axpy_16(weights, 1, v, 0, size, keys, size, y);
+        j->parts->axpy_16(weights, 1, v, 0, size, keys, size, 1, y);
     else
-        j->parts->axpy_f32(weights, 1, v, size, keys, size, y);
+        j->parts->axpy_f32(weights, 1, v, size, keys, size, 1, y);
 }
 
 /* `count` queries from `first` on, of the heads that share keys. */

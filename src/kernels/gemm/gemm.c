@@ -1,19 +1,23 @@
-/* gemm.c: fp32 products: one row (b read once, in pieces of its rows or as dot products), few rows (b in place), many
- * rows (strips of b packed once for all rows). */
+/* gemm.c: fp32 products: one row or few (b read once, in pieces of its rows or as dot products; or in place), many rows
+ * (strips of b packed once for all rows). */
 #include "kernels/gemm/gemm.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "kernels/gemm/gemm_parts.h"
 #include "kernels/tile/tile.h"
 
 enum {
-    MAX_PARTS = 32,         /* pieces of k for one row; sets the rounding, so it is fixed */
-    PART_BYTES = 128 << 10, /* of b in a piece, at least */
-    IN_PLACE_ROWS = 6,      /* up to here b's rows are read where they are */
-    DOT_ROWS = 4,           /* up to here rows of [n, k] are read where they are */
-    DEPTH = 1024,           /* k per packed strip */
+    MAX_PARTS = 8,              /* pieces of k for one row; sets the rounding, so it is fixed */
+    PART_BYTES = 128 << 10,     /* of b in a piece, at least */
+    MOST_STREAMED = 8,          /* rows of a that go over b's long rows together */
+    STREAMED_BYTES = 256 << 10, /* of b, at least: smaller ones stay in the cache */
+    STREAMED_DEPTH = 8,         /* rows of b for one row of a after the other */
+    IN_PLACE_ROWS = 6,          /* up to here b's rows are read where they are */
+    DOT_ROWS = 4,               /* up to here rows of [n, k] are read where they are */
+    DEPTH = 1024,               /* k per packed strip */
     MIN_ITEMS = 8,
     MIN_WORK = 1 << 16
 };
@@ -42,9 +46,10 @@ struct job {
 static struct job plan(const hone__gemm_f32_args *g)
 {
     struct job j = {.g = g, .tile = hone__tile(), .parts = hone__gemm_parts(), .a = g->a, .a_rs = g->a_rs, .k = g->k};
-    if (g->m == 1 && g->b_cs == 1) {
+    size_t bytes = g->k * g->n * sizeof(float);
+    bool streams = g->m <= MOST_STREAMED && g->n >= HONE__GEMM_LONG_ROW && bytes >= STREAMED_BYTES;
+    if ((g->m == 1 || streams) && g->b_cs == 1) {
         j.way = ROW;
-        size_t bytes = g->k * g->n * sizeof(float);
         j.pieces = smaller(MAX_PARTS, bytes / PART_BYTES);
         if (!j.pieces) j.pieces = 1;
         j.piece = ceil_div(ceil_div(g->k, j.pieces), 8) * 8;
@@ -79,7 +84,7 @@ static size_t lay_out(struct job *j, char *base, int threads)
     size_t at = 0;
     if (j->way == ROW) {
         j->partial = (float *)base;
-        return j->pieces * j->line * sizeof(float);
+        return j->pieces * g->m * j->line * sizeof(float);
     }
     j->packed_a = (float *)base;
     if (j->pack_a) at += align(g->m * j->k * sizeof(float));
@@ -309,44 +314,50 @@ static void dot_items(void *ctx, size_t begin, size_t end, int thread)
     }
 }
 
-static void row_pieces(void *ctx, size_t begin, size_t end, int thread)
+/* Rows [from, from + depth) of b for every row of a: what the first one has read is at hand for the others. */
+static void row_piece(const struct job *j, size_t from, size_t depth, float *y)
 {
-    struct job *j = ctx;
     const hone__gemm_f32_args *g = j->g;
-    (void)thread;
-    for (size_t p = begin; p < end; p++) {
-        size_t from = p * j->piece, depth = smaller(j->piece, g->k - from);
-        float *y = j->partial + p * j->line;
-        memset(y, 0, g->n * sizeof(float));
-        const float *a = g->a + from * g->a_cs;
+    for (size_t i = 0; i < g->m; i++) {
+        const float *a = g->a + i * g->a_rs + from * g->a_cs;
         if (g->b16)
-            j->parts->axpy_16(a, g->a_cs, g->b16 + from * g->b_rs, g->b_bf16, g->b_rs, depth, g->n, y);
+            j->parts->axpy_16(a, g->a_cs, g->b16 + from * g->b_rs, g->b_bf16, g->b_rs, depth, g->n, i > 0,
+                              y + i * j->line);
         else
-            j->parts->axpy_f32(a, g->a_cs, g->b + from * g->b_rs, g->b_rs, depth, g->n, y);
+            j->parts->axpy_f32(a, g->a_cs, g->b + from * g->b_rs, g->b_rs, depth, g->n, i > 0, y + i * j->line);
     }
 }
 
-/* Columns [begin, end): the pieces added in ascending order, then the epilogue. */
-static void row_sum(void *ctx, size_t begin, size_t end, int thread)
+static void row_pieces(void *ctx, size_t begin, size_t end, int thread)
 {
-    struct job *j = ctx;
-    const hone__gemm_f32_args *g = j->g;
+    const struct job *j = ctx;
     (void)thread;
-    size_t n = end - begin, channel = g->bias_per_row ? 0 : begin;
-    const float *residual = g->ep.residual ? g->ep.residual + begin : NULL;
+    for (size_t p = begin; p < end; p++) {
+        size_t from = p * j->piece, to = smaller(from + j->piece, j->g->k);
+        size_t step = j->g->m > 1 ? STREAMED_DEPTH : j->piece;
+        float *y = j->partial + p * j->g->m * j->line;
+        for (size_t i = 0; i < j->g->m; i++) memset(y + i * j->line, 0, j->g->n * sizeof(float));
+        for (size_t k = from; k < to; k += step) row_piece(j, k, smaller(step, to - k), y);
+    }
+}
+
+/* Columns of row i: the pieces added in ascending order, then the epilogue. */
+static void row_sum(const struct job *j, size_t i)
+{
+    const hone__gemm_f32_args *g = j->g;
+    const float *residual = g->ep.residual ? g->ep.residual + i * g->c_rs : NULL;
     float block[256];
-    for (size_t at = 0; at < n; at += 256) {
-        size_t count = smaller(256, n - at);
+    for (size_t at = 0; at < g->n; at += 256) {
+        size_t count = smaller(256, g->n - at), channel = g->bias_per_row ? i : at;
         memset(block, 0, sizeof block);
         for (size_t p = 0; p < j->pieces; p++) {
-            const float *from = j->partial + p * j->line + begin + at;
-            for (size_t i = 0; i < count; i++) block[i] += from[i];
+            const float *from = j->partial + (p * g->m + i) * j->line + at;
+            for (size_t c = 0; c < count; c++) block[c] += from[c];
         }
-        for (size_t i = 0; i < count; i++) block[i] *= g->alpha;
-        size_t ch = g->bias_per_row ? 0 : channel + at;
-        hone__epilogue_row(&g->ep, g->ep.bias ? g->ep.bias + ch : NULL, g->ep.slope ? g->ep.slope + ch : NULL,
+        for (size_t c = 0; c < count; c++) block[c] *= g->alpha;
+        hone__epilogue_row(&g->ep, g->ep.bias ? g->ep.bias + channel : NULL, g->ep.slope ? g->ep.slope + channel : NULL,
                            !g->bias_per_row, residual ? residual + at : NULL, block, count);
-        memcpy(g->c + begin + at, block, count * sizeof(float));
+        memcpy(g->c + i * g->c_rs + at, block, count * sizeof(float));
     }
 }
 
@@ -357,7 +368,7 @@ void hone__gemm_f32(const hone__gemm_f32_args *g, void *scratch, hone__pool *poo
     lay_out(&j, scratch, hone__pool_threads(pool));
     if (j.way == ROW) {
         hone__pool_run_stoppable(pool, j.pieces, 1, row_pieces, &j);
-        row_sum(&j, 0, g->n, 0);
+        for (size_t i = 0; i < g->m; i++) row_sum(&j, i);
         return;
     }
     if (j.pack_a) hone__pool_run(pool, ceil_div(g->m, COPY_ROWS), 1, copy_a, &j);

@@ -46,26 +46,28 @@ INLINE void axpy_rows(const float *a, size_t a_cs, const void *b, size_t at, siz
 }
 
 /* Long rows one after the other, one linear stream from memory. */
-INLINE void axpy(const float *a, size_t a_cs, const void *b, size_t b_rs, size_t k, size_t n, float *y, enum kind kind)
+INLINE void axpy(const float *a, size_t a_cs, const void *b, size_t b_rs, size_t k, size_t n, int hot, float *y,
+                 enum kind kind)
 {
     size_t i = 0;
-    for (; n < HONE__GEMM_LONG_ROW && i + 8 <= k; i += 8)
+    for (; (hot || n < HONE__GEMM_LONG_ROW) && i + 8 <= k; i += 8)
         axpy_rows(a + i * a_cs, a_cs, b, i * b_rs, b_rs, n, y, 8, kind);
     for (; i < k; i++) axpy_rows(a + i * a_cs, a_cs, b, i * b_rs, b_rs, n, y, 1, kind);
 }
 
-void hone__axpy_f32_avx512vnni(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, float *y)
+void hone__axpy_f32_avx512vnni(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, int hot,
+                               float *y)
 {
-    axpy(a, a_cs, b, b_rs, k, n, y, F32);
+    axpy(a, a_cs, b, b_rs, k, n, hot, y, F32);
 }
 
 void hone__axpy_16_avx512vnni(const float *a, size_t a_cs, const uint16_t *b, int bf16, size_t b_rs, size_t k, size_t n,
-                              float *y)
+                              int hot, float *y)
 {
     if (bf16)
-        axpy(a, a_cs, b, b_rs, k, n, y, BF16);
+        axpy(a, a_cs, b, b_rs, k, n, hot, y, BF16);
     else
-        axpy(a, a_cs, b, b_rs, k, n, y, F16);
+        axpy(a, a_cs, b, b_rs, k, n, hot, y, F16);
 }
 
 /* Row after row, one linear stream: rows side by side come from memory more slowly. */

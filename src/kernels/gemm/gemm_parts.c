@@ -6,8 +6,10 @@
 #include "kernels/convert/convert.h"
 #include "kernels/dispatch.h"
 
-void hone__axpy_f32_scalar(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, float *y)
+void hone__axpy_f32_scalar(const float *a, size_t a_cs, const float *b, size_t b_rs, size_t k, size_t n, int hot,
+                           float *y)
 {
+    (void)hot;
     for (size_t i = 0; i < k; i++)
         for (size_t j = 0; j < n; j++) y[j] += a[i * a_cs] * b[i * b_rs + j];
 }
@@ -32,8 +34,9 @@ void hone__widen_16_scalar(const uint16_t *x, int bf16, size_t n, float *y)
 static float widen(uint16_t v, int bf16) { return bf16 ? hone__bf16_to_f32_one(v) : hone__f16_to_f32_one(v); }
 
 void hone__axpy_16_scalar(const float *a, size_t a_cs, const uint16_t *b, int bf16, size_t b_rs, size_t k, size_t n,
-                          float *y)
+                          int hot, float *y)
 {
+    (void)hot;
     for (size_t i = 0; i < k; i++)
         for (size_t j = 0; j < n; j++) y[j] += a[i * a_cs] * widen(b[i * b_rs + j], bf16);
 }
