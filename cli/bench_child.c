@@ -2,7 +2,6 @@
 #include "bench_child.h"
 
 #include <limits.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -37,33 +36,17 @@ static double now_ms(void)
     return (double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6;
 }
 
-static double peak_mb(void)
+/* A line of /proc/self/status such as "VmHWM:", which is in KiB. */
+static double status_kb(const char *name)
 {
     char line[128];
     long kb = 0;
+    size_t n = strlen(name);
     FILE *f = fopen("/proc/self/status", "r");
     while (f && fgets(line, sizeof line, f))
-        if (sscanf(line, "VmHWM: %ld", &kb) == 1) break;
+        if (!strncmp(line, name, n) && sscanf(line + n, " %ld", &kb) == 1) break;
     if (f) fclose(f);
-    return (double)kb / 1024;
-}
-
-/* What hone allocates: weights lie in the file's mapping and are not part of it. */
-static atomic_size_t held, most_held;
-
-static void *counted(void *ctx, void *block, size_t old_size, size_t new_size)
-{
-    (void)ctx;
-    if (!new_size) {
-        free(block);
-        atomic_fetch_sub(&held, old_size);
-        return NULL;
-    }
-    void *p = realloc(block, new_size);
-    if (!p) return NULL;
-    size_t sum = atomic_fetch_add(&held, new_size - old_size) + new_size - old_size, most = atomic_load(&most_held);
-    while (sum > most && !atomic_compare_exchange_weak(&most_held, &most, sum)) {}
-    return p;
+    return (double)kb;
 }
 
 /* Bytes per element type: the type that most weight bytes have names the precision. */
@@ -116,7 +99,8 @@ static void print_line(const subject *s, double init, double cold, const double 
     if (s->tokens) printf(", \"tokens\": %zu", s->tokens);
     printf(", \"size_mb\": %.6f, \"init_ms\": %.4f, \"cold_ms\": %.4f, \"weights_mb\": %.6f, \"runtime_mb\": %.6f, "
            "\"peak_rss_mb\": %.3f, \"note\": \"%s\", \"times_ms\": [",
-           s->size_mb, init, cold, (double)facts.weight_bytes / 1e6, s->runtime_mb, peak_mb(), hone_cpu_tier());
+           s->size_mb, init, cold, (double)facts.weight_bytes / 1e6, s->runtime_mb, status_kb("VmHWM:") / 1024,
+           hone_cpu_tier());
     for (int64_t i = 0; i < s->job->repeat; i++) printf("%s%.5f", i ? ", " : "", ms[i]);
     printf("]}\n");
 }
@@ -135,7 +119,8 @@ static hone_status measure(subject *s, double init)
         st = s->run(s);
         ms[i] = now_ms() - start;
     }
-    s->runtime_mb = (double)(s->session ? hone_session_memory(s->session) : atomic_load(&most_held)) / 1e6;
+    /* weights lie in the file's mapping and are not anonymous */
+    s->runtime_mb = s->session ? (double)hone_session_memory(s->session) / 1e6 : status_kb("RssAnon:") * 1024 / 1e6;
     if (st == HONE_OK) print_line(s, init, cold, ms);
     free(ms);
     return st;
@@ -217,10 +202,8 @@ static double file_mb(const char *path)
 
 int bench_child(const char *path, const bench_job *job)
 {
-    const hone_allocator counting = {counted, NULL};
     char file[PATH_MAX];
     subject s = {.layout = "", .job = job, .size_mb = file_mb(path)};
-    hone_set_allocator(&counting);
     double start = now_ms();
     hone_status st = HONE_OK;
     if (job->task == BENCH_GENERATE)

@@ -14,7 +14,7 @@ typedef struct bench_job {
 } bench_job;
 
 /* Measures the model of `path` and prints the line of JSON that peers print, too; returns the exit code. Once per
- * process: memory is counted from its start. */
+ * process: memory is that of the whole process. */
 int bench_child(const char *path, const bench_job *job);
 
 #endif
