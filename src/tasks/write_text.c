@@ -54,7 +54,7 @@ static hone__go_on on_token(void *ctx, size_t index, int32_t token, int last)
     if (!stopped && !last) give -= beginning_of_stop(j, &w->held);
     hone__go_on answer =
         j->o->on_piece(j->o->ctx, index, w->held.data ? w->held.data : "", give, token, stopped ? 1 : last);
-    memmove(w->held.data, w->held.data + give, w->held.size - give);
+    if (give) memmove(w->held.data, w->held.data + give, w->held.size - give);
     w->held.size -= give;
     return answer == HONE__GO_ON && stopped ? HONE__END_SEQUENCE : answer;
 }
