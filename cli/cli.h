@@ -72,8 +72,10 @@ int usage_failure(const char *format, ...)
 /* Progress on stderr, only when it is a terminal and not -q; done == total ends the line. */
 void progress(const char *what, size_t done, size_t total);
 
-/* Opens a model of any kind that hone knows (.onnx, .h5, .keras). */
+/* Opens a model of any kind that hone knows (.onnx, a folder with model.onnx, .h5, .keras). */
 hone_status open_model(const char *path, hone_model **out);
+/* Of these, what is not Keras's. */
+hone_status open_onnx(const char *path, hone_model **out);
 
 /* Prints text with everything that JSON or a terminal cannot take escaped. */
 void print_json_string(const char *text);

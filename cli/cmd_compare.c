@@ -4,6 +4,7 @@
 
 #include "api/api.h"
 #include "base/alloc.h"
+#include "base/status.h"
 #include "feeds.h"
 #include "tools/measure/compare.h"
 
@@ -70,7 +71,7 @@ int cmd_compare(int argc, char **argv)
             print_json(list, count);
         else if (s == HONE_OK)
             print_rows(list, count);
-        code = s == HONE_OK ? EXIT_DONE : report_failure(s);
+        code = s == HONE_OK ? EXIT_DONE : report_failure(hone__at(s, "%s, %s", rest.items[0], rest.items[1]));
     }
     hone__free(list);
     feeds_close(f);

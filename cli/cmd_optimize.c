@@ -122,7 +122,7 @@ static hone_status open_source(const char *path, const settings *o, hone_model *
     bool decoder = hone__import_is_hugging_face(path);
     if (!decoder && o->layout)
         return hone__fail(HONE_E_ARGUMENT, "%s: --layout is for folders of language models", path);
-    if (!decoder && !hone__import_is_keras(path)) return hone_model_open(path, out);
+    if (!decoder && !hone__import_is_keras(path)) return open_onnx(path, out);
     hone__import_options options = {.no_cache = o->layout == 1, .widen = o->precision != 0};
     hone_status s = hone__import_open(path, &options, &graph, r);
     return s == HONE_OK ? hone__api_wrap(graph, out) : s;

@@ -138,6 +138,14 @@ static hone_status random_input(const hone_value_info *v, hone_tensor *in)
     return HONE_OK;
 }
 
+static int missing(const hone_value_info *v)
+{
+    char shape[160] = "";
+    if (v->rank >= 0) hone__shape_text(v->rank, v->dims, shape, sizeof shape);
+    return usage_failure("input '%s' is missing: -i %s=FILE, %s%s %s", v->name, v->name,
+                         v->sequence ? "a sequence of " : "", hone_dtype_name(v->dtype), shape);
+}
+
 static int fill(const hone_model *m, const text_list *specs, bool random, feeds *f)
 {
     int code = -1;
@@ -150,7 +158,7 @@ static int fill(const hone_model *m, const text_list *specs, bool random, feeds 
             f->values[i] = (hone_value){.kind = HONE_KIND_NONE, .tensor.dtype = v.dtype};
             continue;
         }
-        if (!random) return usage_failure("input '%s' is missing: -i %s=FILE", v.name, v.name);
+        if (!random) return missing(&v);
         hone_status s = random_input(&v, &f->inputs[i]);
         if (s != HONE_OK) return report_failure(s);
         f->made[i] = true;

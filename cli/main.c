@@ -1,5 +1,6 @@
 /* main.c: finds the verb. */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,7 @@
 #include "base/distance.h"
 #include "base/file.h"
 #include "cli.h"
+#include "folder.h"
 #include "tools/import/import.h"
 
 static const struct {
@@ -55,11 +57,32 @@ void progress(const char *what, size_t done, size_t total)
     fflush(stderr);
 }
 
+static bool is_called_keras(const char *path)
+{
+    static const char *const ends[] = {".h5", ".hdf5", ".keras"};
+    size_t n = strlen(path);
+    for (int i = 0; i < 3; i++)
+        if (n > strlen(ends[i]) && !strcmp(path + n - strlen(ends[i]), ends[i])) return true;
+    return false;
+}
+
+hone_status open_onnx(const char *path, hone_model **out)
+{
+    char file[PATH_MAX];
+    *out = NULL;
+    HONE__TRY(folder_model(
+        path, "is a directory without model.onnx (hone optimize makes one from a Hugging Face folder)", file));
+    hone_status s = hone_model_open(file, out);
+    if (s == HONE_E_FORMAT && is_called_keras(path) && strstr(hone_error_message(), "not an ONNX model"))
+        s = hone__fail(s, "%s: is called like a Keras model, but is neither HDF5 nor an archive", path);
+    return s;
+}
+
 hone_status open_model(const char *path, hone_model **out)
 {
     hone__model *graph;
     *out = NULL;
-    if (!hone__import_is_keras(path)) return hone_model_open(path, out);
+    if (!hone__import_is_keras(path)) return open_onnx(path, out);
     hone_status s = hone__import_keras(path, NULL, &graph, NULL);
     return s == HONE_OK ? hone__api_wrap(graph, out) : s;
 }

@@ -45,6 +45,12 @@ hone_status hone__map_open(const char *path, hone__map **out)
     return s;
 }
 
+bool hone__is_lfs_pointer(const void *data, size_t size)
+{
+    static const char pointer[] = "version https://git-lfs";
+    return size >= sizeof pointer && !memcmp(data, pointer, sizeof pointer - 1);
+}
+
 hone__map *hone__map_ref(hone__map *m)
 {
     __atomic_fetch_add(&m->refs, 1, __ATOMIC_RELAXED);

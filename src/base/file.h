@@ -2,6 +2,7 @@
 #ifndef HONE_BASE_FILE_H
 #define HONE_BASE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,6 +23,9 @@ void hone__map_unref(hone__map *map); /* NULL is fine */
 /* Gives the pages that lie wholly inside [data, data + bytes) back to the system: they will hardly be read again. When
  * they are, they come from the file again. */
 void hone__map_idle(const hone__map *map, const void *data, size_t bytes);
+
+/* What stands in place of a file that Git LFS has not fetched. */
+bool hone__is_lfs_pointer(const void *data, size_t size);
 
 /* Reads a whole file or stream ("-" is standard input) of at most `limit` bytes; *out is freed by hone__free. */
 hone_status hone__file_read(const char *path, size_t limit, uint8_t **out, size_t *size);

@@ -1,6 +1,7 @@
 /* external.c: side files with weights. Only inside the model's folder, or, where the model is a link into a cache (as
  * Hugging Face's: snapshots/<rev>/ holds links to blobs/), inside the folder above the model's real place. */
 #define _GNU_SOURCE
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,12 +65,16 @@ static hone_status open_side(hone__reader *r, const char *location, hone__blob *
     parent(path);
     strcat(path, "/");
     strcat(path, location);
-    if (!realpath(path, real)) return hone__fail(HONE_E_IO, "external data '%.200s' cannot be opened", path);
+    if (!realpath(path, real))
+        return hone__fail(HONE_E_IO, "external data '%.200s' beside the model: %s", location, strerror(errno));
     if (!allowed(r->path, real))
         return hone__fail(HONE_E_FORMAT, "external data '%.200s' lies outside the model's folder", location);
     hone__map *map;
     HONE__TRY(hone__map_open(real, &map));
-    hone_status s = hone__blob_map(map, 0, map->size, out);
+    hone_status s =
+        hone__is_lfs_pointer(map->data, map->size)
+            ? hone__fail(HONE_E_FORMAT, "external data '%.200s' is a pointer of Git LFS (git lfs pull)", location)
+            : hone__blob_map(map, 0, map->size, out);
     hone__map_unref(map);
     return s;
 }

@@ -191,12 +191,16 @@ static hone_status read_blob(hone__blob *file, const char *path, const char *nam
 {
     hone__reader r = {.file = file, .start = file->data, .path = path, .name = name};
     *out = NULL;
+    if (hone__is_lfs_pointer(file->data, file->size))
+        return hone__fail(HONE_E_FORMAT, "%s: a pointer of Git LFS, not the model (git lfs pull)", name);
     HONE__TRY(hone__model_new(&r.model));
     hone_status s = read_model(&r, (hone__span){file->data, file->data + file->size});
     hone__free(r.functions);
     hone__free(r.table);
     for (size_t i = 0; i < r.side_count; i++) hone__blob_unref(r.sides[i].blob);
     hone__free(r.sides);
+    if (s == HONE_E_FORMAT && file->size && !r.model->ir_version) /* the first thing in a model */
+        s = hone__fail(HONE_E_FORMAT, "this is not an ONNX model, or it is damaged");
     if (s != HONE_OK) {
         hone__model_destroy(r.model);
         return hone__at(s, "%s", name);

@@ -39,7 +39,12 @@ static hone_status scan_node(hone__reader *r, hone__span s, hone__scope *sc, hon
     hone__field f;
     bool bad = false;
     hone__span whole = s;
-    while (hone__wire_next(&s, &f, &bad)) {
+    while (hone__wire_next(&s, &f, &bad)) /* first what it is called in messages */
+        if (f.type == 2) {
+            if (f.number == 3) p->name = f.span;
+            if (f.number == 4) p->op = f.span;
+        }
+    for (s = whole; hone__wire_next(&s, &f, &bad);) {
         if (f.type != 2) continue;
         hone__value *v = NULL;
         switch (f.number) {
@@ -57,8 +62,6 @@ static hone_status scan_node(hone__reader *r, hone__span s, hone__scope *sc, hon
             HONE__TRY(hone__grow(&p->outs, &p->out_room, p->out_count, sizeof v));
             p->outs[p->out_count++] = v;
             break;
-        case 3: p->name = f.span; break;
-        case 4: p->op = f.span; break;
         case 7: p->domain = f.span; break;
         case 8: p->overload = f.span; break;
         default: break;

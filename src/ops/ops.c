@@ -44,15 +44,27 @@ const hone__op *hone__op_find(const char *domain, const char *name)
 size_t hone__op_count(void) { return COUNT; }
 const hone__op *hone__op_at(size_t i) { return rows[i]; }
 
+static bool knows_domain(const char *domain)
+{
+    for (size_t i = 0; i < COUNT; i++)
+        if (!strcmp(rows[i]->domain, domain) && strcmp(domain, "hone")) return true;
+    return false;
+}
+
 hone_status hone__op_unknown(const hone__node *node)
 {
     const hone__op *near = NULL;
-    size_t best = 4;
+    size_t best = strlen(node->op) / 3 + 1;
+    if (best > 4) best = 4;
     for (size_t i = 0; i < COUNT; i++) {
         size_t d = hone__edit_distance(node->op, rows[i]->name);
         if (d < best && strcmp(rows[i]->domain, "hone")) best = d, near = rows[i];
     }
     const char *domain = *node->domain ? node->domain : "ai.onnx";
+    if (!near && !knows_domain(node->domain))
+        return hone__fail(HONE_E_UNSUPPORTED,
+                          "operator '%s' of domain '%s' is not known (ai.onnx, ai.onnx.ml and com.microsoft are)",
+                          node->op, domain);
     if (near)
         return hone__fail(HONE_E_UNSUPPORTED,
                           "operator '%s' of domain '%s' is not known (the nearest known one is '%s' of '%s')", node->op,

@@ -88,8 +88,19 @@ for verb, more in (("inspect", []), ("run", [*good, "-o", "out"]), ("optimize", 
         expect(1, verb, path, *more, says=[path, why])
 expect(1, "bench", "unknown.onnx", "-o", "bench", says=["unknown.onnx", "Identitz", "nothing could be measured"])
 
+open("pointer.onnx", "w").write("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+open("page.keras", "w").write("<!DOCTYPE html>\n")
+open("list.onnx", "w").write("root:*:19000:0:99999:7:::\n" * 9)
+for verb, more in (("inspect", []), ("optimize", ["-o", "out.onnx"])):
+    expect(2, verb, "pointer.onnx", *more, says=["pointer.onnx", "git lfs pull"])
+    expect(2, verb, "page.keras", *more, says=["page.keras", "neither HDF5 nor an archive"])
+    expect(2, verb, "list.onnx", *more, says=["list.onnx", "not an ONNX model"])
+    expect(1, verb, "empty", *more, says=["empty", "directory without model.onnx"])
+
 # inputs of a run
-expect(2, "run", "sum.onnx", "-i", "x=x.npy", "-o", "out", says=["'sum' is missing"])
+open("text.npy", "w").write("1 2 3\n")
+expect(2, "run", "sum.onnx", "-i", "x=x.npy", "-i", "sum=text.npy", "-o", "out", says=["text.npy", ".npy, .npz or .pb"])
+expect(2, "run", "sum.onnx", "-i", "x=x.npy", "-o", "out", says=["'sum' is missing", "float32"])
 expect(2, "run", "sum.onnx", *good, "-i", "x=x.npy", "-o", "out", says=["'x' is given twice"])
 expect(2, "run", "sum.onnx", "-i", "X=x.npy", "-o", "out", says=["no input 'X'", "'x'", "'sum'"])
 expect(2, "run", "sum.onnx", "-i", "x=", "-o", "out", says=["x=", "NAME=FILE"])
@@ -99,7 +110,7 @@ expect(1, "run", "sum.onnx", "-i", "x=nowhere.npy", "-o", "out", says=["nowhere.
 expect(1, "run", "sum.onnx", "-i", "x=/dev/zero", "-o", "out", says=["/dev/zero"])
 expect(1, "run", "sum.onnx", *good, "--max-memory", "7", "-o", "out", says=["sum.onnx", "limit is 7"])
 expect(2, "profile", "sum.onnx", "-i", "x=square.npy", "--repeat", "1", says=["sum.onnx", "[2, 2]"])
-expect(2, "compare", "sum.onnx", "sum.onnx", "-i", "x=square.npy", says=["first model", "[2, 2]"])
+expect(2, "compare", "sum.onnx", "sum.onnx", "-i", "x=square.npy", says=["sum.onnx, sum.onnx", "first model", "[2, 2]"])
 
 # places that cannot be written
 expect(1, "run", "sum.onnx", *good, "-o", "x.npy", says=["x.npy"])

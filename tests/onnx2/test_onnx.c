@@ -196,6 +196,32 @@ static void test_refused(void **state)
     }
 }
 
+/* What is wrong is named with its node and operator, and what would work. */
+static void test_messages(void **state)
+{
+    static const struct {
+        const char *domain, *op, *in, *says;
+    } rows[] = {
+        {"", "Add", "x,nowhere", "node '' (Add): input 'nowhere' is not made by any node"},
+        {"acme", "Custom", "x", "'Custom' of domain 'acme' is not known (ai.onnx, ai.onnx.ml and com.microsoft are)"},
+        {"com.microsoft", "Frobnicate", "x", "'Frobnicate' of domain 'com.microsoft' is not known"},
+        {"acme", "Reluu", "x", "the nearest known one is 'Relu' of 'ai.onnx'"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        hone__model *mo = NULL;
+        g.n = 0;
+        node(&g, 1, rows[i].domain, rows[i].op, rows[i].in, "y", NULL);
+        value(&g, 11, "x", 1, three);
+        value(&g, 12, "y", 1, three);
+        hone_status s = parse(&mo);
+        if (s == HONE_OK) s = hone__graph_infer(mo->graph);
+        assert_true(s == HONE_E_FORMAT || s == HONE_E_UNSUPPORTED);
+        if (!strstr(hone_error_message(), rows[i].says)) fail_msg("%s", hone_error_message());
+        hone__model_destroy(mo);
+    }
+}
+
 /* Sizes that share a name but differ: an error of the run, never a read beyond the smaller one. */
 static void test_equal_names(void **state)
 {
@@ -379,8 +405,9 @@ static void test_every_byte(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_unsorted),       cmocka_unit_test(test_refused), cmocka_unit_test(test_equal_names),
-        cmocka_unit_test(test_scatter_itself), cmocka_unit_test(test_bombs),   cmocka_unit_test(test_every_byte),
+        cmocka_unit_test(test_unsorted),    cmocka_unit_test(test_refused),        cmocka_unit_test(test_messages),
+        cmocka_unit_test(test_equal_names), cmocka_unit_test(test_scatter_itself), cmocka_unit_test(test_bombs),
+        cmocka_unit_test(test_every_byte),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

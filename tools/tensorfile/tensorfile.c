@@ -112,6 +112,13 @@ hone_status hone__npz_read(const hone__map *map, const char *path, uint64_t most
     return s;
 }
 
+/* Named as protobuf: then what is wrong in it is worth telling. */
+static bool is_proto(const char *path)
+{
+    size_t n = strlen(path);
+    return n > 3 && !strcmp(path + n - 3, ".pb");
+}
+
 hone_status hone__tensorfile_read(const char *path, unsigned wrap, hone__named_tensor **out, size_t *count)
 {
     hone__map *map;
@@ -130,8 +137,8 @@ hone_status hone__tensorfile_read(const char *path, unsigned wrap, hone__named_t
         return s;
     } else if (map->data[0] == 0x93)
         s = hone__npy_parse(map->data, map->size, path, UINT64_MAX, &t);
-    else
-        s = hone__onnx_read_value(map, path, wrap, &t, &name, &holder);
+    else if ((s = hone__onnx_read_value(map, path, wrap, &t, &name, &holder)) == HONE_E_FORMAT && !is_proto(path))
+        s = hone__fail(HONE_E_FORMAT, "%s: is no .npy, .npz or .pb file (a TensorProto), or damaged", path);
     hone__map_unref(map);
     if (s == HONE_OK) s = one(&t, name, out, count);
     hone__model_destroy(holder);

@@ -121,10 +121,9 @@ static hone_status read_file(hone__checkpoint *c, const char *folder, const char
     hone__map *map;
     const char *file = hone__arena_printf(&c->arena, "%s/%s", folder, name);
     if (!file) return hone__out_of_memory(strlen(folder));
-    static const char pointer[] = "version https://git-lfs";
     HONE__TRY(hone__map_open(file, &map));
     c->file_bytes += map->size;
-    hone_status s = map->size >= sizeof pointer && !memcmp(map->data, pointer, sizeof pointer - 1)
+    hone_status s = hone__is_lfs_pointer(map->data, map->size)
                         ? hone__fail(HONE_E_FORMAT, "%s: a pointer of Git LFS, not the weights (git lfs pull)", file)
                         : read(map, file, c);
     hone__map_unref(map);
