@@ -47,7 +47,7 @@ static void set(settings *s, char letter, int v)
     case 'z': o->stop_count = (size_t)v % 3; break;
     case 'c': s->generator.context = (size_t)v; break;
     case 'a': s->generator.batch = (size_t)v % 7; break;
-    case 'x': s->generator.exact_cache = v % 2; break;
+    case 'x': s->generator.cache = (hone_dtype[]){HONE_F16, HONE_F32, HONE_I8}[v % 3]; break;
     default: break;
     }
 }
