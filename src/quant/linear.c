@@ -6,8 +6,8 @@
 #include "kernels/convert/convert.h"
 #include "weights.h"
 
-/* From here on the float product, which packs panels, is faster than streaming the rows of codes (docs/numbers.md). */
-enum { MANY_ROWS = 64 };
+/* So many short rows cost more to quantise than their products save without VNNI (docs/numbers.md). */
+enum { MANY_ROWS = 64, SHORT_ROW = 256 };
 
 typedef struct matrix {
     const hone__tensor *t; /* float32 or half precision: [k, n], or [n, k] where it is turned */
@@ -226,8 +226,9 @@ hone_status hone__quant_linear(hone__quant *q, hone__node *mm, hone__weight *w)
         w->reason = "a batch of matrices";
         return HONE_OK;
     }
-    if (q->options->precision == HONE_PRECISION_INT8 && rows_per_sample(mm->inputs[0]) >= MANY_ROWS) {
-        w->reason = "meets 64 rows or more at a time: float is faster";
+    if (q->options->precision == HONE_PRECISION_INT8 && rows_per_sample(mm->inputs[0]) >= MANY_ROWS &&
+        t->dims[w->turned] < SHORT_ROW) {
+        w->reason = "meets 64 rows or more of fewer than 256 numbers: float is faster";
         return HONE_OK;
     }
     w->again = hone__quant_made_of(q, w->source) != NULL;

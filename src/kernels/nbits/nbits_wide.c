@@ -8,9 +8,8 @@
 #include "kernels/nbits/nbits_parts.h"
 #include "kernels/quantize/quantize.h"
 #include "kernels/tile/tile.h"
-#include "kernels/vec/vec.h"
 
-enum { FEWEST_ROWS = 12, LEAST_BLOB = 16, MOST_PARTS = 4, MIN_ITEMS = 8, MIN_WORK = 1 << 17, UNPACK = 16 /* lanes */ };
+enum { FEWEST_ROWS = 12, MIN_ITEMS = 8, MIN_WORK = 1 << 17, UNPACK = 16 /* lanes */ };
 
 static size_t align(size_t n) { return (n + 63) & ~(size_t)63; }
 static size_t ceil_div(size_t a, size_t b) { return (a + b - 1) / b; }
@@ -22,7 +21,6 @@ typedef struct job {
     const hone__gemm_table *gemm;
     size_t block, blocks, blob, row; /* values per block, blocks per row, bytes per block, bytes per row */
     size_t depth;                    /* values of a row of q and of the panel: whole blocks, a multiple of four */
-    size_t parts;                    /* sums of every parts-th block, added up at the end */
     size_t strip, strips, row_chunk, row_chunks;
     int8_t *q;       /* [m, depth] */
     float *scales;   /* [blocks, m] of q */
@@ -37,7 +35,7 @@ typedef struct space {
     uint8_t *rows;  /* [UNPACK, depth]: a few lanes unpacked; or [blocks] of a row, being quantised */
     float *scales;  /* [blocks, width] */
     int32_t *zeros; /* [blocks, width]: minus the zero points */
-    float *sums;    /* [parts, rows of a tile, width] */
+    float *sums;    /* [rows of a tile, width] */
 } space;
 
 static bool has_zeros(const hone__nbits_args *g) { return g->zero_points && !(g->bits == 8 && g->w_signed); }
@@ -48,7 +46,7 @@ static size_t space_bytes(const job *j, space *s, char *base)
     size_t row_bytes = UNPACK * j->depth, block_bytes = j->blocks * (sizeof(float) + sizeof(int32_t));
     const size_t bytes[] = {align(j->depth * j->strip), align(row_bytes > block_bytes ? row_bytes : block_bytes),
                             scale_bytes, has_zeros(j->g) ? scale_bytes : 0,
-                            align(j->parts * j->tile->i8_mr * j->strip * sizeof(float))};
+                            align(j->tile->i8_mr * j->strip * sizeof(float))};
     char *part[5];
     for (int i = 0; i < 5; i++) {
         part[i] = base ? base + at : NULL;
@@ -61,14 +59,12 @@ static size_t space_bytes(const job *j, space *s, char *base)
 static job plan(const hone__nbits_args *g)
 {
     job j = {.g = g, .tile = hone__tile(), .gemm = hone__gemm_parts()};
-    size_t chunk = hone__nbits_table_of(hone__cpu_tier())->chunk;
     space s;
     j.block = g->block ? g->block : g->k ? g->k : 1;
     j.blocks = ceil_div(g->k, j.block);
     j.blob = ceil_div(j.block * (size_t)g->bits, 8);
     j.row = j.blocks * j.blob;
     j.depth = ceil_div(j.blocks * j.block, 4) * 4;
-    j.parts = j.blob < chunk && j.blocks > 1 ? chunk / j.blob : 1;
     j.strips = ceil_div(g->n, j.tile->i8_nr);
     j.strip = ceil_div(ceil_div(g->n, j.tile->i8_step), j.strips ? j.strips : 1) * j.tile->i8_step;
     j.strips = j.strip ? ceil_div(g->n, j.strip) : 0;
@@ -80,11 +76,12 @@ static job plan(const hone__nbits_args *g)
     return j;
 }
 
+/* Blocks that share a chunk are summed side by side by nbits_parts.h's tiles, which are as fast with many rows. */
 bool hone__nbits_is_wide(const hone__nbits_args *g)
 {
-    if (g->m < FEWEST_ROWS || g->bits == 2) return false;
-    job j = plan(g);
-    return j.blob >= LEAST_BLOB && j.parts <= MOST_PARTS;
+    size_t block = g->block ? g->block : g->k;
+    return g->m >= FEWEST_ROWS && g->bits != 2 &&
+           (block >= g->k || block * (size_t)g->bits / 8 >= hone__nbits_table_of(hone__cpu_tier())->chunk);
 }
 
 static size_t lay_out(job *j, char *base, int threads)
@@ -184,20 +181,6 @@ static void unpack_strip(const job *j, size_t first, size_t lanes, size_t width,
     }
 }
 
-/* The sums of a tile of rows: parts first, added in pairs. */
-static void add_parts(const job *j, size_t rows, size_t width, float *sums)
-{
-    size_t n = rows * width;
-    for (size_t half = j->parts / 2; half; half /= 2) {
-        /* p[i] and p[i + 1] become p[i / 2] */
-        for (size_t p = 0; p < half; p++) {
-            const float *a = sums + 2 * p * j->tile->i8_mr * width, *b = a + j->tile->i8_mr * width;
-            float *to = sums + p * j->tile->i8_mr * width;
-            hone__vec_binary(HONE__ADD, a, 1, b, 1, to, n);
-        }
-    }
-}
-
 static void finish(const job *j, size_t i, size_t n, size_t count, float *v)
 {
     const hone__nbits_args *g = j->g;
@@ -221,7 +204,7 @@ static void strip_rows(const job *j, size_t from, size_t to, size_t first, size_
                             .out_rs = width};
     for (size_t r = from; r < to; r += t.rows) {
         t.rows = smaller(mr, to - r);
-        memset(own->sums, 0, j->parts * j->tile->i8_mr * width * sizeof(float));
+        memset(own->sums, 0, t.rows * width * sizeof(float));
         for (size_t b = 0; b < j->blocks; b++) {
             t.a = (const uint8_t *)j->q + r * j->depth + b * j->block;
             t.panel = own->panel + b * j->block * width;
@@ -230,11 +213,10 @@ static void strip_rows(const job *j, size_t from, size_t to, size_t first, size_
             t.lane_mul = own->zeros + (has_zeros(g) ? b * width : 0);
             t.row_scale = j->scales + b * g->m + r;
             t.lane_scale = own->scales + b * width;
-            t.out_f32 = own->sums + b % j->parts * j->tile->i8_mr * width;
-            t.residual = t.out_f32;
+            t.out_f32 = own->sums;
+            t.residual = own->sums;
             j->tile->i8(&t);
         }
-        add_parts(j, t.rows, width, own->sums);
         for (size_t i = 0; i < t.rows; i++) finish(j, r + i, first, lanes, own->sums + i * width);
     }
 }
