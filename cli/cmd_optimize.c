@@ -1,5 +1,6 @@
 /* cmd_optimize.c: a trained model in, a small and fast ONNX file out, with a report of every weight. */
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -114,7 +115,17 @@ static void print_summary(const char *source, const settings *o, const hone__imp
                precision_names[o->precision], t->kept, t->worst);
 }
 
-static hone_status open_source(const char *path, const settings *o, hone_model **out, hone__import_report *r)
+/* Where large weights wait until they are written: where they will be written to. */
+static void scratch_folder(const char *out, char *folder, size_t size)
+{
+    struct stat st;
+    const char *slash = strrchr(out, '/');
+    int n = !stat(out, &st) && S_ISDIR(st.st_mode) ? (int)strlen(out) : slash ? (int)(slash - out) + 1 : 0;
+    snprintf(folder, size, "%.*s", n ? n : 1, n ? out : ".");
+}
+
+static hone_status open_source(const char *path, const settings *o, const char *scratch, hone_model **out,
+                               hone__import_report *r)
 {
     hone__model *graph;
     *out = NULL;
@@ -123,7 +134,8 @@ static hone_status open_source(const char *path, const settings *o, hone_model *
     if (!decoder && o->layout)
         return hone__fail(HONE_E_ARGUMENT, "%s: --layout is for folders of language models", path);
     if (!decoder && !hone__import_is_keras(path)) return open_onnx(path, out);
-    hone__import_options options = {.no_cache = o->layout == 1, .widen = o->precision != 0};
+    hone__import_options options = {
+        .no_cache = o->layout == 1, .precision = (hone_precision)o->precision, .scratch = scratch};
     hone_status s = hone__import_open(path, &options, &graph, r);
     return s == HONE_OK ? hone__api_wrap(graph, out) : s;
 }
@@ -152,7 +164,10 @@ static hone_status optimize(const char *source, const settings *o)
     p.precision = (hone_precision)o->precision;
     p.block = o->block;
     p.opset_only = o->opset_only;
-    hone_status s = open_source(source, o, &m, &r);
+    char folder[PATH_MAX];
+    scratch_folder(o->out, folder, sizeof folder);
+    p.scratch = folder;
+    hone_status s = open_source(source, o, folder, &m, &r);
     bool decoder = s == HONE_OK && !strcmp(r.format, "hugging-face");
     if (s == HONE_OK && o->features) s = hone__features_apply(m, o->features);
     if (s == HONE_OK && o->labels) s = hone__labels_apply(m, o->labels);

@@ -84,8 +84,11 @@ typedef struct hone_optimize_options {
     /* Called after each node whose weights were considered; NULL: not. */
     void (*progress)(void *ctx, size_t done, size_t total);
     void *progress_ctx;
+    /* A folder for a nameless file that large new weights lie in until the model is saved, instead of in memory; NULL:
+     * in memory. One that cannot be written to counts as NULL. */
+    const char *scratch;
 } hone_optimize_options;
-#define HONE_OPTIMIZE_OPTIONS_INIT {HONE_PRECISION_FP32, 128, 0, NULL, NULL, NULL}
+#define HONE_OPTIMIZE_OPTIONS_INIT {HONE_PRECISION_FP32, 128, 0, NULL, NULL, NULL, NULL}
 
 /* What happened to one weight, for reports. */
 typedef struct hone_weight_change {

@@ -4,7 +4,7 @@
 #include "kernels/convert/convert.h"
 #include "weights.h"
 
-static hone_status narrow(const hone__tensor *t, bool f16, hone__tensor *half, hone__weight *w)
+static hone_status narrow(hone__quant *q, const hone__tensor *t, bool f16, hone__tensor *half, hone__weight *w)
 {
     const float *x = t->data;
     double error = 0, norm = 0;
@@ -13,7 +13,7 @@ static hone_status narrow(const hone__tensor *t, bool f16, hone__tensor *half, h
             w->reason = "holds numbers beyond float16";
             return HONE_OK;
         }
-    HONE__TRY(hone__tensor_new(f16 ? HONE_F16 : HONE_BF16, t->rank, t->dims, half));
+    HONE__TRY(hone__tensor_scratch(&q->scratch, f16 ? HONE_F16 : HONE_BF16, t->rank, t->dims, half));
     uint16_t *y = hone__tensor_write(half);
     if (f16)
         hone__f32_to_f16(x, y, t->count);
@@ -24,6 +24,8 @@ static hone_status narrow(const hone__tensor *t, bool f16, hone__tensor *half, h
         error += d * d;
         norm += (double)x[i] * x[i];
     }
+    hone__tensor_idle(t);
+    hone__tensor_idle(half);
     w->after = half->bytes;
     w->error = norm > 0 ? sqrt(error / norm) : 0;
     w->to = f16 ? "float16" : "bfloat16";
@@ -37,7 +39,7 @@ hone_status hone__quant_half(hone__quant *q, hone__node *node, int input, hone__
     hone__tensor half;
     w->again = made != NULL;
     if (made) return hone__node_set_input(node, input, made->codes);
-    HONE__TRY(narrow(from->constant, q->options->precision == HONE_PRECISION_FP16, &half, w));
+    HONE__TRY(narrow(q, from->constant, q->options->precision == HONE_PRECISION_FP16, &half, w));
     if (w->reason) return HONE_OK;
     hone__value *v = hone__value_constant(node->graph, w->name, &half);
     hone__node *cast = v ? hone__node_new(node->graph, node, "", "Cast", "", &v, 1, 1) : NULL;

@@ -27,10 +27,14 @@ static void column(const matrix *m, size_t j, float *out)
         hone__f16_to_f32((const uint16_t *)m->t->data + from, out, m->k);
     else if (m->turned && m->t->dtype == HONE_BF16)
         hone__bf16_to_f32((const uint16_t *)m->t->data + from, out, m->k);
-    else if (m->t->dtype == HONE_F32)
-        for (size_t i = 0; i < m->k; i++) out[i] = ((const float *)m->t->data)[from + i * step];
+    else if (m->t->dtype == HONE_F16)
+        for (size_t i = 0; i < m->k; i++)
+            out[i] = hone__f16_to_f32_one(((const uint16_t *)m->t->data)[from + i * step]);
+    else if (m->t->dtype == HONE_BF16)
+        for (size_t i = 0; i < m->k; i++)
+            out[i] = hone__bf16_to_f32_one(((const uint16_t *)m->t->data)[from + i * step]);
     else
-        for (size_t i = 0; i < m->k; i++) out[i] = (float)hone__element_f64(m->t->dtype, m->t->data, from + i * step);
+        for (size_t i = 0; i < m->k; i++) out[i] = ((const float *)m->t->data)[from + i * step];
 }
 
 /* Codes 0..15 around 8: the scale that loses least, searched around max / 8 and max / 7 on both signs. */
@@ -120,11 +124,11 @@ static hone_status keep(hone__quant *q, hone__tensor *codes, hone__tensor *scale
     return cv && sv ? hone__quant_keep(q, w->source, cv, sv) : HONE_E_MEMORY;
 }
 
-static hone_status new_pair(hone__tensor *codes, hone_dtype dtype, int rank, const int64_t *dims, hone__tensor *scales,
-                            int scales_rank)
+static hone_status new_pair(hone__quant *q, hone__tensor *codes, hone_dtype dtype, int rank, const int64_t *dims,
+                            hone__tensor *scales, int scales_rank)
 {
-    HONE__TRY(hone__tensor_new(dtype, rank, dims, codes));
-    hone_status s = hone__tensor_new(HONE_F32, scales_rank, dims, scales);
+    HONE__TRY(hone__tensor_scratch(&q->scratch, dtype, rank, dims, codes));
+    hone_status s = hone__tensor_scratch(&q->scratch, HONE_F32, scales_rank, dims, scales);
     if (s != HONE_OK) hone__tensor_release(codes);
     return s;
 }
@@ -137,7 +141,7 @@ static hone_status make_nbits(hone__quant *q, const matrix *m, size_t block, int
     int64_t dims[] = {(int64_t)m->n, (int64_t)blocks, (int64_t)blob};
     float *row = hone__malloc(m->k * sizeof *row);
     if (!row) return hone__out_of_memory(m->k);
-    hone_status s = new_pair(&codes, HONE_U8, 3, dims, &scales, 2);
+    hone_status s = new_pair(q, &codes, HONE_U8, 3, dims, &scales, 2);
     for (size_t j = 0; s == HONE_OK && j < m->n; j++) {
         column(m, j, row);
         pack_row(row, m->k, block, bits, (uint8_t *)hone__tensor_write(&codes) + j * blocks * blob,
@@ -148,6 +152,8 @@ static hone_status make_nbits(hone__quant *q, const matrix *m, size_t block, int
     w->error = norm > 0 ? sqrt(error / norm) : 0;
     w->to = bits == 4 ? "int4" : "int8";
     hone__tensor_idle(m->t);
+    hone__tensor_idle(&codes);
+    hone__tensor_idle(&scales);
     return keep(q, &codes, &scales, bits == 4, w);
 }
 
@@ -182,7 +188,7 @@ static hone_status make_rows(hone__quant *q, const matrix *m, hone__weight *w)
     double error = 0, norm = 0;
     float *row = hone__malloc(m->k * sizeof *row);
     if (!row) return hone__out_of_memory(m->k);
-    hone_status s = new_pair(&codes, HONE_I8, 2, (int64_t[]){(int64_t)m->n, (int64_t)m->k}, &scales, 1);
+    hone_status s = new_pair(q, &codes, HONE_I8, 2, (int64_t[]){(int64_t)m->n, (int64_t)m->k}, &scales, 1);
     for (size_t j = 0; s == HONE_OK && j < m->n; j++) {
         column(m, j, row);
         ((float *)hone__tensor_write(&scales))[j] =
@@ -193,6 +199,8 @@ static hone_status make_rows(hone__quant *q, const matrix *m, hone__weight *w)
     w->error = norm > 0 ? sqrt(error / norm) : 0;
     w->to = "int8";
     hone__tensor_idle(m->t);
+    hone__tensor_idle(&codes);
+    hone__tensor_idle(&scales);
     return keep(q, &codes, &scales, false, w);
 }
 

@@ -3,30 +3,43 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "kernels/convert/convert.h"
 #include "weights.h"
+
+/* n numbers from element `at` on. */
+static void read_run(const hone__tensor *t, size_t at, size_t n, float *out)
+{
+    if (t->dtype == HONE_F16)
+        hone__f16_to_f32((const uint16_t *)t->data + at, out, n);
+    else if (t->dtype == HONE_BF16)
+        hone__bf16_to_f32((const uint16_t *)t->data + at, out, n);
+    else
+        memcpy(out, (const float *)t->data + at, n * sizeof *out);
+}
 
 /* t as `groups` runs of `run` numbers, `rows` apart: row r of a recurrent weight [directions, rows, columns] has a run
  * in each direction, row r of a table is one run. Every row gets a scale; *codes has t's shape. */
-static hone_status make(const hone__tensor *t, size_t rows, size_t run, int scales_rank, hone__tensor *codes,
-                        hone__tensor *scales, hone__weight *w)
+static hone_status make(hone__quant *q, const hone__tensor *t, size_t rows, size_t run, int scales_rank,
+                        hone__tensor *codes, hone__tensor *scales, hone__weight *w)
 {
     size_t groups = t->count / rows / run;
     double error = 0, norm = 0;
     float *row = hone__malloc(groups * run * (sizeof *row + 1));
     if (!row) return hone__out_of_memory(groups * run);
     int8_t *bytes = (int8_t *)(row + groups * run);
-    hone_status s = hone__tensor_new(HONE_I8, t->rank, t->dims, codes);
+    hone_status s = hone__tensor_scratch(&q->scratch, HONE_I8, t->rank, t->dims, codes);
     if (s == HONE_OK && (s = hone__tensor_new(HONE_F32, scales_rank, (int64_t[]){(int64_t)rows, 1}, scales)) != HONE_OK)
         hone__tensor_release(codes);
     for (size_t r = 0; s == HONE_OK && r < rows; r++) {
-        for (size_t g = 0; g < groups; g++)
-            memcpy(row + g * run, (const float *)t->data + (g * rows + r) * run, run * sizeof *row);
+        for (size_t g = 0; g < groups; g++) read_run(t, (g * rows + r) * run, run, row + g * run);
         ((float *)hone__tensor_write(scales))[r] = hone__quant_row_s8(row, groups * run, bytes, &error, &norm);
         for (size_t g = 0; g < groups; g++)
             memcpy((int8_t *)hone__tensor_write(codes) + (g * rows + r) * run, bytes + g * run, run);
     }
     hone__free(row);
     HONE__TRY(s);
+    hone__tensor_idle(t);
+    hone__tensor_idle(codes);
     w->error = norm > 0 ? sqrt(error / norm) : 0;
     w->to = "int8";
     w->after = codes->bytes + scales->bytes;
@@ -60,7 +73,7 @@ hone_status hone__quant_recurrent(hone__quant *q, hone__node *node, int input, h
         w->reason = "not of rank 3";
         return HONE_OK;
     }
-    HONE__TRY(make(t, (size_t)t->dims[1], (size_t)t->dims[2], 1, &codes, &scales, w));
+    HONE__TRY(make(q, t, (size_t)t->dims[1], (size_t)t->dims[2], 1, &codes, &scales, w));
     if (w->reason) return HONE_OK;
     HONE__TRY(constants(node->graph, w, &codes, &scales, &cv, &sv));
     hone__node *dq = hone__node_new(node->graph, node, "", "DequantizeLinear", "", (hone__value *[]){cv, sv}, 2, 1);
@@ -72,7 +85,7 @@ hone_status hone__quant_recurrent(hone__quant *q, hone__node *node, int input, h
 
 hone_status hone__quant_table(hone__quant *q, hone__node *gather, hone__weight *w)
 {
-    const hone__value *from = gather->inputs[0];
+    const hone__value *from = w->source; /* what is gathered from, or what is widened to it */
     const hone__tensor *t = from->constant;
     int64_t axis = hone__node_int(gather, "axis", 0);
     if (t->rank != 2 || (axis && axis != -2)) {
@@ -84,7 +97,7 @@ hone_status hone__quant_table(hone__quant *q, hone__node *gather, hone__weight *
     hone__value *cv, *sv;
     w->again = hone__quant_made_of(q, from) != NULL;
     if (!w->again) {
-        HONE__TRY(make(t, (size_t)t->dims[0], (size_t)t->dims[1], 2, &codes, &scales, w));
+        HONE__TRY(make(q, t, (size_t)t->dims[0], (size_t)t->dims[1], 2, &codes, &scales, w));
         if (w->reason) return HONE_OK;
         HONE__TRY(constants(g, w, &codes, &scales, &cv, &sv));
         HONE__TRY(hone__quant_keep(q, from, cv, sv));

@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "base/log.h"
 #include "ops/eval.h"
 
 /* Below these an int8 form saves nothing worth its overhead: a layer's own scales, quantising the activations. */
@@ -182,7 +183,9 @@ static hone_status consider(hone__quant *q, hone__node *n, int input)
         .node = n, .source = source, .turned = turned, .name = source->name, .from = t->dtype, .before = t->bytes};
     unsigned forms = forms_of_readers(q, source);
     bool tied = is_tied(q, source, forms);
-    if (!finite_all(t))
+    if (t->dtype != HONE_F32 && source == hone__input(n, input))
+        w.reason = "the node computes in half precision";
+    else if (!finite_all(t))
         w.reason = "holds infinities or NaN";
     else if (!hone__quant_made_of(q, source) && !tied && forms != 1U << form_of(q, n, input))
         w.reason = "another node reads its float32 numbers";
@@ -221,6 +224,8 @@ hone_status hone__quant_weights(hone__model *model, const hone_optimize_options 
         HONE__TRY(hone__quant_static(&q, options->calibration));
         HONE__TRY(hone__graph_infer(model->graph));
     }
+    if (options->scratch && hone__scratch_open(options->scratch, &q.scratch) != HONE_OK)
+        hone__log(HONE_LOG_DEBUG, "new weights stay in memory: %s", hone_error_message());
     size_t total = 0, done = 0;
     for (const hone__node *n = model->graph->first; n; n = n->next) total++;
     for (hone__node *n = model->graph->first, *next; s == HONE_OK && n; n = next) {
@@ -228,6 +233,7 @@ hone_status hone__quant_weights(hone__model *model, const hone_optimize_options 
         s = visit(&q, n);
         if (options->progress) options->progress(options->progress_ctx, ++done, total);
     }
+    hone__scratch_close(&q.scratch);
     hone__free(q.made);
     hone__graph_sweep(model->graph);
     return s;

@@ -18,6 +18,7 @@ typedef struct hone__quant {
     void *ctx;
     hone__quant_made *made;
     size_t made_count;
+    hone__scratch scratch; /* for new weights */
 } hone__quant;
 
 const hone__quant_made *hone__quant_made_of(const hone__quant *q, const hone__value *from); /* NULL: nothing yet */

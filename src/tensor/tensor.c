@@ -114,6 +114,22 @@ hone_status hone__tensor_new(hone_dtype dtype, int rank, const int64_t *dims, ho
     return HONE_OK;
 }
 
+hone_status hone__tensor_scratch(hone__scratch *scratch, hone_dtype dtype, int rank, const int64_t *dims,
+                                 hone__tensor *out)
+{
+    enum { LARGE = 1 << 18 };
+    hone__map *map;
+    HONE__TRY(describe(dtype, rank, dims, out));
+    if (!scratch || !scratch->open || out->bytes < LARGE) return hone__tensor_new(dtype, rank, dims, out);
+    HONE__TRY(hone__scratch_map(scratch, out->bytes, &map));
+    hone_status s = hone__blob_map(map, 0, out->bytes, &out->blob);
+    hone__map_unref(map);
+    HONE__TRY(s);
+    out->blob->writable = true;
+    out->data = out->blob->data;
+    return HONE_OK;
+}
+
 hone_status hone__tensor_view(hone__blob *blob, size_t offset, hone_dtype dtype, int rank, const int64_t *dims,
                               hone__tensor *out)
 {
@@ -128,7 +144,8 @@ hone_status hone__tensor_view(hone__blob *blob, size_t offset, hone_dtype dtype,
 
 void *hone__tensor_write(hone__tensor *t)
 {
-    return t->blob && !t->blob->map && !t->blob->borrowed ? (void *)(uintptr_t)t->data : NULL;
+    const hone__blob *b = t->blob;
+    return b && !b->borrowed && (!b->map || b->writable) ? (void *)(uintptr_t)t->data : NULL;
 }
 
 hone_status hone__tensor_strings(int rank, const int64_t *dims, const hone__string *list, hone__tensor *out)

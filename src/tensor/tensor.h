@@ -6,7 +6,7 @@
 
 #include "hone/tensor.h"
 #include "base/alloc.h"
-#include "base/file.h"
+#include "base/scratch.h"
 #include "base/status.h"
 
 /* Counted bytes: owned, or a part of a mapping. Several tensors may share one. */
@@ -14,6 +14,7 @@ typedef struct hone__blob {
     int refs;
     hone__map *map; /* NULL when owned or borrowed */
     bool borrowed;  /* the bytes belong to the caller and outlive the blob */
+    bool writable;  /* mapped, and not from a file that others read */
     uint8_t *data;
     size_t size;
     size_t *account; /* what the blob costs was added here and is taken off again; NULL: nobody counts */
@@ -53,13 +54,16 @@ hone_status hone__shape_bytes(hone_dtype dtype, int rank, const int64_t *dims, s
 
 /* A new zeroed tensor that owns its bytes. Write through hone__tensor_write. */
 hone_status hone__tensor_new(hone_dtype dtype, int rank, const int64_t *dims, hone__tensor *out);
+/* The same, in the scratch file where it is a large one; NULL or none: in memory. */
+hone_status hone__tensor_scratch(hone__scratch *scratch, hone_dtype dtype, int rank, const int64_t *dims,
+                                 hone__tensor *out);
 /* A tensor of strings that owns a copy of their bytes. */
 hone_status hone__tensor_strings(int rank, const int64_t *dims, const hone__string *list, hone__tensor *out);
 /* A tensor over `bytes` at `offset` of a blob (takes a reference). The range must lie inside the blob and be as long as
  * the shape says. */
 hone_status hone__tensor_view(hone__blob *blob, size_t offset, hone_dtype dtype, int rank, const int64_t *dims,
                               hone__tensor *out);
-void *hone__tensor_write(hone__tensor *tensor);     /* only for tensors from hone__tensor_new that nobody else holds */
+void *hone__tensor_write(hone__tensor *tensor);     /* only for tensors from the two above that nobody else holds */
 void hone__tensor_release(hone__tensor *tensor);    /* any value */
 void hone__tensor_idle(const hone__tensor *tensor); /* hone__blob_idle of its bytes */
 

@@ -59,7 +59,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     hone__import_report report;
     hone__model *m;
     if (size < 2) return 0;
-    hone__import_options options = {.no_cache = data[1] & 1, .widen = data[1] & 2};
+    hone__import_options options = {.no_cache = data[1] & 1, .precision = (hone_precision)((data[1] >> 1) % 5)};
     fuzz_split(data + 2, size - 2, parts, data[0] == 'i' ? PARTS : 3);
     fuzz_folder_open(&folder);
     fill(&folder, data[0], parts);

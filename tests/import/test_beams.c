@@ -74,7 +74,7 @@ static void as_transformers(void **state)
     json_t *root = json_load_file(TEST_SOURCE_DIR "/tests/reference/gpt2_nano_beams.json", 0, NULL);
     json_t *cases = json_object_get(root, "cases");
     assert_true(json_array_size(cases) > 100);
-    hone__import_options import = {.widen = true};
+    hone__import_options import = {.precision = HONE_PRECISION_INT8};
     if (hone__import_open(TEST_SOURCE_DIR "/zoo/gpt2-nano", &import, &m, &report) != HONE_OK)
         fail_msg("%s", hone_error_message());
     hone__decoder_options o = {.session = {.threads = 2}, .batch = BEAMS, .capacity = 256, .cache = HONE_F32};

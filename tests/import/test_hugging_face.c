@@ -165,7 +165,7 @@ static void one_case(void **state)
     check_past(m, &r, r.ids->dims[1] - 1, name);
     check_saved(m, &r, name);
     hone__model_destroy(m);
-    hone__import_options plain = {.no_cache = true, .widen = true};
+    hone__import_options plain = {.no_cache = true, .precision = HONE_PRECISION_INT8};
     if (hone__import_open(folder, &plain, &m, NULL) != HONE_OK) fail_msg("%s", hone_error_message());
     check_whole(m, &r, name);
     hone__model_destroy(m);

@@ -292,10 +292,93 @@ static void a_tied_table_is_stored_once(void **state)
     }
 }
 
+/* A table of float16 behind a Cast becomes the bytes that the same numbers become in float32; one that is gathered from
+ * as it is stays, as the node's result is of its type. */
+static void half_tables(void **state)
+{
+    enum { BITS = MID * IN };
+    static float wide[BITS];
+    int8_t codes[2][BITS];
+    (void)state;
+    for (int form = 0; form < 3; form++) { /* float32; behind a Cast; as it is */
+        hone__model *m;
+        hone_optimize_options o = HONE_OPTIMIZE_OPTIONS_INIT;
+        const int64_t dims[] = {MID, IN}, n = 2;
+        const hone__value *found = NULL;
+        hone__tensor t;
+        assert_int_equal(hone__model_new(&m), HONE_OK);
+        hone__builder b = {.graph = m->graph};
+        seed = 5;
+        for (int i = 0; i < BITS; i++) {
+            uint16_t half;
+            hone__element_set_f64(HONE_F16, &half, 0, random_float());
+            wide[i] = (float)hone__element_f64(HONE_F16, &half, 0);
+        }
+        hone_dtype dtype = form ? HONE_F16 : HONE_F32;
+        assert_int_equal(hone__tensor_new(dtype, 2, dims, &t), HONE_OK);
+        for (size_t i = 0; i < BITS; i++) hone__element_set_f64(dtype, hone__tensor_write(&t), i, wide[i]);
+        hone__value *table = hone__emit_tensor(&b, "table", &t);
+        if (form == 1) table = hone__emit(&b, "Cast", "", HONE__INS(table), HONE__ATTRS(hone__a_int("to", HONE_F32)));
+        hone__value *rows = hone__emit_input(&b, "rows", HONE_I64, 1, &n);
+        hone__emit_output(&b, "y", hone__emit(&b, "Gather", "", HONE__INS(table, rows), HONE__NO_ATTRS));
+        assert_int_equal(b.status, HONE_OK);
+        assert_int_equal(hone__graph_infer(m->graph), HONE_OK);
+        o.precision = HONE_PRECISION_INT8;
+        assert_int_equal(hone__quant_weights(m, &o, NULL, NULL), HONE_OK);
+        assert_int_equal(hone__graph_infer(m->graph), HONE_OK);
+        assert_int_equal(m->graph->outputs[0]->dtype, form < 2 ? HONE_F32 : HONE_F16);
+        for (const hone__value *v = m->graph->values; v; v = v->next)
+            if (v->constant && v->use_count && v->constant->count == BITS) found = v;
+        assert_non_null(found);
+        assert_int_equal(found->constant->dtype, form < 2 ? HONE_I8 : HONE_F16);
+        if (form < 2) memcpy(codes[form], found->constant->data, BITS);
+        hone__model_destroy(m);
+    }
+    assert_memory_equal(codes[0], codes[1], BITS);
+}
+
+/* Large new weights lie in a file of the folder, whose name nobody sees: the same bytes as in memory. */
+static void weights_in_a_scratch_file(void **state)
+{
+    enum { WIDE = 640 };
+    static float v[WIDE * WIDE];
+    static uint8_t kept[4 * WIDE * WIDE];
+    static const hone_precision precisions[] = {HONE_PRECISION_INT8, HONE_PRECISION_FP16};
+    const char *folders[] = {NULL, "/tmp", "/none/of/this"};
+    (void)state;
+    seed = 9;
+    for (int i = 0; i < WIDE * WIDE; i++) v[i] = random_float();
+    for (int k = 0; k < 6; k++) {
+        hone__model *m;
+        hone_optimize_options o = HONE_OPTIMIZE_OPTIONS_INIT;
+        assert_int_equal(hone__model_new(&m), HONE_OK);
+        hone__builder b = {.graph = m->graph};
+        hone__value *x = hone__emit_input(&b, "x", HONE_F32, 2, (int64_t[]){1, WIDE});
+        hone__value *w = hone__emit_f32(&b, "w", v, 2, (int64_t[]){WIDE, WIDE});
+        hone__emit_output(&b, "y", hone__emit(&b, "MatMul", "", HONE__INS(x, w), HONE__NO_ATTRS));
+        assert_int_equal(b.status, HONE_OK);
+        assert_int_equal(hone__graph_infer(m->graph), HONE_OK);
+        o.precision = precisions[k / 3];
+        o.scratch = folders[k % 3];
+        assert_int_equal(hone__quant_weights(m, &o, NULL, NULL), HONE_OK);
+        for (const hone__value *c = m->graph->values; c; c = c->next) {
+            if (!c->constant || !c->use_count || c->constant->count != WIDE * WIDE) continue;
+            const hone__tensor *t = c->constant;
+            assert_int_equal(t->blob->map != NULL, k % 3 == 1);
+            if (k % 3 == 0) memcpy(kept, t->data, t->bytes);
+            assert_memory_equal(kept, t->data, t->bytes);
+        }
+        hone__model_destroy(m);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_copy_for_all_readers), cmocka_unit_test(a_scaled_gemm_stays),
-        cmocka_unit_test(tables_and_recurrent_weights_are_bytes), cmocka_unit_test(a_tied_table_is_stored_once)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(one_copy_for_all_readers),
+                                       cmocka_unit_test(a_scaled_gemm_stays),
+                                       cmocka_unit_test(tables_and_recurrent_weights_are_bytes),
+                                       cmocka_unit_test(a_tied_table_is_stored_once),
+                                       cmocka_unit_test(half_tables),
+                                       cmocka_unit_test(weights_in_a_scratch_file)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -3,11 +3,15 @@
 #define HONE_IMPORT_IMPORT_H
 
 #include "graph/graph.h"
+#include "hone/model.h"
 
 typedef struct hone__import_options {
     int64_t batch; /* fixed batch size of every input; 0: symbolic "batch_size". Keras only. */
     bool no_cache; /* decoders: without past keys and values */
-    bool widen;    /* decoders: weights of half precision as float32 in memory, as quantising wants them */
+    /* Decoders: what the weights will be made. In fp32 all stay as they are stored; else those of half precision that
+     * hone_model_optimize would not take become float32. */
+    hone_precision precision;
+    const char *scratch; /* a folder for weights that must be copied; as in hone_optimize_options */
 } hone__import_options;
 
 typedef struct hone__import_report {

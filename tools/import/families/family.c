@@ -65,40 +65,54 @@ void hone__lm_scope(hone__lm *lm, int64_t layer)
     lm->b.scope = layer < 0 ? NULL : hone__arena_printf(&lm->b.graph->model->arena, "layer.%lld/", (long long)layer);
 }
 
-/* Float32 numbers of their own: what lies askew in the file, is of 64 bits, or is to be quantised. */
-static hone_status widen(hone__tensor *t)
+/* Numbers of their own, where they can be read as such: in float32, or only moved. */
+static hone_status settle(hone__lm *lm, hone__tensor *t, bool widen)
 {
     hone__tensor out;
-    HONE__TRY(hone__tensor_new(HONE_F32, t->rank, t->dims, &out));
+    HONE__TRY(hone__tensor_scratch(&lm->weights->scratch, widen ? HONE_F32 : t->dtype, t->rank, t->dims, &out));
     float *y = hone__tensor_write(&out);
-    if (t->dtype == HONE_F32)
+    if (out.dtype == t->dtype)
         memcpy(y, t->data, t->bytes);
     else
         for (size_t i = 0; i < t->count; i++) y[i] = (float)hone__element_f64(t->dtype, t->data, i);
     hone__tensor_idle(t);
+    hone__tensor_idle(&out);
     hone__tensor_release(t);
     *t = out;
     return HONE_OK;
+}
+
+/* Numbers of half precision that stay so, behind a Cast: those that the precision asked for is made of, or is itself.
+ * Those of vectors and small matrices are not quantised: what adds them wants float32. */
+static bool stays_half(const hone__lm *lm, const hone__tensor *t)
+{
+    enum { SMALL = 1024 };
+    if (t->dtype != HONE_F16 && t->dtype != HONE_BF16) return false;
+    switch (lm->precision) {
+    case HONE_PRECISION_FP16: return t->dtype == HONE_F16;
+    case HONE_PRECISION_BF16: return t->dtype == HONE_BF16;
+    case HONE_PRECISION_INT8:
+    case HONE_PRECISION_INT4: return t->rank > 1 && t->count >= SMALL;
+    default: return true;
+    }
 }
 
 static hone__value *take(hone__lm *lm, hone__stored *s)
 {
     const char *scope = lm->b.scope;
     hone__tensor t;
-    bool half = s->tensor.dtype == HONE_F16 || s->tensor.dtype == HONE_BF16;
-    if (!half && s->tensor.dtype != HONE_F32 && s->tensor.dtype != HONE_F64) {
+    hone_dtype d = s->tensor.dtype;
+    if (d != HONE_F16 && d != HONE_BF16 && d != HONE_F32 && d != HONE_F64) {
         hone__lm_fail(lm, hone__fail(HONE_E_UNSUPPORTED, "%s: tensor '%s' is of %s; float weights are expected",
-                                     s->file, s->name, hone_dtype_name(s->tensor.dtype)));
+                                     s->file, s->name, hone_dtype_name(d)));
         return NULL;
     }
     if (hone__builder_fail(&lm->b, hone__checkpoint_dense(lm->weights, s, &t)) != HONE_OK) return NULL;
-    bool askew = (uintptr_t)t.data % hone__dtype_size(t.dtype) != 0;
-    if (askew || t.dtype == HONE_F64 || (half && lm->widen)) {
-        if (hone__builder_fail(&lm->b, widen(&t)) != HONE_OK) {
-            hone__tensor_release(&t);
-            return NULL;
-        }
-        half = false;
+    bool askew = (uintptr_t)t.data % hone__dtype_size(d) != 0, half = stays_half(lm, &t),
+         widen = d != HONE_F32 && !half;
+    if ((askew || widen) && hone__builder_fail(&lm->b, settle(lm, &t, widen)) != HONE_OK) {
+        hone__tensor_release(&t);
+        return NULL;
     }
     lm->b.scope = NULL;
     lm->kept_bytes += s->tensor.bytes;

@@ -4,6 +4,7 @@
 #define HONE_IMPORT_FAMILY_H
 
 #include "graph/builder.h"
+#include "hone/model.h"
 #include "tools/import/hugging_face/checkpoint.h"
 #include "tools/import/hugging_face/hf_config.h"
 
@@ -19,7 +20,8 @@ typedef struct hone__lm {
     hone__hf_config config;
     hone__checkpoint *weights;
     const char *model_type, *prefix; /* prefix: of the tensors' names, such as "transformer." or "" */
-    bool no_cache, widen;            /* of hone__import_options */
+    bool no_cache;                   /* of hone__import_options, as is the next */
+    hone_precision precision;
     int64_t layers, heads, kv_heads, head, width, vocab, context;
     double epsilon;                      /* of the normalisations */
     hone__value *ids, *mask, *positions; /* inputs: [B, S], [B, T], [B, S] */

@@ -50,6 +50,7 @@ void hone__checkpoint_close(hone__checkpoint *c)
     for (size_t i = 0; i < c->count; i++) hone__tensor_release(&c->list[i].tensor);
     hone__free(c->list);
     hone__arena_free(&c->arena);
+    hone__scratch_close(&c->scratch);
     memset(c, 0, sizeof *c);
 }
 
@@ -88,10 +89,11 @@ hone_status hone__checkpoint_dense(hone__checkpoint *c, const hone__stored *s, h
     if (s->tensor.bytes > c->file_bytes - c->copied)
         return hone__fail(HONE_E_LIMIT, "%s: tensor '%s': copies of more than the %llu bytes of the files", s->file,
                           s->name, (unsigned long long)c->file_bytes);
-    HONE__TRY(hone__tensor_new(s->tensor.dtype, s->tensor.rank, s->tensor.dims, out));
+    HONE__TRY(hone__tensor_scratch(&c->scratch, s->tensor.dtype, s->tensor.rank, s->tensor.dims, out));
     c->copied += s->tensor.bytes;
     gather(s, hone__tensor_write(out));
     hone__tensor_idle(&s->tensor);
+    hone__tensor_idle(out);
     return HONE_OK;
 }
 

@@ -17,7 +17,8 @@ typedef struct hone__checkpoint {
     hone__stored *list; /* sorted by name once open */
     size_t count, capacity;
     uint64_t file_bytes;
-    uint64_t copied; /* bytes of tensors that did not lie as they are used */
+    hone__scratch scratch; /* for copies; none: in memory */
+    uint64_t copied;       /* bytes of tensors that did not lie as they are used */
 } hone__checkpoint;
 
 /* model.safetensors, else the shards of model.safetensors.index.json, else pytorch_model.bin, else the shards of

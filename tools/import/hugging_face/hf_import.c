@@ -126,7 +126,9 @@ static hone_status build(hone__lm *lm, const char *folder, const hone__import_op
     char path[PATH_MAX];
     void (*family)(hone__lm *) = NULL;
     lm->no_cache = options && options->no_cache;
-    lm->widen = options && options->widen;
+    lm->precision = options ? options->precision : HONE_PRECISION_FP32;
+    if (options && options->scratch && hone__scratch_open(options->scratch, &lm->weights->scratch) != HONE_OK)
+        hone__log(HONE_LOG_DEBUG, "weights are copied in memory: %s", hone_error_message());
     for (size_t i = 0; lm->model_type && i < sizeof families / sizeof *families; i++)
         if (!strcmp(families[i].model_type, lm->model_type)) family = families[i].build;
     if (!family) return unknown_type(&lm->config, lm->model_type);

@@ -105,7 +105,8 @@ static hone_status describe(const reader *r, const char *name, const json_t *o, 
         if (!strcmp(dtypes[i].name, type)) dtype = dtypes[i].dtype;
     if (!type) return hone__fail(HONE_E_FORMAT, "%s: tensor '%s' has no dtype", r->file, name);
     if (!dtype)
-        return hone__fail(HONE_E_UNSUPPORTED, "%s: tensor '%s' has dtype '%s', which is not known", r->file, name, type);
+        return hone__fail(HONE_E_UNSUPPORTED, "%s: tensor '%s' has dtype '%s', which is not known", r->file, name,
+                          type);
     if (!read_sizes(json_object_get(o, "shape"), HONE_MAX_RANK, dims, &rank))
         return hone__fail(HONE_E_FORMAT, "%s: tensor '%s' has no shape of at most %d sizes", r->file, name,
                           HONE_MAX_RANK);
