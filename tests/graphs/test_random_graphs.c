@@ -1,5 +1,6 @@
 /* test_random_graphs.c: random graphs run as they are and after every pass, by one thread and by two, written and read
- * back: the same outputs. HONE_TEST_ALL draws more of them; HONE_SEED=n draws one. */
+ * back: the same outputs. HONE_TEST_ALL draws more of them; HONE_SEED=n draws one; HONE_GRAPHS=FOLDER keeps what the
+ * portable passes make, and the outputs of the graphs as they were, for live_graphs.py. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,6 +23,22 @@ static void compare(uint64_t seed, const char *what, const hone__model *m, hone_
     answers_free(&got);
 }
 
+static void keep(hone__model *m, const answers *want, uint64_t seed)
+{
+    char path[4096];
+    const char *folder = getenv("HONE_GRAPHS");
+    if (!folder) return;
+    snprintf(path, sizeof path, "%s/%llu.onnx", folder, (unsigned long long)seed);
+    if (hone__onnx_write(m, path, NULL) != HONE_OK) fail_msg("%s", hone_error_message());
+    for (size_t i = 0; i < want->count; i++) {
+        snprintf(path, sizeof path, "%s/%llu.%zu.f32", folder, (unsigned long long)seed, i);
+        FILE *f = fopen(path, "wb");
+        assert_non_null(f);
+        fwrite(want->t[i].data, 1, want->t[i].bytes, f);
+        assert_int_equal(fclose(f), 0);
+    }
+}
+
 static void one_seed(uint64_t seed)
 {
     draw d = {.state = seed * 2654435761u + 99};
@@ -36,6 +53,7 @@ static void one_seed(uint64_t seed)
     assert_int_equal(run_graph(m, (hone__session_options){.threads = 1}, &machine), HONE_OK);
     compare(seed, "two threads", m, (hone__session_options){.threads = 2}, &machine, true);
     if (hone__passes_portable(m) != HONE_OK) fail_msg("seed %llu: %s", (unsigned long long)seed, hone_error_message());
+    keep(m, &want, seed);
     compare(seed, "portable passes", m, (hone__session_options){.plain = true, .threads = 1}, &want, false);
     compare(seed, "both lists of passes", m, (hone__session_options){.threads = 1}, &want, false);
     if (through_a_file(m, &back) != HONE_OK) fail_msg("seed %llu: %s", (unsigned long long)seed, hone_error_message());
