@@ -22,6 +22,7 @@ struct calibration_files {
     float *features;
     hone__named_tensor *tensors;
     size_t tensor_count;
+    bool used;
 };
 
 static hone_status add_path(calibration_files *f, const char *path)
@@ -166,9 +167,12 @@ static hone_status from_sound(calibration_files *f, const char *path, hone_tenso
     return HONE_OK;
 }
 
+bool calibration_used(const calibration_files *f) { return f->used; }
+
 hone_status calibration_sample(void *ctx, size_t index, hone_tensor *in, int *end)
 {
     calibration_files *f = ctx;
+    f->used = true;
     *end = index >= f->count;
     if (*end) return HONE_OK;
     progress("calibrating", index + 1, f->count);

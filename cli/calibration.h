@@ -11,6 +11,7 @@ typedef struct calibration_files calibration_files;
 hone_status calibration_open(const char *path, const hone_model *model, size_t limit, calibration_files **out);
 void calibration_close(calibration_files *files); /* NULL is fine */
 size_t calibration_count(const calibration_files *files);
+bool calibration_used(const calibration_files *files); /* anybody has asked for a sample */
 
 /* hone_calibration.sample */
 hone_status calibration_sample(void *ctx, size_t index, hone_tensor *in, int *end);

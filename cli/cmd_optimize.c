@@ -181,6 +181,8 @@ static hone_status optimize(const char *source, const settings *o)
         s = rewrite(m, decoder, &p, &t);
         if (s != HONE_OK) s = hone__at(s, "%s", source);
     }
+    if (s == HONE_OK && files && !calibration_used(files) && !common.quiet)
+        fprintf(stderr, "hone: %s: no convolution becomes static int8: the data of --calibrate are not read\n", source);
     calibration_close(files);
     hone__output out = {0};
     if (s == HONE_OK && o->report) s = hone__output_open(o->report, &out); /* before the model is there */

@@ -125,6 +125,8 @@ expect(1, "optimize", "sum.onnx", "-o", "out.onnx", says=["out.onnx"], **small)
 expect(1, "optimize", "sum.onnx", "-o", "out.onnx", "--report", "no/report.json", says=["no/report.json"])
 expect(1, "bench", "sum.onnx", "-o", "x.npy", says=["x.npy"])
 expect(2, "optimize", "sum.onnx", "--calibrate", "empty", "-p", "int8", "-o", "out.onnx", says=["empty"])
+expect(0, "optimize", "sum.onnx", "--calibrate", "x.npy", "-p", "int8", "-o", "out.onnx", says=["data of --calibrate are not read"], leaves=["out.onnx"])
+os.remove("out.onnx")
 for args in (["inspect", "sum.onnx"], ["--help"], ["run", "--help"]):
     with open("/dev/full", "w") as full:
         p = subprocess.run([hone, *args], stdout=full, stderr=subprocess.PIPE)
