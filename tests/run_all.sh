@@ -29,13 +29,10 @@ echo "== tokenizers against the tokenizers package"
 $python tests/text/live_tokenizers.py || [ $? = 77 ] # without the package
 echo "== language models against transformers"
 "${HONE_TRANSFORMERS_PYTHON:-$python}" tests/import/live_transformers.py --real || [ $? = 77 ] # without transformers
-<<<<<<< HEAD
 echo "== perplexity beside transformers"
 "${HONE_TRANSFORMERS_PYTHON:-$python}" tests/tools/live_perplexity.py || [ $? = 77 ] # without transformers
-=======
 echo "== memory that importing a gigabyte takes"
 python3 tests/import/check_import_memory.py --gb 1
->>>>>>> b6d722c (Importing a model of gigabytes takes a few megabytes of memory: what must be copied lies in a nameless file beside the output. -p fp16 of a bfloat16 model gives float16; half-precision tables in int8 no longer crash)
 echo "== threads under ThreadSanitizer"
 cmake --preset tsan -Wno-dev >/dev/null
 cmake --build build-tsan -j 2 --target test_base test_exec test_api_threads
