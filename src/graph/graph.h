@@ -104,6 +104,7 @@ struct hone__graph {
     hone__value *values; /* every value of this graph, newest first */
     hone__value **inputs, **outputs;
     size_t input_count, output_count, input_capacity, output_capacity;
+    bool settled; /* of a body, while shapes are inferred: its states have been looked at (ops/body.c) */
 };
 
 typedef struct hone__entry {

@@ -8,7 +8,7 @@
 #include "eval.h"
 #include "subgraph.h"
 
-enum { ROUNDS = 3, DEEP = 3 }; /* below as many bodies nothing is tried: each try infers all bodies inside again */
+enum { ROUNDS = 3 };
 
 /* Where a body's states are among its inputs and outputs. */
 typedef struct states {
@@ -92,47 +92,54 @@ static void declare(hone__graph *g, const hone__shape *declared)
     }
 }
 
-/* *a becomes what both have in common; true where that is less. */
-static bool weaken(hone__value *a, const hone__value *b)
+/* A state's shape becomes what it and `b` have in common; true where that is less. */
+static bool weaken(hone__value *state, const hone__shape *b)
 {
-    hone__type both = {.shape = a->shape}, other = {.shape = b->shape};
-    if (a->wrap || b->wrap || a->constant) return false;
+    hone__type both = {.shape = state->shape}, other = {.shape = *b};
+    if (state->wrap || state->constant) return false;
     hone__type_merge(&both, &other);
-    bool less = both.shape.rank != a->shape.rank;
-    for (int i = 0; !less && i < both.shape.rank; i++) less = both.shape.dims[i] != a->shape.dims[i];
-    a->shape = both.shape;
+    bool less = both.shape.rank != state->shape.rank;
+    for (int i = 0; !less && i < both.shape.rank; i++) less = both.shape.dims[i] != state->shape.dims[i];
+    state->shape = both.shape;
     return less;
 }
 
-static void give_up(hone__graph *g, const states *st)
+/* False where there was nothing to give up. */
+static bool give_up(hone__graph *g, const states *st)
 {
-    for (size_t i = 0; i < st->count; i++)
-        if (!g->inputs[st->first_in + i]->wrap) g->inputs[st->first_in + i]->shape = unknown;
-}
-
-static bool is_deep(const hone__graph *g)
-{
-    int depth = 0;
-    for (; g->owner; g = g->owner->graph) depth++;
-    return depth > DEEP;
+    bool less = false;
+    for (size_t i = 0; i < st->count; i++) less |= weaken(g->inputs[st->first_in + i], &unknown);
+    return less;
 }
 
 static hone_status settle(hone__graph *g, const states *st)
 {
-    bool changed = true, weak = is_deep(g);
-    if (weak) give_up(g, st);
+    bool changed = true;
     for (int round = 0; changed; round++) {
         forget(g);
         hone_status s = hone__graph_infer(g);
         changed = false;
-        if (s == HONE_E_MEMORY || (s != HONE_OK && (weak || !st->count))) return s;
-        for (size_t i = 0; s == HONE_OK && i < st->count; i++)
-            changed |= weaken(g->inputs[st->first_in + i], g->outputs[st->first_out + i]);
-        if (s == HONE_OK && (!changed || round < ROUNDS)) continue;
-        give_up(g, st); /* what the first run does not survive, a loop of no runs does */
-        changed = weak = true;
+        for (size_t i = 0; s == HONE_OK && i < st->count; i++) {
+            const hone__value *after = g->outputs[st->first_out + i];
+            changed |= weaken(g->inputs[st->first_in + i], after->wrap ? &unknown : &after->shape);
+        }
+        /* what the first run does not survive, a loop of no runs does */
+        if (s != HONE_OK && (s == HONE_E_MEMORY || !(changed = give_up(g, st)))) return s;
+        if (s == HONE_OK && changed && round >= ROUNDS) give_up(g, st);
     }
     return HONE_OK;
+}
+
+/* What states are before the first run. A body inside another one is seen once for each assumption about that, and only
+ * ever weakens its own: all of it together takes time in proportion to its size. */
+static void begin(const hone__type *in, hone__graph *g, const states *st)
+{
+    for (size_t i = st->first_in; i < st->first_in + st->count; i++) {
+        hone__shape was = g->inputs[i]->shape;
+        set_input(g->inputs[i], in[i].dtype, in[i].wrap ? unknown : in[i].shape);
+        if (g->settled) weaken(g->inputs[i], &was);
+    }
+    g->settled = true;
 }
 
 hone_status hone__body_infer(const hone__node *n, const hone__type *in, hone__graph *g)
@@ -143,9 +150,7 @@ hone_status hone__body_infer(const hone__node *n, const hone__type *in, hone__gr
         return hone__out_of_memory(g->output_count * sizeof *declared);
     for (size_t i = 0; i < g->output_count; i++) declared[i] = g->outputs[i]->shape;
     set_others(n, in, g, &st);
-    for (size_t i = 0; i < st.count; i++)
-        set_input(g->inputs[st.first_in + i], in[st.first_in + i].dtype,
-                  in[st.first_in + i].wrap ? unknown : in[st.first_in + i].shape);
+    begin(in, g, &st);
     hone_status s = settle(g, &st);
     if (s == HONE_OK) declare(g, declared);
     if (declared != few) hone__free(declared);

@@ -116,8 +116,17 @@ static hone_status infer_node(hone__node *n)
     return s;
 }
 
+static void unsettle(hone__graph *g)
+{
+    g->settled = false;
+    for (hone__node *n = g->first; n; n = n->next)
+        for (int i = 0; i < n->attr_count; i++)
+            if (n->attrs[i].kind == HONE__ATTR_GRAPH) unsettle(n->attrs[i].g);
+}
+
 hone_status hone__graph_infer(hone__graph *g)
 {
+    if (!g->owner) unsettle(g);
     for (hone__node *n = g->first; n; n = n->next) HONE__TRY(infer_node(n));
     return HONE_OK;
 }

@@ -195,10 +195,47 @@ static void a_growing_state_is_not_what_it_was(void **state)
     hone__model_destroy(m);
 }
 
+/* A loop around each loop; the innermost doubles its state, or has no meaning. */
+static hone__value *nested(const hone__builder *b, hone__value *x, int depth, bool wrong)
+{
+    static const int64_t dims[] = {ROWS, COLUMNS};
+    if (!depth)
+        return hone__emit((hone__builder *)(uintptr_t)b, wrong ? "Nothing" : "Concat", "", HONE__INS(x, x),
+                          HONE__ATTRS(hone__a_int("axis", 0)));
+    hone__builder body = inside(b), outer = *b;
+    take(&body, HONE_I64, 0, NULL);
+    hone__value *more = take(&body, HONE_BOOL, 0, NULL), *s = take(&body, HONE_F32, 2, dims);
+    give(&body, ONE(&body, "Identity", more));
+    give(&body, nested(&body, s, depth - 1, wrong));
+    hone__value *ins[] = {hone__emit_scalar_i64(&outer, 1), NULL, x};
+    return node(b, "Loop", ins, 3, 1, "body", body.graph, NULL, NULL)->outputs[0];
+}
+
+/* Each body is looked at a few times, not a few times for each time of those around it. */
+static void deep_nests_take_no_time(void **state)
+{
+    (void)state;
+    for (int wrong = 0; wrong < 2; wrong++) {
+        hone__builder b;
+        hone__value *x;
+        hone__model *m = begin(&b, &x);
+        hone__value *y = nested(&b, x, 30, wrong);
+        hone__emit_output(&b, "y", y);
+        assert_int_equal(hone__graph_infer(m->graph), wrong ? HONE_E_UNSUPPORTED : HONE_OK);
+        if (!wrong) {
+            assert_int_equal(y->shape.dims[0], -1);
+            assert_int_equal(y->shape.dims[1], COLUMNS);
+            check(m);
+        }
+        hone__model_destroy(m);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_known_branch_gives_the_outputs), cmocka_unit_test(an_outer_value_is_handed_out),
-        cmocka_unit_test(unread_outputs_go), cmocka_unit_test(a_growing_state_is_not_what_it_was)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(a_known_branch_gives_the_outputs),
+                                       cmocka_unit_test(an_outer_value_is_handed_out),
+                                       cmocka_unit_test(unread_outputs_go), cmocka_unit_test(deep_nests_take_no_time),
+                                       cmocka_unit_test(a_growing_state_is_not_what_it_was)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
