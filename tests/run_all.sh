@@ -7,6 +7,8 @@ echo "== every allocation fails once"
 HONE_TEST_ALL=1 build/tests/test_exec
 echo "== 5,000 random graphs"
 HONE_TEST_ALL=1 build/tests/test_random_graphs
+echo "== random graphs against live ONNX Runtime"
+$python tests/graphs/live_graphs.py
 echo "== live Keras"
 $python tests/import/live_keras.py
 echo "== ONNX's node tests"
