@@ -152,10 +152,7 @@ static hone_status generate(const hone_model *m, const settings *o, const char *
 static int run(const char *path, const settings *o, const char *const *prompts, size_t count)
 {
     hone_model *m;
-    char file[PATH_MAX];
-    hone_status s = folder_model(
-        path, "no model.onnx is in it (hone optimize makes a folder with one from a Hugging Face folder)", file);
-    if (s == HONE_OK) s = open_model(file, &m);
+    hone_status s = open_model(path, &m);
     if (s != HONE_OK) return report_failure(s);
     size_t texts = count * (size_t)o->sequences;
     printer p = {.o = o, .replies = calloc(texts, sizeof *p.replies)};

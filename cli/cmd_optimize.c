@@ -147,9 +147,12 @@ static hone_status rewrite(hone_model *m, bool decoder, const hone_optimize_opti
     return hone_model_optimize(m, p, on_change, t);
 }
 
-static hone_status save(hone_model *m, const char *source, const settings *o, bool decoder)
+/* From a folder comes a folder. */
+static hone_status save(hone_model *m, const char *source, const settings *o)
 {
-    if (decoder && folder_wanted(o->out)) return folder_save(m->graph, o->out, source);
+    struct stat st;
+    bool folder = !stat(source, &st) && S_ISDIR(st.st_mode) && !hone__import_is_keras(source);
+    if (folder && folder_wanted(o->out)) return folder_save(m->graph, o->out, source);
     return hone_model_save(m, o->out);
 }
 
@@ -186,7 +189,7 @@ static hone_status optimize(const char *source, const settings *o)
     calibration_close(files);
     hone__output out = {0};
     if (s == HONE_OK && o->report) s = hone__output_open(o->report, &out); /* before the model is there */
-    if (s == HONE_OK) s = save(m, source, o, decoder);
+    if (s == HONE_OK) s = save(m, source, o);
     if (s == HONE_OK) {
         hone_model_facts_get(m, &after);
         json_t *report = o->report ? make_report(source, o, &r, &before, &after, &t) : NULL;
@@ -227,9 +230,9 @@ int cmd_optimize(int argc, char **argv)
     };
     const verb_help help = {
         "optimize SOURCE -o OUT",
-        "Turns a trained model (.h5, .keras, .onnx, or a Hugging Face folder) into a small, fast ONNX file that any "
-        "ONNX\n"
-        "runtime opens. A language model becomes a folder: model.onnx, its weights, tokenizer and settings.",
+        "Turns a trained model (.h5, .keras, .onnx, or a folder of Hugging Face's, optimum's or onnxruntime-genai's)\n"
+        "into a small, fast ONNX file that any ONNX runtime opens. A folder becomes a folder: model.onnx, its weights,\n"
+        "tokenizer and settings.",
         "  hone optimize model.h5 -o model.onnx\n"
         "  hone optimize model.keras -o model_int8.onnx --precision int8 --report report.json\n"
         "  hone optimize ./gpt2 -o gpt2-int4 --precision int4\n"

@@ -36,10 +36,7 @@ static hone_status open_all(const char *path, const char *text, size_t size, hon
                             size_t *count)
 {
     hone_tokenizer *t;
-    char file[PATH_MAX];
-    HONE__TRY(folder_model(
-        path, "no model.onnx is in it (hone optimize makes a folder with one from a Hugging Face folder)", file));
-    HONE__TRY(open_model(file, m));
+    HONE__TRY(open_model(path, m));
     hone_status s = hone_tokenizer_create(*m, &t);
     if (s == HONE_OK) s = hone_tokenizer_encode(t, text, size, 1, ids, count);
     hone_tokenizer_destroy(t);

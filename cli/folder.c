@@ -10,6 +10,7 @@
 #include "base/alloc.h"
 #include "base/file.h"
 #include "onnx/onnx.h"
+#include "tools/import/import.h"
 
 /* What tools look for beside a language model. */
 static const char *const companions[] = {
@@ -118,27 +119,25 @@ hone_status folder_save(hone__model *model, const char *out, const char *source)
     return s;
 }
 
-size_t folder_bytes(const char *out)
+size_t folder_bytes(const char *folder)
 {
-    static const char *const names[] = {"model.onnx", "model.onnx_data"};
-    char path[PATH_MAX];
+    static const char *const ends[] = {"", "_data", ".data"};
+    char file[PATH_MAX], path[PATH_MAX];
     struct stat st;
-    size_t sum = 0;
-    for (int i = 0; i < 2; i++)
-        if (join(out, names[i], path) == HONE_OK && !stat(path, &st)) sum += (size_t)st.st_size;
+    size_t sum = 0, found = 0;
+    if (hone__import_folder_file(folder, file) != HONE_OK || !*file) return 0;
+    for (int i = 0; i < 3 && found < 2; i++)
+        if ((size_t)snprintf(path, sizeof path, "%s%s", file, ends[i]) < sizeof path && !stat(path, &st))
+            sum += (size_t)st.st_size, found++;
     return sum;
 }
 
 hone_status folder_model(const char *path, const char *missing, char *file)
 {
-    static const char *const names[] = {"model.onnx", "decoder_model.onnx"};
     if (!is_folder(path)) {
         if ((size_t)snprintf(file, PATH_MAX, "%s", path) < PATH_MAX) return HONE_OK;
         return hone__fail(HONE_E_LIMIT, "%.100s: the name is too long", path);
     }
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        HONE__TRY(join(path, names[i], file));
-        if (!access(file, F_OK)) return HONE_OK;
-    }
-    return hone__fail(HONE_E_IO, "%s: %s", path, missing);
+    HONE__TRY(hone__import_folder_file(path, file));
+    return *file ? HONE_OK : hone__fail(HONE_E_IO, "%s: %s", path, missing);
 }

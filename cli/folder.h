@@ -16,7 +16,7 @@ hone_status folder_save(hone__model *model, const char *out, const char *source)
  * which says what was looked for. */
 hone_status folder_model(const char *path, const char *missing, char *file);
 
-/* Bytes of the model's files under OUT. */
-size_t folder_bytes(const char *out);
+/* Bytes of a folder's model, and of the weights beside it. */
+size_t folder_bytes(const char *folder);
 
 #endif

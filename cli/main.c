@@ -73,6 +73,12 @@ hone_status open_onnx(const char *path, hone_model **out)
     HONE__TRY(folder_model(
         path, "is a directory without model.onnx (hone optimize makes one from a Hugging Face folder)", file));
     hone_status s = hone_model_open(file, out);
+    if (s == HONE_OK && strcmp(file, path)) {
+        s = hone__import_folder_notes((*out)->graph, path, file);
+        if (s == HONE_OK) return s;
+        hone_model_destroy(*out);
+        *out = NULL;
+    }
     if (s == HONE_E_FORMAT && is_called_keras(path) && strstr(hone_error_message(), "not an ONNX model"))
         s = hone__fail(s, "%s: is called like a Keras model, but is neither HDF5 nor an archive", path);
     return s;

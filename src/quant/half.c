@@ -41,8 +41,9 @@ hone_status hone__quant_half(hone__quant *q, hone__node *node, int input, hone__
     if (made) return hone__node_set_input(node, input, made->codes);
     HONE__TRY(narrow(q, from->constant, q->options->precision == HONE_PRECISION_FP16, &half, w));
     if (w->reason) return HONE_OK;
-    hone__value *v = hone__value_constant(node->graph, w->name, &half);
-    hone__node *cast = v ? hone__node_new(node->graph, node, "", "Cast", "", &v, 1, 1) : NULL;
+    hone__graph *g = from->graph;
+    hone__value *v = hone__value_constant(g, w->name, &half);
+    hone__node *cast = v ? hone__node_new(g, hone__quant_place(from, node), "", "Cast", "", &v, 1, 1) : NULL;
     if (!cast) return HONE_E_MEMORY;
     HONE__TRY(hone__node_set_int(cast, "to", HONE_F32));
     HONE__TRY(hone__quant_keep(q, from, cast->outputs[0], NULL));

@@ -75,8 +75,10 @@ hone_status hone__quant_recurrent(hone__quant *q, hone__node *node, int input, h
     }
     HONE__TRY(make(q, t, (size_t)t->dims[1], (size_t)t->dims[2], 1, &codes, &scales, w));
     if (w->reason) return HONE_OK;
-    HONE__TRY(constants(node->graph, w, &codes, &scales, &cv, &sv));
-    hone__node *dq = hone__node_new(node->graph, node, "", "DequantizeLinear", "", (hone__value *[]){cv, sv}, 2, 1);
+    hone__graph *g = from->graph;
+    HONE__TRY(constants(g, w, &codes, &scales, &cv, &sv));
+    hone__node *dq =
+        hone__node_new(g, hone__quant_place(from, node), "", "DequantizeLinear", "", (hone__value *[]){cv, sv}, 2, 1);
     if (!dq) return HONE_E_MEMORY;
     HONE__TRY(hone__node_set_int(dq, "axis", 1));
     HONE__TRY(hone__quant_keep(q, from, dq->outputs[0], NULL));
@@ -99,7 +101,7 @@ hone_status hone__quant_table(hone__quant *q, hone__node *gather, hone__weight *
     if (!w->again) {
         HONE__TRY(make(q, t, (size_t)t->dims[0], (size_t)t->dims[1], 2, &codes, &scales, w));
         if (w->reason) return HONE_OK;
-        HONE__TRY(constants(g, w, &codes, &scales, &cv, &sv));
+        HONE__TRY(constants(from->graph, w, &codes, &scales, &cv, &sv));
         HONE__TRY(hone__quant_keep(q, from, cv, sv));
     }
     const hone__quant_made *made = hone__quant_made_of(q, from);

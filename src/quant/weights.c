@@ -125,9 +125,8 @@ static unsigned forms_of_readers(const hone__quant *q, const hone__value *v)
     for (size_t i = 0; i < v->use_count; i++) {
         const hone__node *n = v->uses[i].node;
         int form = form_of(q, n, v->uses[i].input);
-        bool through =
-            !is_half(q) && n->graph == v->graph && n->output_count == 1 && (swaps_two(n) || hone__half_weights(n));
-        if (n->graph != v->graph || (form < 0 && !through))
+        bool through = !is_half(q) && n->output_count == 1 && (swaps_two(n) || hone__half_weights(n));
+        if (form < 0 && !through)
             forms |= KEPT;
         else
             forms |= form >= 0 ? 1U << form : forms_of_readers(q, n->outputs[0]);
@@ -197,10 +196,18 @@ static hone_status consider(hone__quant *q, hone__node *n, int input)
     return HONE_OK;
 }
 
+/* Nodes of a branch or a body, too, but for convolutions there, whose inputs others may quantise later. */
 static hone_status visit(hone__quant *q, hone__node *n)
 {
-    for (int i = 0; i < n->input_count; i++)
-        if (form_of(q, n, i) >= 0) HONE__TRY(consider(q, n, i));
+    for (int i = 0; i < n->input_count; i++) {
+        int form = form_of(q, n, i);
+        if (form >= 0 && (form != CONV || !n->graph->owner)) HONE__TRY(consider(q, n, i));
+    }
+    for (int i = 0; i < n->attr_count; i++)
+        for (hone__node *m = n->attrs[i].kind == HONE__ATTR_GRAPH ? n->attrs[i].g->first : NULL, *next; m; m = next) {
+            next = m->next;
+            HONE__TRY(visit(q, m));
+        }
     return HONE_OK;
 }
 

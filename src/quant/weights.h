@@ -24,6 +24,13 @@ typedef struct hone__quant {
 const hone__quant_made *hone__quant_made_of(const hone__quant *q, const hone__value *from); /* NULL: nothing yet */
 hone_status hone__quant_keep(hone__quant *q, const hone__value *from, hone__value *codes, hone__value *scales);
 
+/* In front of which node, of the graph that a weight lies in, what is made of it goes: there all that read it see it.
+ */
+static inline hone__node *hone__quant_place(const hone__value *from, hone__node *reader)
+{
+    return reader->graph == from->graph ? reader : from->graph->first;
+}
+
 /* One weight as it is considered: filled by the part that changes it, then told. */
 typedef struct hone__weight {
     const hone__node *node;

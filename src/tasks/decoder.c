@@ -5,6 +5,8 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "base/log.h"
+#include "decoder_plain.h"
 #include "graph/clone.h"
 #include "passes/kv_cache.h"
 
@@ -30,6 +32,7 @@ struct hone__decoder {
     hone__session_options options;
     hone__model *model;
     hone_dtype cache;
+    hone__plain *plain; /* of a graph that keeps nothing itself; the rest is idle then */
 };
 
 /* The caches, of the shapes that the graph's inputs have. */
@@ -76,6 +79,16 @@ static hone_status make_side(hone__decoder *d, int which)
     return st;
 }
 
+/* A model whose keys and values hone cannot keep in its own way. */
+static hone_status make_plain(hone__decoder *d, const hone__decoder_options *o)
+{
+    hone__log(HONE_LOG_DEBUG, "keys and values go through the graph: %s", hone_error_message());
+    HONE__TRY(hone__plain_create(d->model, o, &d->plain));
+    if (o->cache == HONE_I8)
+        return hone__fail(HONE_E_UNSUPPORTED, "keys and values of this model are its own: they cannot be int8");
+    return HONE_OK;
+}
+
 hone_status hone__decoder_create(const hone__model *model, const hone__decoder_options *o, hone__decoder **out)
 {
     hone__decoder *d = *out = hone__calloc(1, sizeof *d);
@@ -89,6 +102,7 @@ hone_status hone__decoder_create(const hone__model *model, const hone__decoder_o
     if (s == HONE_OK && (d->capacity < 1 || d->capacity > INT32_MAX || d->most > INT32_MAX))
         s = hone__fail(HONE_E_ARGUMENT, "%zu sequences of %zu tokens", d->most, d->capacity);
     if (s == HONE_OK) s = make_side(d, LAST);
+    if (s == HONE_E_UNSUPPORTED) s = make_plain(d, o);
     if (s == HONE_OK) s = hone__decoder_start(d, d->most, NULL);
     if (s == HONE_OK) return s;
     hone__decoder_destroy(d);
@@ -109,6 +123,7 @@ void hone__decoder_destroy(hone__decoder *d)
     hone__free(d->first);
     hone__free(d->positions);
     hone__free(d->spare);
+    hone__plain_destroy(d->plain);
     hone__model_destroy(d->model);
     hone__free(d);
 }
@@ -123,6 +138,7 @@ hone_status hone__decoder_start(hone__decoder *d, size_t batch, const int64_t *f
     d->batch = batch;
     d->length = 0;
     for (size_t b = 0; b < batch; b++) d->first[b] = first ? first[b] : 0;
+    if (d->plain) hone__plain_start(d->plain, batch, first);
     return HONE_OK;
 }
 
@@ -143,16 +159,6 @@ static hone_status set_positions(hone__decoder *d, size_t n)
     return HONE_OK;
 }
 
-static void view(hone__tensor *t, hone_dtype dtype, int rank, const int64_t *dims, const void *data)
-{
-    *t = (hone__tensor){.dtype = dtype, .rank = rank, .data = data, .count = 1};
-    for (int i = 0; i < rank; i++) {
-        t->dims[i] = dims[i];
-        t->count *= (size_t)dims[i];
-    }
-    t->bytes = t->count * hone__dtype_size(dtype);
-}
-
 hone_status hone__decoder_run(hone__decoder *d, const int64_t *ids, size_t n, bool all, const float **scores,
                               size_t *vocab)
 {
@@ -161,16 +167,21 @@ hone_status hone__decoder_run(hone__decoder *d, const int64_t *ids, size_t n, bo
     const hone__tensor *out;
     if (!n || n > d->capacity - d->length)
         return hone__fail(HONE_E_LIMIT, "%zu tokens behind %zu of at most %zu", n, d->length, d->capacity);
+    if (d->plain) {
+        HONE__TRY(hone__plain_run(d->plain, ids, n, all, scores, vocab));
+        d->length += n;
+        return HONE_OK;
+    }
     if (!s->session) HONE__TRY(make_side(d, ALL));
     HONE__TRY(set_positions(d, n));
     d->before = (int64_t)d->length;
-    view(&s->in[s->kv.ids], HONE_I64, 2, rows, ids);
-    if (s->kv.positions >= 0) view(&s->in[s->kv.positions], HONE_I64, 2, rows, d->positions);
-    view(&s->in[s->kv.first], HONE_I64, 1, &batch, d->first);
-    view(&s->in[s->kv.before], HONE_I64, 1, &one, &d->before);
+    hone__view(&s->in[s->kv.ids], HONE_I64, 2, rows, ids);
+    if (s->kv.positions >= 0) hone__view(&s->in[s->kv.positions], HONE_I64, 2, rows, d->positions);
+    hone__view(&s->in[s->kv.first], HONE_I64, 1, &batch, d->first);
+    hone__view(&s->in[s->kv.before], HONE_I64, 1, &one, &d->before);
     for (size_t i = 0; i < d->cache_count; i++) {
         int64_t dims[4] = {batch, d->caches[i].dims[1], d->caches[i].dims[2], d->caches[i].dims[3]};
-        view(&s->in[(size_t)s->kv.caches + i], d->cache, 4, dims, d->caches[i].data);
+        hone__view(&s->in[(size_t)s->kv.caches + i], d->cache, 4, dims, d->caches[i].data);
     }
     HONE__TRY(hone__session_run(s->session, s->list, 2 * s->kv.layers + 3 + (s->kv.positions >= 0), &out, 1));
     bool right = out->rank == 3 && out->dtype == HONE_F32 && out->dims[0] == batch;
@@ -189,6 +200,7 @@ hone_status hone__decoder_run(hone__decoder *d, const int64_t *ids, size_t n, bo
 void hone__decoder_rewind(hone__decoder *d, size_t length)
 {
     if (length < d->length) d->length = length;
+    if (d->plain) hone__plain_rewind(d->plain, length);
 }
 
 hone_status hone__decoder_spread(hone__decoder *d, size_t batch)
@@ -196,6 +208,7 @@ hone_status hone__decoder_spread(hone__decoder *d, size_t batch)
     if (d->batch != 1 || !batch || batch > d->most)
         return hone__fail(HONE_E_ARGUMENT, "%zu sequences from %zu, expected 1 to %zu from 1", batch, d->batch,
                           d->most);
+    if (d->plain) HONE__TRY(hone__plain_spread(d->plain, batch));
     for (size_t i = 0; i < d->cache_count; i++) {
         hone__tensor *t = &d->caches[i];
         size_t size = hone__dtype_size(d->cache) * (size_t)t->dims[3], head = (size_t)t->dims[2] * size;
@@ -218,6 +231,7 @@ static bool is_moved(const int32_t *from, size_t batch)
 hone_status hone__decoder_reorder(hone__decoder *d, const int32_t *from)
 {
     if (!is_moved(from, d->batch) || !d->length) return HONE_OK;
+    if (d->plain) return hone__plain_reorder(d->plain, from);
     for (size_t i = 0; i < d->cache_count; i++) {
         hone__tensor *t = &d->caches[i];
         size_t size = hone__dtype_size(d->cache) * (size_t)t->dims[3], used = d->length * size;

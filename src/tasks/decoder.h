@@ -13,7 +13,8 @@ typedef struct hone__decoder_options {
     hone_dtype cache; /* HONE_F32, HONE_F16 or HONE_I8 */
 } hone__decoder_options;
 
-/* HONE_E_UNSUPPORTED for other models than those of passes/kv_cache.h; HONE_E_LIMIT where the caches would pass
+/* Models of passes/kv_cache.h, and, slower, any of decoder_plain.h (`cache` is the model's own then, and cannot be
+ * HONE_I8); HONE_E_UNSUPPORTED for others; HONE_E_LIMIT where the caches would pass
  * session.max_memory. The model may be destroyed afterwards. */
 hone_status hone__decoder_create(const hone__model *model, const hone__decoder_options *options, hone__decoder **out);
 void hone__decoder_destroy(hone__decoder *decoder); /* NULL is fine */

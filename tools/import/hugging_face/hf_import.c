@@ -5,14 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/alloc.h"
 #include "base/log.h"
 #include "ops/eval.h"
-#include "text/tokenizer.h"
 #include "tools/import/keras/keras_json.h"
 #include "tools/import/families/family.h"
+#include "tools/import/hugging_face/hf_notes.h"
 #include "tools/import/import.h"
-#include "tools/import/tokenizer/tokenizer_import.h"
 
 enum { OPSET = 23, IR = 11, LINE = 512 };
 
@@ -73,52 +71,6 @@ static hone_status check_kind(hone__hf_config *c)
     return HONE_OK;
 }
 
-/* "1,2" of a number or a list of numbers; false where it is neither. */
-static bool tokens_text(const json_t *v, char *out, size_t size)
-{
-    size_t n = json_is_array(v) ? json_array_size(v) : 1, at = 0;
-    for (size_t i = 0; i < n && at + 24 < size; i++) {
-        const json_t *e = json_is_array(v) ? json_array_get(v, i) : v;
-        if (!json_is_integer(e)) return false;
-        at += (size_t)snprintf(out + at, size - at, "%s%lld", i ? "," : "", (long long)json_integer_value(e));
-    }
-    return n > 0;
-}
-
-/* What generating needs to know, in lines of key=value. generation_config.json comes before config.json. */
-static hone_status note_decoder(const hone__lm *lm, const json_t *generation)
-{
-    char text[LINE * 4], list[LINE];
-    size_t at = (size_t)snprintf(text, sizeof text, "context=%lld\nvocab=%lld\nmodel_type=%s\n", (long long)lm->context,
-                                 (long long)lm->vocab, lm->model_type);
-    static const char *const names[] = {"eos", "bos", "pad"};
-    for (int i = 0; i < 3; i++) {
-        char key[32];
-        snprintf(key, sizeof key, "%s_token_id", names[i]);
-        const json_t *v = json_object_get(generation, key);
-        if (!v || json_is_null(v)) v = json_object_get(lm->config.root, key);
-        if (v && tokens_text(v, list, sizeof list))
-            at += (size_t)snprintf(text + at, sizeof text - at, "%s=%s\n", names[i], list);
-    }
-    return hone__model_set_metadata(lm->b.graph->model, "hone.decoder", text);
-}
-
-/* The folder's tokenizer goes into the model; one of a kind that hone does not know is left out, with a word. */
-static hone_status note_tokenizer(const hone__lm *lm, const char *folder)
-{
-    char *text;
-    if (!hone__tokenizer_is_importable(folder)) return HONE_OK;
-    hone_status s = hone__tokenizer_import(folder, &text);
-    if (s == HONE_E_UNSUPPORTED) {
-        hone__log(HONE_LOG_INFO, "the model gets no tokenizer: %s", hone_error_message());
-        return HONE_OK;
-    }
-    if (s != HONE_OK) return s;
-    s = hone__model_set_metadata(lm->b.graph->model, HONE__TOKENIZER_KEY, text);
-    hone__free(text);
-    return s;
-}
-
 static hone_status build(hone__lm *lm, const char *folder, const hone__import_options *options)
 {
     hone__model *m = lm->b.graph->model;
@@ -142,9 +94,10 @@ static hone_status build(hone__lm *lm, const char *folder, const hone__import_op
         snprintf(path, sizeof path, "%s/generation_config.json", folder);
         HONE__TRY(hone__hf_json(path, &generation));
     }
-    hone_status s = note_decoder(lm, generation);
+    hone__hf_facts facts = {lm->context, lm->vocab, lm->model_type, lm->config.root, generation};
+    hone_status s = hone__hf_note_decoder(m, &facts);
     json_decref(generation);
-    if (s == HONE_OK) s = note_tokenizer(lm, folder);
+    if (s == HONE_OK) s = hone__hf_note_tokenizer(m, folder);
     if (s == HONE_OK) s = hone__graph_infer(m->graph);
     if (s == HONE_OK) s = hone__graph_name_all(m->graph);
     return s == HONE_OK ? hone__graph_verify(m->graph) : s;
