@@ -12,6 +12,8 @@
 #include "onnx/onnx.h"
 #include "tools/import/import.h"
 
+static const char genai[] = "genai_config.json"; /* names the model's file: rewritten */
+
 /* What tools look for beside a language model. */
 static const char *const companions[] = {
     "config.json",
@@ -24,6 +26,7 @@ static const char *const companions[] = {
     "merges.txt",
     "tokenizer.model",
     "chat_template.jinja",
+    genai,
 };
 enum { COMPANIONS = sizeof companions / sizeof *companions, COMPANION_MAX = 256 << 20 };
 
@@ -48,17 +51,22 @@ static hone_status join(const char *folder, const char *name, char *out)
 }
 
 /* Opens `to` and writes what `from` holds; *there stays false where `from` is not there. */
-static hone_status copy(const char *from, const char *to, hone__output *o, bool *there)
+static hone_status copy(const char *from, const char *to, bool rewrite, hone__output *o, bool *there)
 {
-    uint8_t *data;
-    size_t size;
+    uint8_t *data = NULL;
+    char *text = NULL;
+    size_t size = 0;
     *there = false;
     if (access(from, F_OK)) return HONE_OK;
-    HONE__TRY(hone__file_read(from, COMPANION_MAX, &data, &size));
+    if (rewrite)
+        HONE__TRY(hone__import_genai_config(from, &text));
+    else
+        HONE__TRY(hone__file_read(from, COMPANION_MAX, &data, &size));
     hone_status s = hone__output_open(to, o);
     *there = s == HONE_OK;
-    if (s == HONE_OK) s = hone__output_write(o, data, size);
+    if (s == HONE_OK) s = text ? hone__output_write(o, text, strlen(text)) : hone__output_write(o, data, size);
     hone__free(data);
+    hone__free(text);
     return s;
 }
 
@@ -74,17 +82,20 @@ static hone_status open_copies(copies *c, const char *out, const char *source)
     for (size_t i = 0; i < COMPANIONS; i++) {
         HONE__TRY(join(source, companions[i], from));
         HONE__TRY(join(out, companions[i], to));
-        if (!stat(from, &a) && !stat(to, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino) continue; /* in place */
-        HONE__TRY(copy(from, to, &c->files[i], &c->open[i]));
+        bool rewrite = companions[i] == genai;
+        if (!rewrite && !stat(from, &a) && !stat(to, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+            continue; /* in place */
+        HONE__TRY(copy(from, to, rewrite, &c->files[i], &c->open[i]));
     }
     return HONE_OK;
 }
 
-static hone_status commit_copies(copies *c, const char *out)
+/* Those in front of genai_config.json, or it alone. */
+static hone_status commit_copies(copies *c, const char *out, bool last)
 {
     char to[PATH_MAX];
     for (size_t i = 0; i < COMPANIONS; i++) {
-        if (!c->open[i]) continue;
+        if (!c->open[i] || (companions[i] == genai) != last) continue;
         HONE__TRY(join(out, companions[i], to));
         bool fresh = access(to, F_OK) != 0;
         HONE__TRY(hone__output_commit(&c->files[i]));
@@ -111,8 +122,9 @@ hone_status folder_save(hone__model *model, const char *out, const char *source)
     bool made = !is_folder(out);
     if (made && mkdir(out, 0777)) return hone__fail(HONE_E_IO, "%s: cannot make the folder: %s", out, strerror(errno));
     hone_status s = open_copies(&c, out, source);
-    if (s == HONE_OK) s = commit_copies(&c, out);
-    if (s == HONE_OK) s = hone__onnx_write(model, path, data); /* last: it is what a reader looks for */
+    if (s == HONE_OK) s = commit_copies(&c, out, false);
+    if (s == HONE_OK) s = hone__onnx_write(model, path, data); /* it is what a reader looks for, */
+    if (s == HONE_OK) s = commit_copies(&c, out, true);        /* unless this names another */
     for (size_t i = 0; i < COMPANIONS; i++)
         if (c.open[i]) hone__output_abandon(&c.files[i]);
     if (s != HONE_OK) undo(&c, out, made);

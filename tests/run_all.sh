@@ -31,6 +31,10 @@ echo "== tokenizers against the tokenizers package"
 $python tests/text/live_tokenizers.py || [ $? = 77 ] # without the package
 echo "== language models against transformers"
 "${HONE_TRANSFORMERS_PYTHON:-$python}" tests/import/live_transformers.py --real || [ $? = 77 ] # without transformers
+echo "== language models as optimum and onnxruntime-genai write them"
+for p in "${HONE_OPTIMUM_PYTHON:-$python}" "${HONE_GENAI_PYTHON:-$python}"; do
+    "$p" tests/import/live_onnx_folders.py || [ $? = 77 ] # without the packages
+done
 echo "== perplexity beside transformers"
 "${HONE_TRANSFORMERS_PYTHON:-$python}" tests/tools/live_perplexity.py || [ $? = 77 ] # without transformers
 echo "== memory that importing a gigabyte takes"

@@ -288,6 +288,19 @@ static hone_status keep(hone__plain *p, sequence *s, size_t count)
     return HONE_OK;
 }
 
+static hone_status make_scores(hone__plain *p, size_t rows)
+{
+    size_t size;
+    if (!hone__mul_size(rows, p->vocab, &size) || !hone__mul_size(size, sizeof *p->scores, &size))
+        return hone__fail(HONE_E_LIMIT, "scores of %zu tokens for %zu", p->vocab, rows);
+    if (size <= p->scores_size) return HONE_OK;
+    float *grown = hone__realloc(p->scores, size);
+    if (!grown) return hone__out_of_memory(size);
+    p->scores = grown;
+    p->scores_size = size;
+    return HONE_OK;
+}
+
 /* The last `rows` rows of the scores, as float32. */
 static hone_status take_scores(hone__plain *p, size_t rows, size_t at)
 {
@@ -300,15 +313,7 @@ static hone_status take_scores(hone__plain *p, size_t rows, size_t at)
     if (p->vocab && p->vocab != vocab)
         return hone__fail(HONE_E_UNSUPPORTED, "scores of %zu tokens behind those of %zu", vocab, p->vocab);
     p->vocab = vocab;
-    size_t size;
-    if (!hone__mul_size(at + rows, vocab, &size) || !hone__mul_size(size, sizeof *p->scores, &size))
-        return hone__fail(HONE_E_LIMIT, "scores of %zu tokens for %zu", vocab, rows);
-    if (size > p->scores_size) {
-        float *grown = hone__realloc(p->scores, size);
-        if (!grown) return hone__out_of_memory(size);
-        p->scores = grown;
-        p->scores_size = size;
-    }
+    HONE__TRY(make_scores(p, at + rows));
     float *to = p->scores + at * vocab;
     for (size_t i = 0; i < rows * vocab; i++)
         to[i] = (float)hone__element_f64(t->dtype, t->data, (given - rows) * vocab + i);
@@ -354,16 +359,25 @@ static hone_status run_sequence(hone__plain *p, sequence *s, const int64_t *ids,
     return HONE_OK;
 }
 
+/* How many of n tokens are padding. */
+static size_t padding(const hone__plain *p, const sequence *s, size_t n)
+{
+    size_t first = s->first > 0 ? (size_t)s->first : 0, skip = first > p->length ? first - p->length : 0;
+    return skip < n ? skip : n;
+}
+
 hone_status hone__plain_run(hone__plain *p, const int64_t *ids, size_t n, bool all, const float **scores, size_t *vocab)
 {
     size_t rows = all ? n : 1;
     for (size_t b = 0; b < p->batch; b++) {
-        sequence *s = &p->seqs[b];
-        size_t first = s->first > 0 ? (size_t)s->first : 0, skip = first > p->length ? first - p->length : 0;
-        if (skip >= n) return hone__fail(HONE_E_ARGUMENT, "sequence %zu has no token yet", b);
-        size_t wanted = n - skip < rows ? n - skip : rows, at = b * rows + (rows - wanted);
-        HONE__TRY(run_sequence(p, s, ids + b * n + skip, n - skip, wanted, at));
-        for (size_t i = b * rows * p->vocab; i < at * p->vocab; i++) p->scores[i] = 0; /* of padding */
+        size_t skip = padding(p, &p->seqs[b], n), real = n - skip, wanted = real < rows ? real : rows;
+        if (real) HONE__TRY(run_sequence(p, &p->seqs[b], ids + b * n + skip, real, wanted, (b + 1) * rows - wanted));
+    }
+    if (!p->vocab) return hone__fail(HONE_E_ARGUMENT, "no sequence has a token yet");
+    HONE__TRY(make_scores(p, p->batch * rows));
+    for (size_t b = 0; b < p->batch; b++) {
+        size_t real = n - padding(p, &p->seqs[b], n), none = real < rows ? rows - real : 0;
+        memset(p->scores + b * rows * p->vocab, 0, none * p->vocab * sizeof *p->scores);
     }
     p->length += n;
     *scores = p->scores;

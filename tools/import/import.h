@@ -52,6 +52,9 @@ bool hone__import_is_hugging_face(const char *path);
 /* The ONNX file of a folder: the one that genai_config.json names, else model.onnx, else a decoder of optimum's (the
  * merged one first), in the folder or in its folder "onnx". file: [PATH_MAX]; "" where there is none. */
 hone_status hone__import_folder_file(const char *folder, char *file);
+/* genai_config.json at `path` for a model that hone saves: called model.onnx, with the names of inputs and outputs that
+ * hone uses. *text is freed by hone__free. */
+hone_status hone__import_genai_config(const char *path, char **text);
 /* What the files beside that one say about a language model, into its metadata: settings of generating, and the
  * tokenizer. Inputs and outputs get the names that hone knows. Nothing where hone wrote the model. */
 hone_status hone__import_folder_notes(hone__model *model, const char *folder, const char *file);

@@ -2,9 +2,11 @@
  * write them: which file it is, and what the files beside it say. */
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/alloc.h"
 #include "hf_config.h"
 #include "hf_notes.h"
 #include "tools/import/import.h"
@@ -26,10 +28,7 @@ static bool join(const char *folder, const char *name, char *path)
 }
 
 /* model.decoder of genai_config.json; NULL: another kind of model. */
-static const json_t *decoder_of(const json_t *genai)
-{
-    return json_object_get(json_object_get(genai, "model"), "decoder");
-}
+static json_t *decoder_of(const json_t *genai) { return json_object_get(json_object_get(genai, "model"), "decoder"); }
 
 static hone_status genai_file(const char *folder, const char *path, char *file)
 {
@@ -96,26 +95,31 @@ static hone_status call(hone__graph *g, hone__value *v, const char *name)
     return HONE_OK;
 }
 
-/* Names that genai_config.json gives to inputs and outputs. */
+/* Names that genai_config.json gives to inputs and outputs, and those that hone knows. */
+static const struct {
+    const char *key, *ours;
+    bool output;
+} names[] = {{"input_ids", "input_ids", false},
+             {"attention_mask", "attention_mask", false},
+             {"position_ids", "position_ids", false},
+             {"logits", "logits", true},
+             {"past_key_names", "past_key_values.%d.key", false},
+             {"past_value_names", "past_key_values.%d.value", false},
+             {"past_names", "past_%d", false},
+             {"present_key_names", "present.%d.key", true},
+             {"present_value_names", "present.%d.value", true},
+             {"present_names", "present_%d", true}};
+enum { NAMES = sizeof names / sizeof *names, LAYERS = 4096 };
+
+static json_t *values_of(const json_t *decoder, size_t i)
+{
+    return json_object_get(decoder, names[i].output ? "outputs" : "inputs");
+}
+
 static hone_status rename_values(hone__graph *g, const json_t *decoder)
 {
-    static const struct {
-        const char *key, *ours;
-        bool output;
-    } names[] = {{"input_ids", "input_ids", false},
-                 {"attention_mask", "attention_mask", false},
-                 {"position_ids", "position_ids", false},
-                 {"logits", "logits", true},
-                 {"past_key_names", "past_key_values.%d.key", false},
-                 {"past_value_names", "past_key_values.%d.value", false},
-                 {"past_names", "past_%d", false},
-                 {"present_key_names", "present.%d.key", true},
-                 {"present_value_names", "present.%d.value", true},
-                 {"present_names", "present_%d", true}};
-    enum { LAYERS = 4096 };
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        const char *theirs =
-            hone__json_text(json_object_get(decoder, names[i].output ? "outputs" : "inputs"), names[i].key);
+    for (size_t i = 0; i < NAMES; i++) {
+        const char *theirs = hone__json_text(values_of(decoder, i), names[i].key);
         bool many = strstr(names[i].ours, "%d") != NULL;
         char from[256], to[64];
         if (!theirs || !strcmp(theirs, names[i].ours)) continue;
@@ -129,6 +133,23 @@ static hone_status rename_values(hone__graph *g, const json_t *decoder)
         }
     }
     return HONE_OK;
+}
+
+hone_status hone__import_genai_config(const char *path, char **out)
+{
+    json_t *genai;
+    *out = NULL;
+    HONE__TRY(hone__hf_json(path, &genai));
+    json_t *decoder = decoder_of(genai);
+    if (json_is_object(decoder)) json_object_set_new(decoder, "filename", json_string("model.onnx"));
+    for (size_t i = 0; i < NAMES; i++)
+        if (hone__json_text(values_of(decoder, i), names[i].key))
+            json_object_set_new(values_of(decoder, i), names[i].key, json_string(names[i].ours));
+    char *text = json_dumps(genai, JSON_INDENT(4));
+    json_decref(genai);
+    *out = text ? hone__strndup(text, strlen(text)) : NULL;
+    free(text);
+    return *out ? HONE_OK : hone__out_of_memory(1);
 }
 
 static int64_t number(const json_t *o, const char *key)
