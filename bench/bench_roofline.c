@@ -65,7 +65,7 @@ int main(int argc, char **argv)
         hone__pool_enter(pool);
         for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
             const struct rate *r = &rates[i];
-            if (r->needs > tier) continue;
+            if (r->needs > tier || !hone__cpu_has(r->needs)) continue;
             print_row(json, r->type, r->tier, threads, measure_rate(r, pool) * 1e-9,
                       r->type[0] == 'i' ? "GOP/s" : "GFLOP/s");
         }

@@ -18,12 +18,12 @@ static const struct {
 };
 enum { TIERS = sizeof tiers / sizeof *tiers };
 
-static hone__tier best;
+static hone__tier best, detected;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #include <cpuid.h>
-static int has_avxvnni(void)
+static bool has_avxvnni(void)
 {
     unsigned a, b, c, d;
     return __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 4 & 1);
@@ -62,12 +62,23 @@ static int find(const char *name)
     return -1;
 }
 
+#if !defined(__x86_64__) || !defined(__GNUC__)
+static bool has_avxvnni(void) { return false; }
+#endif
+
 static void init(void)
 {
-    best = detect();
+    best = detected = detect();
     const char *cap = getenv("HONE_ISA");
     int i = cap && *cap ? find(cap) : -1;
     if (i >= 0 && tiers[i].tier < best) best = tiers[i].tier;
+    if (best == HONE__AVXVNNI && !has_avxvnni()) best = HONE__AVX2;
+}
+
+bool hone__cpu_has(hone__tier tier)
+{
+    hone__cpu_tier();
+    return tier <= detected && (tier != HONE__AVXVNNI || has_avxvnni());
 }
 
 hone__tier hone__cpu_tier(void)

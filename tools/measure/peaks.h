@@ -247,7 +247,7 @@ static inline double peak_of(const char *type, hone__tier tier, hone__pool *pool
 {
     double best = 0;
     for (size_t i = 0; i < sizeof rates / sizeof *rates; i++) {
-        if (rates[i].needs > tier || strcmp(rates[i].type, type)) continue;
+        if (rates[i].needs > tier || !hone__cpu_has(rates[i].needs) || strcmp(rates[i].type, type)) continue;
         double rate = measure_rate(&rates[i], pool);
         if (rate > best) best = rate;
     }

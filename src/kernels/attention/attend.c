@@ -98,11 +98,16 @@ static hone__gemm_f32_args value_product(const hone__attend_args *a, size_t rows
                                  .alpha = 1};
 }
 
-/* Strips of b are at most MAX lanes wide and as wide as that where there are as many keys. */
+/* Few queries, or keys that are widened on the way: those of all heads that share keys go together. */
+static bool in_place(const hone__attend_args *a) { return a->queries <= FEW || a->kind == HONE__KV_I8; }
+
+/* Of the products that many queries take. Strips of b are at most MAX lanes wide and as wide as that where there are as
+ * many keys. */
 static size_t products_scratch(const hone__attend_args *a)
 {
     static const uint16_t half;
     size_t most = 0;
+    if (in_place(a)) return 0;
     for (size_t keys = 1; keys <= 64 && keys <= a->keys; keys++)
         for (size_t rows = 1; rows <= MOST_ROWS; rows += rows < FEW + 1 ? 1 : MOST_ROWS - FEW - 1) {
             hone__gemm_f32_args s = score_product(a, rows, keys), v = value_product(a, rows, keys * (a->keys / keys));
@@ -111,9 +116,6 @@ static size_t products_scratch(const hone__attend_args *a)
         }
     return align(most);
 }
-
-/* Few queries, or keys that are widened on the way: those of all heads that share keys go together. */
-static bool in_place(const hone__attend_args *a) { return a->queries <= FEW || a->kind == HONE__KV_I8; }
 
 static job plan(const hone__attend_args *a)
 {

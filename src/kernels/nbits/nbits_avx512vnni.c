@@ -6,13 +6,7 @@
 #include "kernels/nbits/nbits_parts.h"
 
 #define INLINE static inline __attribute__((always_inline))
-enum {
-    CHUNK = 64,
-    LANES = 16,
-    AHEAD = 12288 /* bytes of prefetch */,
-    ROWS = HONE__NBITS_ROWS,
-    W = HONE__NBITS_WEIGHT_ROWS
-};
+enum { CHUNK = 64, LANES = 16, ROWS = HONE__NBITS_ROWS, W = HONE__NBITS_WEIGHT_ROWS };
 
 void hone__nbits_arrange_avx512vnni(const int8_t *q, size_t chunks, int bits, int8_t *to, int32_t *sums)
 {
