@@ -13,6 +13,7 @@ END = 256  # the token that ends a text; those before it are bytes
 llama = dict(vocab_size=263, hidden_size=48, intermediate_size=80, num_hidden_layers=3, num_attention_heads=6,
              num_key_value_heads=2, max_position_embeddings=128)
 theta = lambda **more: dict(rope_theta=10000.0, **more)
+# WRITTEN: what is written into config.json behind what transformers saved.
 CASES = {
     "gpt2": ("gpt2", dict(vocab_size=271, n_embd=48, n_layer=3, n_head=4, n_positions=128)),
     "gpt2-inverse-layer": ("gpt2", dict(vocab_size=260, n_embd=32, n_layer=3, n_head=2, n_positions=128, n_inner=50,
@@ -38,10 +39,21 @@ CASES = {
     "llama-rope-yarn-mscale": ("llama", dict(llama, rope_parameters=theta(
         rope_type="yarn", factor=4.0, original_max_position_embeddings=32, beta_fast=16.0, beta_slow=2.0,
         mscale=1.2, mscale_all_dim=0.7, truncate=False))),
+    "llama-rope-scaling-instead": ("llama", dict(llama, WRITTEN=dict(rope_theta=300.0, rope_scaling=dict(
+        rope_type="linear", factor=3.0)))),
+    "llama-rope-trained-outside": ("llama", dict(llama, rope_parameters=theta(
+        rope_type="yarn", factor=4.0, original_max_position_embeddings=32),
+        WRITTEN=dict(original_max_position_embeddings=20))),
     "mistral": ("mistral", dict(llama, sliding_window=7)),
+    "mistral-layer-types": ("mistral", dict(llama, sliding_window=5, WRITTEN=dict(
+        layer_types=["full_attention", "sliding_attention", "full_attention"]))),
+    "ministral": ("ministral", dict(llama, head_dim=8, sliding_window=5, layer_types=[
+        "sliding_attention", "full_attention", "sliding_attention"])),
+    "mistral-biases": ("mistral", dict(llama, WRITTEN=dict(attention_bias=True, mlp_bias=True))),
     "mistral-full": ("mistral", dict(llama, sliding_window=None)),
     "qwen2": ("qwen2", dict(llama, rope_parameters=theta())),
     "qwen2-window": ("qwen2", dict(llama, use_sliding_window=True, sliding_window=5, max_window_layers=1)),
+    "qwen2-biases": ("qwen2", dict(llama, WRITTEN=dict(attention_bias=True, mlp_bias=True))),
     "qwen3": ("qwen3", dict(llama, head_dim=16)),
     "gemma": ("gemma", dict(llama, head_dim=16)),
     "gemma-tanh-by-gelu": ("gemma", dict(llama, head_dim=16, hidden_act="gelu", tie_word_embeddings=False)),
@@ -51,6 +63,9 @@ CASES = {
                                      final_logit_softcapping=None)),
     "gemma3_text": ("gemma3_text", dict(llama, num_hidden_layers=4, head_dim=16, sliding_window=5,
                                         sliding_window_pattern=3, query_pre_attn_scalar=24)),
+    "gemma3_text-caps": ("gemma3_text", dict(llama, head_dim=16, sliding_window=5, sliding_window_pattern=2,
+                                             attn_logit_softcapping=3.0, final_logit_softcapping=2.0,
+                                             WRITTEN=dict(rope_scaling=dict(rope_type="linear", factor=8.0)))),
 }
 
 # Configurations of published models (their weights are random here).
@@ -113,6 +128,8 @@ def make(kind, settings, folder, dtype, form="safetensors"):
     """(model in float32, its configuration), and the folder with its weights as `dtype`. form: "safetensors" or "bin",
     "-sharded" or not, or "bin-strided"."""
     torch.manual_seed(7)
+    settings, written = dict(settings), settings.get("WRITTEN")
+    settings.pop("WRITTEN", None)
     config = transformers.AutoConfig.for_model(kind, **dict(dict(bos_token_id=END, eos_token_id=END), **settings))
     model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="eager").to(torch.float32).eval()
     with torch.no_grad():
@@ -130,7 +147,18 @@ def make(kind, settings, folder, dtype, form="safetensors"):
         size = "4KB" if form.endswith("sharded") else "50GB"
         copy.deepcopy(model).to(dtype).save_pretrained(folder, max_shard_size=size)
     write_tokenizer(folder)
-    return model, config
+    return (read_again(folder, written) if written else model), config
+
+
+def read_again(folder, written):
+    """The model as transformers reads it with these members of config.json."""
+    path = os.path.join(folder, "config.json")
+    with open(path) as f:
+        members = json.load(f)
+    with open(path, "w") as f:
+        json.dump(dict(members, **written), f, indent=2)
+    return transformers.AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager",
+                                                             dtype=torch.float32).eval()
 
 
 def batch(vocab, length=LENGTH):

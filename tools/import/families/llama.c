@@ -8,7 +8,9 @@
 
 typedef struct traits {
     const char *model_type;
-    bool qkv_bias;          /* always; otherwise attention_bias decides, for the output, too */
+    bool qkv_bias;          /* query, key and value always have one */
+    bool attention_bias;    /* attention_bias of the configuration gives all four one; others have no such setting */
+    bool mlp_bias;          /* likewise */
     bool qk_norm;           /* query and key of every head are normalised */
     bool one_plus;          /* normalisations scale by 1 + w, embeddings by sqrt(width) */
     bool post_norm;         /* attention and MLP are normalised behind, too */
@@ -21,12 +23,14 @@ typedef struct traits {
 } traits;
 
 static const traits kin[] = {
-    {.model_type = "llama"},
+    {.model_type = "llama", .attention_bias = true, .mlp_bias = true},
     {.model_type = "mistral", .window = 4096},
+    {.model_type = "ministral", .window = 4096},
     {.model_type = "qwen2", .qkv_bias = true, .window = 4096},
-    {.model_type = "qwen3", .qk_norm = true, .window = 4096, .head = 128},
-    {.model_type = "gemma", .one_plus = true, .tied = true, .head = 256},
+    {.model_type = "qwen3", .attention_bias = true, .qk_norm = true, .window = 4096, .head = 128},
+    {.model_type = "gemma", .attention_bias = true, .one_plus = true, .tied = true, .head = 256},
     {.model_type = "gemma2",
+     .attention_bias = true,
      .one_plus = true,
      .post_norm = true,
      .tied = true,
@@ -37,6 +41,7 @@ static const traits kin[] = {
      .softcap = 50,
      .capped = 30},
     {.model_type = "gemma3_text",
+     .attention_bias = true,
      .qk_norm = true,
      .one_plus = true,
      .post_norm = true,
@@ -151,13 +156,13 @@ static void read_windows(llama *m)
     hone__lm *lm = m->lm;
     hone__hf_config *c = &lm->config;
     const json_t *types = json_object_get(c->root, "layer_types");
-    bool qwen = !strncmp(m->kin->model_type, "qwen", 4), gemma = m->kin->pattern != 0;
+    bool qwen = !strncmp(m->kin->model_type, "qwen", 4);
     int64_t window =
         hone__hf_int(c, "sliding_window", hone__hf_has(c, "sliding_window") ? 0 : m->kin->window, 0, 1 << 30);
     int64_t from = hone__hf_int(c, "max_window_layers", 28, 0, 1 << 20);
     int64_t pattern = m->kin->pattern;
     if (m->kin->local_base) pattern = hone__hf_int(c, "sliding_window_pattern", pattern, 1, 1 << 20);
-    bool use = hone__hf_bool(c, "use_sliding_window", false), listed = json_is_array(types) && (qwen || gemma);
+    bool use = hone__hf_bool(c, "use_sliding_window", false), listed = json_is_array(types) && m->kin->window;
     if (!m->kin->window || (qwen && !use)) window = 0;
     if (listed && (int64_t)json_array_size(types) != lm->layers)
         hone__hf_fail(c, hone__fail(HONE_E_FORMAT, "'layer_types' has %zu entries for %lld layers",
@@ -196,18 +201,21 @@ static void read_sizes(llama *m)
 static void read_settings(llama *m)
 {
     hone__hf_config *c = &m->lm->config;
-    bool bias = hone__hf_bool(c, "attention_bias", false);
+    bool bias = m->kin->attention_bias && hone__hf_bool(c, "attention_bias", false);
     m->bias = bias || m->kin->qkv_bias;
     m->out_bias = bias;
-    m->mlp_bias = hone__hf_bool(c, "mlp_bias", false);
+    m->mlp_bias = m->kin->mlp_bias && hone__hf_bool(c, "mlp_bias", false);
     m->activation = hone__hf_text(c, m->kin->post_norm ? "hidden_activation" : "hidden_act",
                                   m->kin->one_plus ? "gelu_pytorch_tanh" : "silu");
     if (m->kin->one_plus && !m->kin->post_norm && !strcmp(m->activation, "gelu"))
         m->activation = "gelu_pytorch_tanh"; /* what the first Gemma's files mean by it */
     m->softcap = m->capped = 0;
-    if (m->kin->scalar) {
-        bool none = hone__hf_has(c, "attn_logit_softcapping"), plain = hone__hf_has(c, "final_logit_softcapping");
+    if (m->kin->softcap > 0) { /* Gemma3 has the setting, but nothing reads it */
+        bool none = hone__hf_has(c, "attn_logit_softcapping");
         m->softcap = hone__hf_float(c, "attn_logit_softcapping", none ? 0 : m->kin->softcap);
+    }
+    if (m->kin->scalar) {
+        bool plain = hone__hf_has(c, "final_logit_softcapping");
         m->capped = hone__hf_float(c, "final_logit_softcapping", plain ? 0 : m->kin->capped);
     }
     double by = m->kin->scalar ? hone__hf_float(c, "query_pre_attn_scalar", 256) : (double)m->lm->head;

@@ -9,11 +9,10 @@ enum { HALF_MAX = 1 << 12 };
 #define TURN 6.283185307179586
 
 /* Meta's scaling of Llama 3.1: long waves are stretched, short ones stay, those between are blended. */
-static void llama3(hone__hf_config *c, double context, double *turns, int64_t half)
+static void llama3(hone__hf_config *c, double old, double *turns, int64_t half)
 {
     double factor = hone__hf_float(c, "factor", 1), low = hone__hf_float(c, "low_freq_factor", 1);
     double high = hone__hf_float(c, "high_freq_factor", 4);
-    double old = hone__hf_float(c, "original_max_position_embeddings", context);
     for (int64_t i = 0; i < half; i++) {
         double wave = TURN / turns[i], blend = (old / wave - low) / (high - low);
         if (wave > old / low)
@@ -32,10 +31,9 @@ static double correction(double rotations, double dim, double base, double conte
 }
 
 /* YaRN (Peng et al. 2023): a ramp over the dimensions between stretched and kept; returns what cos and sin grow by. */
-static double yarn(hone__hf_config *c, double base, double context, double *turns, int64_t half)
+static double yarn(hone__hf_config *c, double base, double old, double factor, double *turns, int64_t half)
 {
-    double old = hone__hf_float(c, "original_max_position_embeddings", context), dim = 2 * (double)half;
-    double factor = hone__hf_float(c, "factor", context / old), by = hone__hf_float(c, "mscale", 0);
+    double dim = 2 * (double)half, by = hone__hf_float(c, "mscale", 0);
     double all = hone__hf_float(c, "mscale_all_dim", 0), fast = hone__hf_float(c, "beta_fast", 32);
     double slow = hone__hf_float(c, "beta_slow", 1);
     double grow = by != 0 && all != 0 ? mscale(factor, by) / mscale(factor, all) : mscale(factor, 1);
@@ -51,15 +49,19 @@ static double yarn(hone__hf_config *c, double base, double context, double *turn
     return hone__hf_float(c, "attention_factor", grow);
 }
 
-/* The object that holds a kind's settings: rope_parameters, or a member of it; else rope_scaling, which is NULL or
- * belongs to full attention. */
+/* The object that holds a kind's settings: rope_parameters, or its member of that name. Where rope_scaling stands, too,
+ * or alone (transformers 4, or somebody added it), it comes instead; of several kinds it belongs to full attention, and
+ * only its members come instead. */
 static json_t *settings(const hone__lm *lm, const char *kind)
 {
     json_t *p = json_object_get(lm->config.root, "rope_parameters");
+    json_t *scaling = json_object_get(lm->config.root, "rope_scaling");
     json_t *of_kind = kind ? json_object_get(p, kind) : NULL;
+    bool scales = json_object_size(scaling) > 0 && (!kind || !strcmp(kind, "full_attention"));
+    if (scales && json_is_object(of_kind)) json_object_update(of_kind, scaling);
     if (json_is_object(of_kind)) return of_kind;
-    if (json_is_object(p)) return p;
-    return kind && strcmp(kind, "full_attention") ? NULL : json_object_get(lm->config.root, "rope_scaling");
+    if (scales) return scaling;
+    return !kind && json_is_object(p) ? p : NULL;
 }
 
 /* What a configuration's scaling makes of the positions. */
@@ -72,14 +74,17 @@ static void stretch(hone__lm *lm, hone__hf_config *c, const char *type, double t
                     scaling *s)
 {
     double context = (double)lm->context, factor = hone__hf_float(c, "factor", 1), reach = context * factor;
+    double own = hone__hf_float(c, "original_max_position_embeddings", context);
+    double old = hone__hf_float(&lm->config, "original_max_position_embeddings", own); /* beside them: before theirs */
     if (!strcmp(type, "linear"))
         for (int64_t i = 0; i < half; i++) turns[i] /= factor;
     else if (!strcmp(type, "llama3")) {
-        llama3(c, context, turns, half);
+        llama3(c, old, turns, half);
         reach = context;
     } else if (!strcmp(type, "yarn")) {
-        s->grow = yarn(c, theta, context, turns, half);
-        reach = hone__hf_float(c, "original_max_position_embeddings", context) * factor;
+        factor = hone__hf_float(c, "factor", context / old);
+        s->grow = yarn(c, theta, old, factor, turns, half);
+        reach = old * factor;
     } else if (!strcmp(type, "dynamic"))
         s->dynamic = factor;
     else if (strcmp(type, "default"))
@@ -107,7 +112,7 @@ static scaling frequencies(hone__lm *lm, const char *kind, double base, double *
     for (int64_t i = 0; i < half; i++) sound = sound && isfinite(turns[i]);
     if (!sound && c.status == HONE_OK)
         hone__hf_fail(&c, hone__fail(HONE_E_FORMAT, "its rotary positions give no finite frequencies"));
-    lm->config.status = c.status;
+    if (lm->config.status == HONE_OK) lm->config.status = c.status;
     return s;
 }
 
