@@ -146,7 +146,7 @@ static void normalise(candidate *list, size_t n, bool exponentials)
     double peak = -INFINITY, sum = 0;
     for (size_t i = 0; i < n; i++) peak = fmax(peak, list[i].score);
     for (size_t i = 0; i < n; i++) {
-        if (exponentials) list[i].score = exp(list[i].score - peak);
+        if (exponentials) list[i].score = list[i].score < peak ? exp(list[i].score - peak) : 1; /* be it infinite */
         sum += list[i].score;
     }
     for (size_t i = 0; i < n; i++) list[i].score /= sum;
@@ -164,8 +164,9 @@ static size_t reaching(const candidate *list, size_t n, double p)
 static size_t keep_top_p(candidate *list, size_t n, double p)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < n; i++) /* the least likely go without being sorted: together they are below 1 - p */
-        if (list[i].score * (double)n >= 1 - p) list[kept++] = list[i];
+    double least = (1 - p) * (1 - 1e-9) / (double)n; /* below the mean, be it rounded: at least one token stays */
+    for (size_t i = 0; i < n; i++)                   /* the least likely go unsorted: together they are below 1 - p */
+        if (list[i].score >= least) list[kept++] = list[i];
     qsort(list, kept, sizeof *list, best_first);
     return reaching(list, kept, p);
 }
