@@ -7,6 +7,21 @@
 #include "base/alloc.h"
 #include "generate_beams.h"
 
+/* Numbers with commas between them, up to `end`. */
+static hone_status read_ends(const char *at, const char *end, hone__decoder_facts *out)
+{
+    for (char *after; at < end; at = after + 1) {
+        long long v = strtoll(at, &after, 10);
+        if (after == at || v < 0 || v > INT32_MAX || after > end || (after < end && *after != ','))
+            return hone__fail(HONE_E_FORMAT, "metadata %s: eos is no list of tokens", HONE__KEY_DECODER);
+        if (out->eos_count == HONE__ENDS)
+            return hone__fail(HONE_E_LIMIT, "metadata %s: more than %d tokens end a text", HONE__KEY_DECODER,
+                              HONE__ENDS);
+        out->eos[out->eos_count++] = (int32_t)v;
+    }
+    return HONE_OK;
+}
+
 hone_status hone__decoder_facts_read(const hone__model *m, hone__decoder_facts *out)
 {
     static const char *const names[] = {"context", "bos", "pad"};
@@ -19,14 +34,7 @@ hone_status hone__decoder_facts_read(const hone__model *m, hone__decoder_facts *
             if (line[key] == '=' && key == strlen(names[i]) && !strncmp(line, names[i], key))
                 *into[i] = strtoll(line + key + 1, NULL, 10);
         if (line[key] == '=' && key == 3 && !strncmp(line, "eos", 3))
-            for (const char *at = line + key; at < line + end && out->eos_count < 8;) {
-                char *after;
-                long long v = strtoll(at + 1, &after, 10);
-                if (after == at + 1 || v < 0 || v > INT32_MAX)
-                    return hone__fail(HONE_E_FORMAT, "metadata %s: eos is no list of tokens", HONE__KEY_DECODER);
-                out->eos[out->eos_count++] = (int32_t)v;
-                at = *after == ',' ? after : line + end;
-            }
+            HONE__TRY(read_ends(line + key + 1, line + end, out));
         line += end + (line[end] != 0);
     }
     if (out->context < 0 || out->context > INT32_MAX)

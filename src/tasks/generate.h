@@ -8,12 +8,15 @@
 
 #define HONE__KEY_DECODER "hone.decoder" /* metadata: key=value lines: context, eos (one or more), bos, pad, vocab */
 
+enum { HONE__ENDS = 32 /* most tokens that end a text */ };
+
 /* What a model says about itself; -1 or 0 where it does not. */
 typedef struct hone__decoder_facts {
     int64_t context, bos, pad;
-    int32_t eos[8];
+    int32_t eos[HONE__ENDS];
     size_t eos_count;
 } hone__decoder_facts;
+/* HONE_E_FORMAT, HONE_E_LIMIT: ends that are no tokens, too many of them. */
 hone_status hone__decoder_facts_read(const hone__model *model, hone__decoder_facts *out);
 
 /* One token more of sequence `index`, and whether to go on. last: 0: more follows; 1: it ends here; 2: so it does,

@@ -158,8 +158,38 @@ static void ends(void **state)
     hone__decoder_destroy(d);
 }
 
+/* All the tokens that end a text are known, or there are said to be too many. */
+static void facts(void **state)
+{
+    const struct {
+        const char *text;
+        hone_status status;
+        size_t ends;
+        int32_t last;
+    } rows[] = {{"context=64\neos=7\nbos=1\n", HONE_OK, 1, 7},
+                {"eos=1,2,3,4,5,6,7,8,9,10,11,12", HONE_OK, 12, 12},
+                {"pad=-1\nvocab=9\n", HONE_OK, 0, 0},
+                {"eos=1,x\n", HONE_E_FORMAT, 0, 0},
+                {"eos=1;2\n", HONE_E_FORMAT, 0, 0},
+                {"eos=1,-2\n", HONE_E_FORMAT, 0, 0},
+                {"eos=4294967296\n", HONE_E_FORMAT, 0, 0},
+                {"eos=1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8,9,1,2,3,4,5,6,7,8", HONE_E_LIMIT, 0, 0}};
+    hone__model *m = small_decoder();
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        hone__decoder_facts f;
+        assert_int_equal(hone__model_set_metadata(m, HONE__KEY_DECODER, rows[i].text), HONE_OK);
+        assert_int_equal(hone__decoder_facts_read(m, &f), rows[i].status);
+        if (rows[i].status != HONE_OK) continue;
+        assert_int_equal(f.eos_count, rows[i].ends);
+        if (f.eos_count) assert_int_equal(f.eos[f.eos_count - 1], rows[i].last);
+    }
+    hone__model_destroy(m);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(greedy), cmocka_unit_test(drawn), cmocka_unit_test(ends)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(greedy), cmocka_unit_test(drawn), cmocka_unit_test(ends),
+                                       cmocka_unit_test(facts)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
