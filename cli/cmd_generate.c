@@ -230,7 +230,9 @@ int cmd_generate(int argc, char **argv)
     const verb_help help = {
         "generate MODEL -p PROMPT [-n TOKENS]",
         "Goes on from a prompt. MODEL is an ONNX file or a folder with one: made by hone optimize from a\n"
-        "Hugging Face folder, or, slower, as optimum and onnxruntime-genai made it.",
+        "Hugging Face folder, or, slower, as optimum and onnxruntime-genai made it.\n"
+        "Without --temperature nothing is drawn: the most likely token comes, always. Of the model's\n"
+        "generation_config.json the eos_token_id counts; how to draw and search is said here alone.",
         "  hone generate gpt2-int4 -p \"Explain 5G technology in simple terms.\" -n 50\n"
         "  hone generate model -p \"Once\" --temperature 0.8 --top-p 0.95 --seed 7\n"
         "  echo \"Dear Sir,\" | hone generate model -f - --stop \"\\n\\n\"\n"};

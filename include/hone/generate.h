@@ -64,7 +64,9 @@ size_t hone_generator_context(const hone_generator *generator);
 typedef int (*hone_piece_fn)(void *ctx, size_t index, const char *text, size_t size, int token, int last);
 
 /* prompts[i]: UTF-8 text. HONE_E_LIMIT where one does not fit the context; a text that reaches it ends there.
- * HONE_E_CANCELLED where fn or hone_generator_cancel ended it. */
+ * HONE_E_CANCELLED where fn or hone_generator_cancel ended it. A text does not depend on those beside it, nor on
+ * `lookup`; but for models whose positions turn slower the longer the longest text is (rope_type dynamic), as those of
+ * transformers do. */
 hone_status hone_generator_run(hone_generator *generator, const char *const *prompts, size_t count,
                                const hone_generate_options *options, hone_piece_fn fn, void *ctx);
 /* The same from token ids: prompts[i] has lengths[i] of them; the model needs no tokenizer then, and pieces are empty
