@@ -70,7 +70,10 @@ hone_status hone__write_text(hone__decoder *d, const hone__tokenizer *t, const i
     g.on_token = on_token;
     g.ctx = &j;
     hone_status s = hone__generate(d, prompts, lengths, count, &g);
-    for (size_t i = 0; i < texts; i++) hone__free(j.writers[i].held.data);
+    for (size_t i = 0; i < texts; i++) {
+        hone__text_stream_free(&j.writers[i].stream);
+        hone__free(j.writers[i].held.data);
+    }
     hone__free(j.writers);
     return j.failed != HONE_OK ? j.failed : s;
 }

@@ -1,8 +1,10 @@
 /* bpe.c: one word to tokens by byte pair encoding: of all neighbours that a merge joins, those of the lowest rank are
  * joined first, of equal ones the leftmost, until none are left. Short words search their few pairs each time; long
- * ones keep a heap, so that time grows with n log n. Words seen before come from a cache. */
+ * ones keep a heap, so that time grows with n log n. Words seen before come from a cache. A word of characters may be
+ * a whole text: it falls into parts wherever two characters meet that no merge ever joins. */
 #include <string.h>
 
+#include "base/utf8.h"
 #include "tokenizer_parts.h"
 
 enum { SHORT = 64 };
@@ -27,10 +29,50 @@ static size_t byte_tokens(const hone__tokenizer *t, const char *word, size_t siz
     return n;
 }
 
+/* Tokens of the bytes of a character that has none itself; 0 where a byte has none either. */
+static size_t fallback_tokens(const hone__tokenizer *t, const char *character, size_t size, uint32_t *ids)
+{
+    for (size_t i = 0; i < size; i++) {
+        ids[i] = t->bytes[(uint8_t)character[i]];
+        if (ids[i] == NO_TOKEN) return 0;
+    }
+    return size;
+}
+
+/* The tokens of characters, at most as many as bytes. As in the tokenizers library, an unknown token is put out when
+ * the next known character comes, which is behind the bytes of those that fall back. */
+static size_t character_tokens(const hone__tokenizer *t, const char *word, size_t size, uint32_t *ids)
+{
+    const char *end = word + size, *next = word;
+    size_t n = 0, bytes;
+    bool fuse = t->flags & HONE__BPE_FUSE_UNKNOWN, waits = false;
+    for (; word < end; word = next) {
+        hone__utf8_take(&next, end);
+        uint32_t id = hone__bpe_whole(t, word, (size_t)(next - word));
+        if (id != NO_TOKEN) {
+            if (waits) ids[n++] = t->unknown;
+            waits = false;
+            ids[n++] = id;
+        } else if ((bytes = fallback_tokens(t, word, (size_t)(next - word), ids + n))) {
+            n += bytes;
+        } else if (t->unknown != NO_TOKEN) {
+            if (waits && !fuse) ids[n++] = t->unknown;
+            waits = true;
+        }
+    }
+    if (waits) ids[n++] = t->unknown;
+    return n;
+}
+
+static size_t first_tokens(const hone__tokenizer *t, const char *word, size_t size, uint32_t *ids)
+{
+    return t->flags & HONE__BPE_CHARACTERS ? character_tokens(t, word, size, ids) : byte_tokens(t, word, size, ids);
+}
+
 static hone_status short_word(const hone__tokenizer *t, const char *word, size_t size, hone__token_list *list)
 {
     uint32_t ids[SHORT], found[SHORT], ranks[SHORT]; /* found, ranks: of the pair (i, i + 1) */
-    size_t n = byte_tokens(t, word, size, ids);
+    size_t n = first_tokens(t, word, size, ids);
     for (size_t i = 0; i + 1 < n; i++) {
         found[i] = find_merge(t, ids[i], ids[i + 1]);
         ranks[i] = rank_of(t, found[i]);
@@ -120,7 +162,7 @@ static hone_status long_word(const hone__tokenizer *t, const char *word, size_t 
     HONE__TRY(hone__grow(&s->heap, &s->heap_capacity, 3 * size, sizeof *s->heap));
     size_t start = list->count, count = 0;
     HONE__TRY(hone__grow(&list->ids, &list->capacity, start + size, sizeof *list->ids));
-    uint32_t n = (uint32_t)byte_tokens(t, word, size, list->ids + start);
+    uint32_t n = (uint32_t)first_tokens(t, word, size, list->ids + start);
     if (!n) return HONE_OK;
     for (uint32_t i = 0; i < n; i++)
         s->nodes[i] =
@@ -144,10 +186,9 @@ static hone_status any_word(const hone__tokenizer *t, const char *word, size_t s
     return size <= SHORT ? short_word(t, word, size, list) : long_word(t, word, size, list);
 }
 
-hone_status hone__bpe_word(const hone__tokenizer *t, const char *word, size_t size, hone__token_list *list)
+static hone_status remembered_word(const hone__tokenizer *t, const char *word, size_t size, hone__token_list *list)
 {
     cached_word *cache = list->scratch->cache;
-    if (size == 1 && t->bytes[(uint8_t)*word] != NO_TOKEN) return append_id(list, t->bytes[(uint8_t)*word]);
     if (!cache || size > CACHE_BYTES) return any_word(t, word, size, list);
     cached_word *w = &cache[hash_bytes(word, size) >> 20 & (CACHE_WORDS - 1)];
     if (w->size != size || memcmp(w->bytes, word, size) != 0) {
@@ -165,4 +206,34 @@ hone_status hone__bpe_word(const hone__tokenizer *t, const char *word, size_t si
     memcpy(list->ids + list->count, w->ids, sizeof w->ids);
     list->count += w->count;
     return HONE_OK;
+}
+
+/* Cuts where both characters have tokens, which no merge joins, nor any that they become part of. */
+static hone_status word_of_characters(const hone__tokenizer *t, const char *word, size_t size, hone__token_list *list)
+{
+    const char *end = word + size, *start = word, *next = word;
+    uint32_t before = NO_TOKEN;
+    for (; word < end; word = next) {
+        hone__utf8_take(&next, end);
+        uint32_t id = hone__bpe_whole(t, word, (size_t)(next - word));
+        if (before != NO_TOKEN && id != NO_TOKEN) {
+            size_t bit = join_bit(before, id);
+            if (!(t->joins[bit / 64] >> bit % 64 & 1)) {
+                HONE__TRY(remembered_word(t, start, (size_t)(word - start), list));
+                start = word;
+            }
+        }
+        before = id;
+    }
+    return remembered_word(t, start, (size_t)(end - start), list);
+}
+
+hone_status hone__bpe_word(const hone__tokenizer *t, const char *word, size_t size, hone__token_list *list)
+{
+    if (t->flags & HONE__BPE_CHARACTERS) {
+        if (t->flags & HONE__BPE_WHOLE_WORDS) return remembered_word(t, word, size, list);
+        return word_of_characters(t, word, size, list);
+    }
+    if (size == 1 && t->bytes[(uint8_t)*word] != NO_TOKEN) return append_id(list, t->bytes[(uint8_t)*word]);
+    return remembered_word(t, word, size, list);
 }

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
-#include "tokenizer_parts.h"
+#include "text_steps.h"
 
 enum {
     LETTERS = 1 << HONE__CLASS_UPPER | 1 << HONE__CLASS_LOWER | 1 << HONE__CLASS_LETTER,
@@ -122,35 +122,107 @@ static const char *digits_word(const char *text, const char *end, bool individua
     return number && individual ? p : run(p, end, number ? NUMBERS : ~(unsigned)NUMBERS);
 }
 
-const char *hone__step_word(hone__bpe_step step, const char *text, const char *end)
+/* The next part of [text, end), which is not empty: a match of the step's text, or what stands before the next. */
+static const char *split_part(const hone__bpe_step *step, const char *text, const char *end, bool *match)
 {
-    switch (step.kind) {
+    const hone__step_text *what = &step->texts[0];
+    const char *at = hone__step_find(what, text, end);
+    bool found = at == text;
+    *match = found != !!(step->argument & HONE__SPLIT_INVERT);
+    return found ? at + what->size : at ? at : end;
+}
+
+/* Where the word ends that begins at text; *skip: it is none. */
+static const char *split_word(const hone__bpe_step *step, const char *text, const char *end, bool *skip)
+{
+    bool match, next_match = false;
+    unsigned behavior = step->argument & ~(unsigned)HONE__SPLIT_INVERT;
+    const char *stop = split_part(step, text, end, &match);
+    *skip = match && behavior == HONE__SPLIT_REMOVED;
+    if (behavior == HONE__SPLIT_ISOLATED || behavior == HONE__SPLIT_REMOVED) return stop;
+    while (stop < end) {
+        const char *next = split_part(step, stop, end, &next_match);
+        bool joined = behavior == HONE__SPLIT_TOGETHER   ? match == next_match
+                      : behavior == HONE__SPLIT_PREVIOUS ? !match && next_match
+                                                         : match && !next_match;
+        if (!joined) break;
+        stop = next;
+        if (behavior != HONE__SPLIT_TOGETHER) break;
+    }
+    return stop;
+}
+
+static const char *step_word(const hone__bpe_step *step, const char *text, const char *end)
+{
+    switch (step->kind) {
     case HONE__STEP_GPT2: return gpt2_word(text, end);
-    case HONE__STEP_CL100K: return cl100k_word(text, end, step.argument);
-    case HONE__STEP_DIGITS: return digits_word(text, end, step.argument);
+    case HONE__STEP_CL100K: return cl100k_word(text, end, step->argument);
+    case HONE__STEP_DIGITS: return digits_word(text, end, step->argument);
     default: return end;
     }
 }
 
-static hone_status from_step(const hone__tokenizer *t, size_t step, const char *text, size_t size,
+static hone_status from_step(const hone__tokenizer *t, size_t step, const char *text, size_t size, bool first,
+                             hone__token_list *list);
+
+static hone_status split(const hone__tokenizer *t, size_t at, const hone__bpe_step *step, const char *text, size_t size,
+                         bool first, hone__token_list *list)
+{
+    bool skip;
+    for (const char *end = text + size, *next; text < end; text = next, first = false) {
+        next = split_word(step, text, end, &skip);
+        if (!skip) HONE__TRY(from_step(t, at + 1, text, (size_t)(next - text), first, list));
+    }
+    return HONE_OK;
+}
+
+/* Spaces become the step's text, which may stand in front, too, and then cut before it. */
+static hone_status metaspace(const hone__tokenizer *t, size_t at, const char *text, size_t size, bool first,
                              hone__token_list *list)
 {
-    if (step == t->step_count) return hone__bpe_word(t, text, size, list);
-    if (t->steps[step].kind == HONE__STEP_PREFIX && *text != ' ') {
-        hone__text *with = &list->scratch->prefixed[step];
-        with->size = 0;
-        HONE__TRY(hone__text_append(with, " ", 1));
-        HONE__TRY(hone__text_append(with, text, size));
-        return from_step(t, step + 1, with->data, with->size, list);
-    }
-    for (const char *end = text + size, *next; text < end; text = next) {
-        next = hone__step_word(t->steps[step], text, end);
-        HONE__TRY(from_step(t, step + 1, text, (size_t)(next - text), list));
+    static const hone__step_text space = {1, " "};
+    const hone__bpe_step *step = &t->cut.items[at];
+    const hone__step_text *meta = &step->texts[0];
+    hone__text *with = &list->scratch->prefixed[at];
+    bool begins = size >= meta->size && !memcmp(text, meta->bytes, meta->size);
+    unsigned scheme = step->argument & ~(unsigned)HONE__META_SPLIT;
+    with->size = 0;
+    if (*text != ' ' && !begins && (scheme == HONE__META_ALWAYS || (scheme == HONE__META_FIRST && first)))
+        HONE__TRY(hone__text_append(with, meta->bytes, meta->size));
+    HONE__TRY(hone__step_replace(&space, meta->bytes, meta->size, text, size, with));
+    if (!(step->argument & HONE__META_SPLIT)) return from_step(t, at + 1, with->data, with->size, first, list);
+    const hone__bpe_step next = {.kind = HONE__STEP_SPLIT, .argument = HONE__SPLIT_NEXT, .texts = {*meta}};
+    return split(t, at, &next, with->data, with->size, first, list);
+}
+
+static hone_status prefix(const hone__tokenizer *t, size_t at, const char *text, size_t size, bool first,
+                          hone__token_list *list)
+{
+    hone__text *with = &list->scratch->prefixed[at];
+    if (*text == ' ') return from_step(t, at + 1, text, size, first, list);
+    with->size = 0;
+    HONE__TRY(hone__text_append(with, " ", 1));
+    HONE__TRY(hone__text_append(with, text, size));
+    return from_step(t, at + 1, with->data, with->size, first, list);
+}
+
+/* `first`: this piece begins where the whole text does. */
+static hone_status from_step(const hone__tokenizer *t, size_t at, const char *text, size_t size, bool first,
+                             hone__token_list *list)
+{
+    const hone__bpe_step *step = &t->cut.items[at];
+    if (at == t->cut.count) return hone__bpe_word(t, text, size, list);
+    if (step->kind == HONE__STEP_PREFIX) return prefix(t, at, text, size, first, list);
+    if (step->kind == HONE__STEP_METASPACE) return metaspace(t, at, text, size, first, list);
+    if (step->kind == HONE__STEP_SPLIT) return split(t, at, step, text, size, first, list);
+    for (const char *end = text + size, *next; text < end; text = next, first = false) {
+        next = step_word(step, text, end);
+        HONE__TRY(from_step(t, at + 1, text, (size_t)(next - text), first, list));
     }
     return HONE_OK;
 }
 
 hone_status hone__bpe_text(const hone__tokenizer *t, const char *text, size_t size, hone__token_list *list)
 {
-    return size ? from_step(t, 0, text, size, list) : HONE_OK;
+    return size ? from_step(t, 0, text, size, text == list->scratch->first, list) : HONE_OK;
 }

@@ -1,11 +1,11 @@
-/* tokenizer.c: encoding around the words: added tokens, normalisation, what stands around a text; and decoding. */
+/* tokenizer.c: encoding around the words: added tokens, normalisation, what stands around a text. */
 #include "tokenizer.h"
 
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/utf8.h"
-#include "tokenizer_parts.h"
+#include "text_steps.h"
 
 enum { CACHE_FROM = 4096 }; /* bytes after which remembering words pays */
 
@@ -27,7 +27,7 @@ void hone__token_list_free(hone__token_list *list)
     hone__token_scratch *s = list->scratch;
     if (s) {
         hone__free(s->cache);
-        hone__free(s->composed.data);
+        for (size_t i = 0; i < 2; i++) hone__free(s->normalized[i].data);
         for (size_t i = 0; i < HONE__STEPS; i++) hone__free(s->prefixed[i].data);
         hone__free(s->nodes);
         hone__free(s->heap);
@@ -102,15 +102,12 @@ static hone_status cut(const hone__tokenizer *t, const added_set *set, const cha
     return done < size ? gap(t, text + done, size - done, list) : HONE_OK;
 }
 
-static hone_status composed_gap(const hone__tokenizer *t, const char *text, size_t size, hone__token_list *list)
+static hone_status normalized_gap(const hone__tokenizer *t, const char *text, size_t size, hone__token_list *list)
 {
-    if (t->flags & HONE__BPE_NFC && !hone__nfc_is_plain(text, size)) {
-        hone__text *to = &list->scratch->composed;
-        to->size = 0;
-        HONE__TRY(hone__nfc_append(to, text, size));
-        text = to->data;
-        size = to->size;
-    }
+    hone__token_scratch *s = list->scratch;
+    bool first = text == s->first;
+    HONE__TRY(hone__normalize(t, s->normalized, &text, &size));
+    s->first = first ? text : NULL;
     return cut(t, &t->normalized, text, size, hone__bpe_text, list);
 }
 
@@ -125,17 +122,12 @@ hone_status hone__tokenizer_encode(const hone__tokenizer *t, const char *text, s
 {
     size_t start = list->count;
     HONE__TRY(scratch_get(t, list, size));
+    list->scratch->first = text;
     hone_status status = append_all(list, t->before, add_special ? t->before_count : 0);
-    if (status == HONE_OK) status = cut(t, &t->raw, text, size, composed_gap, list);
+    if (status == HONE_OK) status = cut(t, &t->raw, text, size, normalized_gap, list);
     if (status == HONE_OK) status = append_all(list, t->behind, add_special ? t->behind_count : 0);
     if (status != HONE_OK) list->count = start;
     return status;
-}
-
-const char *hone__tokenizer_bytes(const hone__tokenizer *t, uint32_t id, size_t *size)
-{
-    *size = id < t->vocabulary ? t->sizes[id] : 0;
-    return *size ? t->text.data + t->starts[id] : NULL;
 }
 
 size_t hone__tokenizer_size(const hone__tokenizer *t) { return t->vocabulary; }
@@ -151,53 +143,4 @@ int64_t hone__tokenizer_id(const hone__tokenizer *t, const char *text)
     for (size_t i = 0; i < t->added_count; i++)
         if (t->added[i].size == size && memcmp(t->added[i].bytes, text, size) == 0) return t->added[i].id;
     return -1;
-}
-
-hone_status hone__tokenizer_decode(const hone__tokenizer *t, const uint32_t *ids, size_t count, bool skip_special,
-                                   hone__text *out)
-{
-    for (size_t i = 0; i < count; i++) {
-        size_t size;
-        const char *bytes = hone__tokenizer_bytes(t, ids[i], &size);
-        if (skip_special && hone__tokenizer_is_special(t, ids[i])) continue;
-        HONE__TRY(hone__text_append(out, bytes, size));
-    }
-    return HONE_OK;
-}
-
-/* How many bytes at the end of [p, p + size) may be the beginning of a longer character. */
-static size_t unfinished(const uint8_t *p, size_t size)
-{
-    for (size_t n = 1; n <= 3 && n <= size; n++) {
-        uint8_t lead = p[size - n];
-        if (lead >> 6 == 2) continue;
-        size_t whole = lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : lead >> 3 == 30 ? 4 : 1;
-        return whole > n ? n : 0;
-    }
-    return 0;
-}
-
-hone_status hone__text_stream_put(hone__text_stream *stream, const hone__tokenizer *t, uint32_t id, bool skip_special,
-                                  hone__text *out)
-{
-    size_t size, start = out->size;
-    const char *bytes = hone__tokenizer_bytes(t, id, &size);
-    if (!size || (skip_special && hone__tokenizer_is_special(t, id))) return HONE_OK;
-    hone_status status = hone__text_append(out, stream->held, stream->count);
-    if (status == HONE_OK) status = hone__text_append(out, bytes, size);
-    if (status != HONE_OK) {
-        out->size = start;
-        return status;
-    }
-    stream->count = unfinished((const uint8_t *)out->data + start, out->size - start);
-    out->size -= stream->count;
-    memcpy(stream->held, out->data + out->size, stream->count);
-    return HONE_OK;
-}
-
-hone_status hone__text_stream_end(hone__text_stream *stream, hone__text *out)
-{
-    HONE__TRY(hone__text_append(out, stream->held, stream->count));
-    stream->count = 0;
-    return HONE_OK;
 }

@@ -25,32 +25,39 @@ typedef struct added_token {
     unsigned flags;
 } added_token;
 
+typedef struct shown_token {
+    uint32_t start, size; /* in `text` */
+} shown_token;
+
 struct hone__tokenizer {
     uint64_t serial; /* no other tokenizer of this process has it */
     unsigned flags;
     uint32_t unknown;    /* or NO_TOKEN */
     uint32_t bytes[256]; /* the token of each byte, or NO_TOKEN */
-    hone__bpe_step steps[HONE__STEPS];
-    size_t step_count;
+    hone__step_list cut, normalize, decode;
+    size_t bytes_step;   /* of the steps that decode, HONE__STEP_BYTES; or their number */
     uint32_t vocabulary; /* ids are below */
     uint32_t *starts;    /* [vocabulary] into `text` */
     uint16_t *sizes;     /* [vocabulary]; 0: no token */
     uint8_t *kinds;      /* [vocabulary] */
+    shown_token *shown;  /* [vocabulary]: what stands for a token where that is not its text; NULL: nowhere */
     hone__text text;     /* the bytes of all tokens */
     merge *merges;       /* the index is the rank */
     size_t merge_count;
     uint32_t *slots; /* open addressing by (left, right): 0, or a tag above and index + 1 below `slot_mask` */
     uint32_t index_mask;
     unsigned shift;  /* 64 - log2(slots) */
-    uint32_t *words; /* open addressing by bytes: id + 1; only with HONE__BPE_WHOLE_WORDS */
+    uint32_t *words; /* open addressing by bytes: id + 1; with HONE__BPE_WHOLE_WORDS or HONE__BPE_CHARACTERS */
     unsigned word_shift;
+    uint64_t *joins; /* [JOIN_BITS / 64]: bits of pairs of characters between which some merge joins; only with
+                        HONE__BPE_CHARACTERS */
     added_token *added;
     size_t added_count;
     added_set raw, normalized; /* looked for before and after normalisation */
     uint32_t before[HONE__AROUND], behind[HONE__AROUND];
     size_t before_count, behind_count;
 };
-enum { KIND_SPECIAL = 1, KIND_PLAIN = 2 /* reached by encoding: not text of an added token only */ };
+enum { KIND_SPECIAL = 1, KIND_PLAIN = 2 /* reached by encoding: not text of an added token only */, KIND_ADDED = 4 };
 
 /* Where in `slots` the search for a merge begins, and the tag that its slot carries. */
 static inline void merge_hash(const hone__tokenizer *t, uint32_t left, uint32_t right, size_t *at, uint32_t *tag)
@@ -90,7 +97,14 @@ static inline uint64_t hash_bytes(const char *p, size_t size)
     return hash ^ hash >> 29;
 }
 
-/* The token whose bytes are exactly these, or NO_TOKEN; only with HONE__BPE_WHOLE_WORDS. */
+/* The bit in `joins` of the characters that two tokens are. */
+enum { JOIN_BITS = 1 << 20 };
+static inline size_t join_bit(uint32_t before, uint32_t behind)
+{
+    return (((uint64_t)before << 32 | behind) * 0x9e3779b97f4a7c15u) >> 44;
+}
+
+/* The token whose bytes are exactly these, or NO_TOKEN; only where `words` are. */
 uint32_t hone__bpe_whole(const hone__tokenizer *t, const char *p, size_t size);
 
 /* Words seen before, by their hash: the newest stays. */
@@ -106,7 +120,8 @@ typedef struct hone__token_scratch {
     uint64_t owner;     /* serial number of the tokenizer whose words are in `cache` */
     cached_word *cache; /* [CACHE_WORDS], once there has been some text */
     size_t seen;        /* bytes encoded without it */
-    hone__text composed, prefixed[HONE__STEPS];
+    const char *first;  /* a piece that begins here is the first of the whole text */
+    hone__text normalized[2], prefixed[HONE__STEPS];
     struct bpe_node *nodes; /* of a long word */
     size_t node_capacity;
     uint64_t *heap;
@@ -115,8 +130,6 @@ typedef struct hone__token_scratch {
 
 /* Cuts text (without added tokens, normalised) into words by the tokenizer's steps, and appends their ids. */
 hone_status hone__bpe_text(const hone__tokenizer *t, const char *text, size_t size, hone__token_list *list);
-/* Where the word ends that begins at text, which is not empty, by one of HONE__STEP_. */
-const char *hone__step_word(hone__bpe_step step, const char *text, const char *end);
 /* Appends the ids of one word. */
 hone_status hone__bpe_word(const hone__tokenizer *t, const char *word, size_t size, hone__token_list *list);
 

@@ -7,7 +7,8 @@
 #include "base/alloc.h"
 #include "base/checked.h"
 #include "base64.h"
-#include "tokenizer_parts.h"
+#include "base/utf8.h"
+#include "text_steps.h"
 
 enum { HOLES = 1 << 16, PROBES = 4096, SPREAD = 32 };
 
@@ -64,10 +65,77 @@ static hone_status define(hone__tokenizer *t, const cursor *c, uint32_t id, cons
     return hone__text_append(&t->text, bytes, size);
 }
 
+static hone_status take_text(cursor *c, size_t least, hone__step_text *text)
+{
+    uint64_t v;
+    HONE__TRY(take(c, HONE__STEP_TEXT + 1, "the size of a step's text", &v));
+    if (v < least) return hone__fail(HONE_E_FORMAT, "tokenizer: a step's text is empty");
+    if (v > (uint64_t)(c->end - c->at)) return hone__fail(HONE_E_FORMAT, "tokenizer: it ends inside a step's text");
+    text->size = (uint8_t)v;
+    memcpy(text->bytes, c->at, (size_t)v);
+    c->at += v;
+    return HONE_OK;
+}
+
+/* A list of steps; kinds: bits of those that may stand in it. */
+static hone_status read_steps(cursor *c, unsigned kinds, hone__step_list *list)
+{
+    uint64_t v;
+    HONE__TRY(take(c, HONE__STEPS + 1, "the number of steps", &v));
+    list->count = (size_t)v;
+    for (size_t i = 0; i < list->count; i++) {
+        hone__bpe_step *step = &list->items[i];
+        HONE__TRY(take(c, HONE__STEP_KINDS, "a step", &v));
+        step->kind = (unsigned)v;
+        HONE__TRY(take(c, 1000, "a step's argument", &v));
+        step->argument = (unsigned)v;
+        if (!(kinds >> step->kind & 1))
+            return hone__fail(HONE_E_FORMAT, "tokenizer: step %zu is of kind %u, which cannot stand there", i,
+                              step->kind);
+        if (step->kind == HONE__STEP_CL100K && !v) return hone__fail(HONE_E_FORMAT, "tokenizer: numbers of 0 digits");
+        for (size_t k = 0; k < hone__step_texts(step->kind); k++) HONE__TRY(take_text(c, k ? 0 : 1, &step->texts[k]));
+    }
+    if (!hone__steps_are_bounded(list)) return hone__fail(HONE_E_LIMIT, "tokenizer: its steps lengthen text too much");
+    return HONE_OK;
+}
+
+/* What a step behind HONE__STEP_FUSE must not be, since it would work on the whole text. */
+static hone_status check_decode(hone__tokenizer *t)
+{
+    const hone__step_list *list = &t->decode;
+    bool fused = false;
+    t->bytes_step = list->count;
+    for (size_t i = 0; i < list->count; i++) {
+        unsigned kind = list->items[i].kind;
+        if ((fused && (kind == HONE__STEP_REPLACE || kind == HONE__STEP_BYTES)) ||
+            (kind == HONE__STEP_BYTES && t->bytes_step < list->count))
+            return hone__fail(HONE_E_FORMAT, "tokenizer: decoding step %zu cannot stand where it does", i);
+        if (kind == HONE__STEP_BYTES) t->bytes_step = i;
+        fused |= kind == HONE__STEP_FUSE;
+    }
+    return HONE_OK;
+}
+
+static hone_status read_lists(hone__tokenizer *t, cursor *c)
+{
+    enum {
+        CUT = 1 << HONE__STEP_GPT2 | 1 << HONE__STEP_CL100K | 1 << HONE__STEP_DIGITS | 1 << HONE__STEP_PREFIX |
+              1 << HONE__STEP_METASPACE | 1 << HONE__STEP_SPLIT,
+        NORMALIZE = 1 << HONE__STEP_NFC | 1 << HONE__STEP_PREPEND | 1 << HONE__STEP_REPLACE,
+        DECODE = 1 << HONE__STEP_REPLACE | 1 << HONE__STEP_METASPACE | 1 << HONE__STEP_BYTES | 1 << HONE__STEP_FUSE |
+                 1 << HONE__STEP_STRIP
+    };
+    HONE__TRY(read_steps(c, CUT, &t->cut));
+    if (!(t->flags & HONE__BPE_LISTS)) return check_decode(t);
+    HONE__TRY(read_steps(c, NORMALIZE, &t->normalize));
+    HONE__TRY(read_steps(c, t->flags & HONE__BPE_CHARACTERS ? DECODE : 0, &t->decode));
+    return check_decode(t);
+}
+
 static hone_status read_header(hone__tokenizer *t, cursor *c)
 {
     uint64_t v;
-    HONE__TRY(take(c, 16, "its flags", &v));
+    HONE__TRY(take(c, 64, "its flags", &v));
     t->flags = (unsigned)v;
     HONE__TRY(take(c, c->size + HOLES, "the vocabulary's size", &v));
     if (!v) return hone__fail(HONE_E_FORMAT, "tokenizer: an empty vocabulary");
@@ -82,21 +150,11 @@ static hone_status read_header(hone__tokenizer *t, cursor *c)
         uint8_t byte = (uint8_t)i;
         HONE__TRY(take(c, (uint64_t)t->vocabulary + 1, "the token of a byte", &v));
         t->bytes[i] = v ? (uint32_t)v - 1 : NO_TOKEN;
-        if (!v) continue;
+        if (!v || t->flags & HONE__BPE_CHARACTERS) continue;
         if (t->sizes[v - 1]) return hone__fail(HONE_E_FORMAT, "tokenizer: token %u stands for two bytes", t->bytes[i]);
         HONE__TRY(define(t, c, t->bytes[i], &byte, 1, KIND_PLAIN));
     }
-    HONE__TRY(take(c, HONE__STEPS + 1, "the number of steps", &v));
-    t->step_count = (size_t)v;
-    for (size_t i = 0; i < t->step_count; i++) {
-        HONE__TRY(take(c, HONE__STEP_KINDS, "a step", &v));
-        t->steps[i].kind = (unsigned)v;
-        HONE__TRY(take(c, 1000, "a step's argument", &v));
-        t->steps[i].argument = (unsigned)v;
-        if (t->steps[i].kind == HONE__STEP_CL100K && !v)
-            return hone__fail(HONE_E_FORMAT, "tokenizer: numbers of 0 digits");
-    }
-    return HONE_OK;
+    return read_lists(t, c);
 }
 
 static hone_status read_tokens(hone__tokenizer *t, cursor *c)
@@ -204,6 +262,58 @@ static hone_status index_words(hone__tokenizer *t)
     return HONE_OK;
 }
 
+/* The token of the last or the first character of another one, or NO_TOKEN. */
+static uint32_t character_of(const hone__tokenizer *t, uint32_t id, bool last)
+{
+    const char *text = t->text.data + t->starts[id], *end = text + t->sizes[id], *p = text, *next = text;
+    do {
+        p = next;
+        hone__utf8_take(&next, end);
+    } while (last && next < end);
+    return hone__bpe_whole(t, p, (size_t)(next - p));
+}
+
+/* A bit for each pair of characters that a merge brings together. */
+static hone_status index_joins(hone__tokenizer *t)
+{
+    t->joins = hone__calloc(JOIN_BITS / 64, sizeof *t->joins);
+    if (!t->joins) return hone__out_of_memory(JOIN_BITS / 8);
+    for (size_t i = 0; i < t->merge_count; i++) {
+        uint32_t before = character_of(t, t->merges[i].left, true);
+        uint32_t behind = character_of(t, t->merges[i].right, false);
+        if (before == NO_TOKEN || behind == NO_TOKEN) continue;
+        size_t bit = join_bit(before, behind);
+        t->joins[bit / 64] |= 1ull << bit % 64;
+    }
+    return HONE_OK;
+}
+
+/* The text of an added token: that of the vocabulary, or what stands for it. */
+static hone_status define_added(hone__tokenizer *t, const cursor *c, const added_token *a, const char *raw,
+                                size_t raw_size)
+{
+    bool same = a->size == raw_size && !memcmp(a->bytes, raw, raw_size);
+    uint8_t kind = a->flags & HONE__ADDED_SPECIAL && same ? KIND_SPECIAL : 0;
+    if (t->kinds[a->id] & KIND_ADDED)
+        return hone__fail(HONE_E_FORMAT, "tokenizer: two added tokens have the id %u", a->id);
+    t->kinds[a->id] |= KIND_ADDED;
+    if (t->sizes[a->id] == a->size && !memcmp(t->text.data + t->starts[a->id], a->bytes, a->size)) {
+        t->kinds[a->id] |= kind;
+        return HONE_OK;
+    }
+    uint32_t start = (uint32_t)t->text.size;
+    if (!t->sizes[a->id]) return define(t, c, a->id, a->bytes, a->size, kind);
+    if (!t->shown) t->shown = hone__calloc(t->vocabulary, sizeof *t->shown);
+    if (!t->shown) return hone__out_of_memory(t->vocabulary * sizeof *t->shown);
+    uint32_t known = t->starts[a->id];
+    uint16_t size = t->sizes[a->id];
+    HONE__TRY(define(t, c, a->id, a->bytes, a->size, kind));
+    t->starts[a->id] = known;
+    t->sizes[a->id] = size;
+    t->shown[a->id] = (shown_token){start, a->size};
+    return HONE_OK;
+}
+
 static hone_status read_added_token(hone__tokenizer *t, cursor *c, added_token *a)
 {
     uint64_t v;
@@ -212,19 +322,20 @@ static hone_status read_added_token(hone__tokenizer *t, cursor *c, added_token *
     a->flags = (unsigned)v;
     HONE__TRY(take(c, (uint64_t)(c->end - c->at) + 1, "the size of an added token", &v));
     if (v > (uint64_t)(c->end - c->at)) return hone__fail(HONE_E_FORMAT, "tokenizer: it ends inside an added token");
-    const char *bytes = (const char *)c->at;
+    const char *raw = (const char *)c->at, *bytes = raw;
+    size_t size = (size_t)v;
     c->at += v;
-    hone__text composed = {0};
+    hone__text work[2] = {{0}};
     hone_status status = HONE_OK;
-    if (t->flags & HONE__BPE_NFC && a->flags & HONE__ADDED_NORMALIZED) {
-        status = hone__nfc_append(&composed, bytes, (size_t)v);
-        bytes = composed.data;
-        v = composed.size;
-    }
-    if (status == HONE_OK)
-        status = define(t, c, a->id, bytes, (size_t)v, a->flags & HONE__ADDED_SPECIAL ? KIND_SPECIAL : 0);
-    hone__free(composed.data);
-    a->size = (uint32_t)v;
+    if (a->flags & HONE__ADDED_NORMALIZED) status = hone__normalize(t, work, &bytes, &size);
+    if (status == HONE_OK && (!size || size > HONE__TOKEN_BYTES))
+        status = hone__fail(HONE_E_LIMIT, "tokenizer: added token %u has %zu bytes, expected 1 to %d", a->id, size,
+                            HONE__TOKEN_BYTES);
+    a->bytes = bytes;
+    a->size = (uint32_t)size;
+    if (status == HONE_OK) status = define_added(t, c, a, raw, (size_t)v);
+    hone__free(work[0].data);
+    hone__free(work[1].data);
     return status;
 }
 
@@ -254,9 +365,8 @@ static hone_status read_added(hone__tokenizer *t, cursor *c)
     if (!t->added) return hone__out_of_memory(t->added_count * sizeof *t->added);
     for (size_t i = 0; i < t->added_count; i++) HONE__TRY(read_added_token(t, c, &t->added[i]));
     for (size_t i = 0; i < t->added_count; i++) {
-        t->added[i].bytes = t->text.data + t->starts[t->added[i].id];
-        if (t->sizes[t->added[i].id] != t->added[i].size)
-            return hone__fail(HONE_E_FORMAT, "tokenizer: two added tokens have the id %u", t->added[i].id);
+        size_t size;
+        t->added[i].bytes = hone__tokenizer_bytes(t, t->added[i].id, &size);
     }
     qsort(t->added, t->added_count, sizeof *t->added, by_bytes);
     for (size_t i = 1; i < t->added_count; i++)
@@ -281,7 +391,8 @@ static hone_status read_all(hone__tokenizer *t, cursor *c)
     HONE__TRY(read_header(t, c));
     HONE__TRY(read_tokens(t, c));
     HONE__TRY(read_merges(t, c));
-    if (t->flags & HONE__BPE_WHOLE_WORDS) HONE__TRY(index_words(t));
+    if (t->flags & (HONE__BPE_WHOLE_WORDS | HONE__BPE_CHARACTERS)) HONE__TRY(index_words(t));
+    if (t->flags & HONE__BPE_CHARACTERS) HONE__TRY(index_joins(t));
     HONE__TRY(read_added(t, c));
     HONE__TRY(read_around(t, c, t->before, &t->before_count));
     HONE__TRY(read_around(t, c, t->behind, &t->behind_count));
@@ -330,6 +441,8 @@ void hone__tokenizer_destroy(hone__tokenizer *t)
     hone__free(t->merges);
     hone__free(t->slots);
     hone__free(t->words);
+    hone__free(t->joins);
+    hone__free(t->shown);
     hone__free(t->added);
     hone__free(t->raw.items);
     hone__free(t->normalized.items);

@@ -22,21 +22,51 @@ static hone_status put_bytes(hone__text *out, uint64_t size_and_flag, const char
     return hone__text_append(out, bytes, size);
 }
 
+int hone__byte_token(const char *text, size_t size)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    if (size != 6 || memcmp(text, "<0x", 3) != 0 || text[5] != '>') return -1;
+    const char *high = memchr(digits, text[3], 16), *low = memchr(digits, text[4], 16);
+    return high && low ? (int)(high - digits) * 16 + (int)(low - digits) : -1;
+}
+
+/* The byte that a token stands for; -1: none. */
+static int byte_of(const hone__tokenizer_spec *s, const hone__spec_token *token)
+{
+    if (!token->plain) return -1;
+    if (!(s->flags & HONE__BPE_CHARACTERS)) return token->size == 1 ? (uint8_t)token->bytes[0] : -1;
+    return s->byte_fallback ? hone__byte_token(token->bytes, token->size) : -1;
+}
+
+static hone_status put_steps(const hone__step_list *list, hone__text *out)
+{
+    HONE__TRY(put(out, list->count));
+    for (size_t i = 0; i < list->count; i++) {
+        const hone__bpe_step *step = &list->items[i];
+        HONE__TRY(put(out, step->kind));
+        HONE__TRY(put(out, step->argument));
+        for (size_t k = 0; k < hone__step_texts(step->kind); k++)
+            HONE__TRY(put_bytes(out, step->texts[k].size, step->texts[k].bytes, step->texts[k].size));
+    }
+    return HONE_OK;
+}
+
 static hone_status put_header(const hone__tokenizer_spec *s, hone__text *out)
 {
     uint64_t of_byte[256] = {0};
-    for (size_t id = 0; id < s->token_count; id++)
-        if (s->tokens[id].plain && s->tokens[id].size == 1) of_byte[(uint8_t)s->tokens[id].bytes[0]] = id + 1;
-    HONE__TRY(put(out, s->flags));
+    bool lists = s->normalize.count || s->decode.count;
+    for (size_t id = 0; id < s->token_count; id++) {
+        int byte = byte_of(s, &s->tokens[id]);
+        if (byte >= 0) of_byte[byte] = id + 1;
+    }
+    HONE__TRY(put(out, s->flags | (lists ? HONE__BPE_LISTS : 0)));
     HONE__TRY(put(out, s->token_count));
     HONE__TRY(put(out, (uint64_t)(s->unknown + 1)));
     for (size_t i = 0; i < 256; i++) HONE__TRY(put(out, of_byte[i]));
-    HONE__TRY(put(out, s->step_count));
-    for (size_t i = 0; i < s->step_count; i++) {
-        HONE__TRY(put(out, s->steps[i].kind));
-        HONE__TRY(put(out, s->steps[i].argument));
-    }
-    return HONE_OK;
+    HONE__TRY(put_steps(&s->cut, out));
+    if (!lists) return HONE_OK;
+    HONE__TRY(put_steps(&s->normalize, out));
+    return put_steps(&s->decode, out);
 }
 
 /* Marks the tokens whose bytes no earlier byte or merge gives. */
@@ -44,7 +74,8 @@ static size_t mark_explicit(const hone__tokenizer_spec *s, uint8_t *known)
 {
     enum { KNOWN = 1, EXPLICIT = 2 };
     size_t count = 0;
-    for (size_t id = 0; id < s->token_count; id++) known[id] = s->tokens[id].plain && s->tokens[id].size == 1;
+    bool characters = s->flags & HONE__BPE_CHARACTERS;
+    for (size_t id = 0; id < s->token_count; id++) known[id] = !characters && byte_of(s, &s->tokens[id]) >= 0;
     for (size_t i = 0; i < s->merge_count; i++) {
         const hone__spec_merge *m = &s->merges[i];
         if (!known[m->left]) known[m->left] = EXPLICIT;

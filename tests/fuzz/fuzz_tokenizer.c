@@ -18,9 +18,11 @@ enum { FILES = 5, MAGIC = sizeof HONE__TOKENIZER_MAGIC - 1 };
  * dropped or normalised on the way. */
 static bool is_lossless(const hone__tokenizer *t)
 {
-    bool good = !(t->flags & HONE__BPE_NFC);
+    bool good = !(t->flags & (HONE__BPE_NFC | HONE__BPE_CHARACTERS)) && !t->normalize.count;
     for (int i = 0; i < 256; i++) good = good && t->bytes[i] != NO_TOKEN;
-    for (size_t i = 0; i < t->step_count; i++) good = good && t->steps[i].kind != HONE__STEP_PREFIX;
+    for (size_t i = 0; i < t->cut.count; i++)
+        good = good && t->cut.items[i].kind != HONE__STEP_PREFIX && t->cut.items[i].kind != HONE__STEP_METASPACE &&
+               t->cut.items[i].kind != HONE__STEP_SPLIT;
     for (size_t k = 0; good && k < t->added_count; k++) {
         const added_token *a = &t->added[k];
         good = !(a->flags & (HONE__ADDED_LSTRIP | HONE__ADDED_RSTRIP));

@@ -1,7 +1,10 @@
-"""Byte-level BPE tokenizers of every pattern that hone knows, trained here on mixed scripts, against the tokenizers
-package: the ids of every line, with and without what stands around a text, and the text of the ids.
+"""Byte-level BPE tokenizers of every pattern that hone knows, and BPE over characters in every shape that is published,
+trained here on mixed scripts, against the tokenizers package: the ids of every line, with and without what stands around a
+text, and the text of the ids, and of ids drawn at random.
 
-    live_tokenizers.py [--megabytes N] [--seed S]      needs: tokenizers (exit 77 without it); HONE names the command
+    live_tokenizers.py [--megabytes N] [--seed S] [--only NAME ...] [--vocabularies FOLDER]
+needs: tokenizers (exit 77 without it); HONE names the command. FOLDER: published vocabularies (gpt2/, whisper/) instead, each
+with every pattern.
 """
 import argparse, json, os, random, subprocess, sys, tempfile, unicodedata
 
@@ -14,6 +17,46 @@ except ImportError:
 HONE = os.environ.get("HONE", "build/hone")
 KINDS = {"gpt2": ("gpt2", False, ""), "prefix": ("prefix", False, ""), "llama3": ("cl100k", False, "{1,3}"),
          "qwen2": ("cl100k", True, "")}  # pattern, NFC, how many digits together
+# BPE over characters: normalizer, pre_tokenizer, decoder, what the model has beside merges, added tokens, merges as pairs
+META, SPACE = "\u2581", " "
+LLAMA = decoders.Sequence([decoders.Replace(META, SPACE), decoders.ByteFallback(), decoders.Fuse(), decoders.Strip(SPACE, 1, 0)])
+UNSPACE = decoders.Sequence([decoders.Replace(META, SPACE), decoders.ByteFallback(), decoders.Fuse()])
+PREPEND = normalizers.Sequence([normalizers.Prepend(META), normalizers.Replace(SPACE, META)])
+REPLACE = normalizers.Replace(SPACE, META)
+FALL = dict(byte_fallback=True, fuse_unk=True, unk_token="<unk>")
+CONTROL = [AddedToken(x, special=True, normalized=False) for x in ("<unk>", "<s>", "</s>")]
+NORMALIZED = [AddedToken(x, special=True, normalized=True) for x in ("<unk>", "<s>", "</s>")]
+ROLES = CONTROL + [AddedToken("<|user|>", special=True, normalized=False, rstrip=True), AddedToken("<|end|>", special=True, normalized=False, lstrip=True)]
+RUNS = CONTROL + [AddedToken("\n" * n, special=False, normalized=False) for n in (2, 3)] + [AddedToken(META * n, special=False, normalized=False) for n in (2, 3, 4)]
+WORDS = CONTROL + [AddedToken("hone", single_word=True), AddedToken(" of", normalized=True), AddedToken("e\u0301", normalized=True)]
+
+
+def meta(scheme, split):
+    return pre_tokenizers.Metaspace(META, scheme, split)
+
+
+def at(text, behavior, invert=False):
+    return pre_tokenizers.Split(text, behavior, invert)
+
+
+CHARACTERS = {
+    "llama2": (PREPEND, None, LLAMA, FALL, CONTROL),
+    "llama2_normalized": (PREPEND, None, LLAMA, FALL, NORMALIZED),
+    "mistral": (None, meta("first", False), LLAMA, FALL, CONTROL),
+    "gemma": (REPLACE, at(SPACE, "merged_with_previous"), UNSPACE, FALL, RUNS),
+    "phi3": (PREPEND, None, LLAMA, FALL, ROLES),
+    "metaspace": (normalizers.NFC(), meta("always", True), decoders.Metaspace(META, "always", True), dict(unk_token="<unk>"), CONTROL),
+    "metaspace_first": (None, meta("first", True), decoders.Sequence([decoders.ByteFallback(), decoders.Metaspace(META, "first", True)]), FALL, ROLES),
+    "metaspace_never": (None, meta("never", True), decoders.Sequence([decoders.Metaspace(META, "never", True), decoders.ByteFallback(), decoders.Fuse()]),
+                        dict(FALL, ignore_merges=True), WORDS),
+    "few_bytes": (REPLACE, pre_tokenizers.Sequence([pre_tokenizers.Digits(True), at(META, "merged_with_next")]), UNSPACE, dict(FALL, fuse_unk=False), CONTROL),
+    "no_unknown": (normalizers.Sequence([normalizers.NFC(), REPLACE, normalizers.Replace("a", ""), normalizers.Prepend("x")]), at(META, "contiguous"), LLAMA, {}, WORDS),
+    "removed": (None, pre_tokenizers.Sequence([at(SPACE, "removed"), at("e", "isolated"), at("t", "merged_with_next", True), at("o", "merged_with_previous", True)]),
+                UNSPACE, dict(unk_token="<unk>", fuse_unk=True), CONTROL),
+    "contiguous": (REPLACE, pre_tokenizers.Sequence([at(".", "contiguous", True), at(META, "removed", True)]),
+                   decoders.Sequence([decoders.Strip(META, 2, 0), decoders.Replace(META, SPACE), decoders.ByteFallback(), decoders.Strip(SPACE, 1, 0)]), FALL, CONTROL),
+    "crossing": (PREPEND, None, LLAMA, FALL, CONTROL),
+}
 CL100K = (r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}%s| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
           r"|\s+(?!\S)|\s+")
 SCRIPTS = [(0x61, 0x7a), (0x41, 0x5a), (0x430, 0x44f), (0x3b1, 0x3c9), (0x5d0, 0x5ea), (0x627, 0x64a), (0x905, 0x939),
@@ -21,6 +64,7 @@ SCRIPTS = [(0x61, 0x7a), (0x41, 0x5a), (0x430, 0x44f), (0x3b1, 0x3c9), (0x5d0, 0
 MARKS = [chr(c) for c in list(range(0x300, 0x370)) + list(range(0x93e, 0x94d)) + list(range(0x64b, 0x655))]
 SIGNS = list("....,,,!?;:'\"()-_/\\@#$%^&*+=<>~`|[]{}") + ["'s", "'re", "'LL", "'ve", "\u2019s", "\u20ac", "\u2014"]
 SPACES = [" "] * 40 + ["  ", "   ", "\t", "\u00a0", "\u3000", "\u2009", "\u200b", " \t ", "\r", "\u2028", "\x0b", "\x85"]
+ENDS = [" <mask>", " hone", " <s> x", "</s>", " <|user|>  y", " <|end|>", " of e\u0301", " \u2581\u2581\u2581 z", "   <unk>a", "<0x41>", "<s>"]
 EMOJI = ["\U0001f600", "\U0001f468\u200d\U0001f469\u200d\U0001f467", "\U0001f1ee\U0001f1f9", "\u2764\ufe0f", "\U0001f44d\U0001f3fd"]
 
 
@@ -78,6 +122,31 @@ def train(t, texts, size):
     t.post_processor = processors.TemplateProcessing("<|start|> $A", special_tokens=[("<|start|>", t.token_to_id("<|start|>"))])
 
 
+def train_characters(name, texts, size):
+    """Trained with words apart ("crossing": without), then put together as the published files are."""
+    normalizer, cut, decoder, model, tokens = CHARACTERS[name]
+    t = Tokenizer(models.BPE())
+    if name != "crossing":
+        t.pre_tokenizer = meta("always", True)
+    t.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=size, limit_alphabet=250, show_progress=False))
+    state = json.loads(t.to_str())["model"]
+    special = [x.content for x in tokens[:3]]
+    some = [b for b in range(256) if model.get("byte_fallback") and (name != "few_bytes" or b % 5)]
+    vocab = {x: i for i, x in enumerate(special + [f"<0x{b:02X}>" for b in some])}
+    for x in sorted(state["vocab"], key=state["vocab"].get):
+        vocab.setdefault(x, len(vocab))
+    t = Tokenizer(models.BPE(vocab=vocab, merges=[tuple(m) for m in state["merges"]], **model))
+    if normalizer:
+        t.normalizer = normalizer
+    if cut:
+        t.pre_tokenizer = cut
+    t.decoder = decoder
+    for x in tokens:
+        (t.add_special_tokens if x.special else t.add_tokens)([x])
+    t.post_processor = processors.TemplateProcessing("<s> $A", special_tokens=[("<s>", t.token_to_id("<s>"))])
+    return t
+
+
 def hone(args, **more):
     done = subprocess.run([HONE, "tokenize", *args], capture_output=True, **more)
     if done.returncode:
@@ -85,9 +154,20 @@ def hone(args, **more):
     return done.stdout
 
 
+def older(path):
+    """Merges as one text each, as files were written before 2024."""
+    root = json.load(open(path))
+    if all(" " not in a + b for a, b in root["model"]["merges"]):
+        root["model"]["merges"] = [" ".join(m) for m in root["model"]["merges"]]
+    with open(path, "w") as f:
+        json.dump(root, f)
+
+
 def compare(name, t, texts, folder):
     path, source = os.path.join(folder, name + ".json"), os.path.join(folder, "text")
     t.save(path)
+    if name in ("llama2", "phi3"):
+        older(path)
     with open(source, "wb") as f:
         f.write("\n".join(texts).encode())
     wrong = 0
@@ -100,11 +180,14 @@ def compare(name, t, texts, folder):
                 wrong += 1
                 if wrong < 4:
                     print(f"  {name}: {text!r}: {a} instead of {b}")
-    for ids in random.Random(1).sample(want, min(40, len(want))):
-        a = hone([path, "--decode", "--no-special", json.dumps(ids)]).decode()[:-1]
-        if a != t.decode(ids, skip_special_tokens=True):
-            wrong += 1
-            print(f"  {name}: {ids}: {a!r}")
+    r = random.Random(1)
+    drawn = [[r.randrange(t.get_vocab_size()) if r.random() < 0.3 else r.randrange(3, 259) for _ in range(r.randint(0, 9))] for _ in range(40)]
+    for ids in r.sample(want, min(40, len(want))) + (drawn if name in CHARACTERS else []):
+        for special in (False, True):
+            a = hone([path, "--decode", json.dumps(ids)] + ([] if special else ["--no-special"])).decode()[:-1]
+            if a != t.decode(ids, skip_special_tokens=not special):
+                wrong += 1
+                print(f"  {name}: {ids}: {a!r} instead of {t.decode(ids, skip_special_tokens=not special)!r}")
     print(f"{name}: {len(texts)} lines, {wrong} differ", flush=True)
     return wrong
 
@@ -113,16 +196,20 @@ def main():
     p = argparse.ArgumentParser()
     p.add_argument("--megabytes", type=float, default=10)
     p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--only", nargs="+", default=list(KINDS) + list(CHARACTERS))
     o = p.parse_args()
     r = random.Random(o.seed)
-    texts = [t + (" <mask>" if r.random() < 0.01 else " hone" if r.random() < 0.01 else "") for t in lines(r, int(o.megabytes * 1e6))]
+    texts = [t + (r.choice(ENDS) if r.random() < 0.02 else "") for t in lines(r, int(o.megabytes * 1e6))]
     while texts and not texts[-1]:
         texts.pop()
     wrong = 0
     with tempfile.TemporaryDirectory() as folder:
-        for name, args in KINDS.items():
-            t = build(*args)
-            train(t, texts[:2000], 3000)
+        for name in o.only:
+            if name in KINDS:
+                t = build(*KINDS[name])
+                train(t, texts[:2000], 3000)
+            else:
+                t = train_characters(name, texts[:2000], 3000)
             wrong += compare(name, t, texts, folder)
     return 1 if wrong else 0
 

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
@@ -28,8 +29,7 @@ static char *write_spec(void)
     tokens[A_B] = (hone__spec_token){"ab", 2, true};
     tokens[AB_C] = (hone__spec_token){"abc", 3, true};
     hone__tokenizer_spec spec = {.unknown = -1,
-                                 .steps = {{HONE__STEP_GPT2, 0}},
-                                 .step_count = 1,
+                                 .cut = {{{.kind = HONE__STEP_GPT2}}, 1},
                                  .tokens = tokens,
                                  .token_count = SIZE,
                                  .merges = merges,
@@ -125,6 +125,90 @@ static void any_bytes_come_back(void **state)
     hone__tokenizer_destroy(t);
 }
 
+enum { UNKNOWN, META, LETTER, META_LETTER, CHARACTERS = 256 + META_LETTER + 1 };
+
+/* Tokens of "\u2581", "a" and both together; all other characters are tokens of bytes, as in SentencePiece's models. */
+static hone__tokenizer *open_characters(void)
+{
+    static char names[256][8];
+    hone__spec_token tokens[CHARACTERS] = {{"<unk>", 5, true}, {"\xe2\x96\x81", 3, true}, {"a", 1, true}};
+    hone__spec_merge merges[] = {{META, LETTER, META_LETTER}};
+    hone__tokenizer *t;
+    char *text;
+    tokens[META_LETTER] = (hone__spec_token){"\xe2\x96\x81"
+                                             "a",
+                                             4, true};
+    for (int i = 0; i < 256; i++) {
+        snprintf(names[i], sizeof names[i], "<0x%02X>", (unsigned)i);
+        tokens[META_LETTER + 1 + i] = (hone__spec_token){names[i], 6, true};
+    }
+    hone__tokenizer_spec spec = {
+        .flags = HONE__BPE_CHARACTERS,
+        .byte_fallback = true,
+        .cut = {{{.kind = HONE__STEP_METASPACE, .argument = HONE__META_ALWAYS, .texts = {{3, "\xe2\x96\x81"}}}}, 1},
+        .decode = {{{.kind = HONE__STEP_REPLACE, .texts = {{3, "\xe2\x96\x81"}, {1, " "}}},
+                    {.kind = HONE__STEP_BYTES},
+                    {.kind = HONE__STEP_FUSE},
+                    {.kind = HONE__STEP_STRIP, .argument = 1, .texts = {{1, " "}}}},
+                   4},
+        .tokens = tokens,
+        .token_count = CHARACTERS,
+        .merges = merges,
+        .merge_count = 1};
+    if (hone__tokenizer_write(&spec, &text) != HONE_OK) fail_msg("%s", hone_error_message());
+    if (hone__tokenizer_create(text, strlen(text), &t) != HONE_OK) fail_msg("%s", hone_error_message());
+    hone__free(text);
+    return t;
+}
+
+/* What tokens of bytes make comes in whole characters, as soon as it is known that all of them are UTF-8. */
+static void bytes_wait_for_their_character(void **state)
+{
+    (void)state;
+    enum { B = META_LETTER + 1 };
+    static const struct {
+        uint32_t ids[8];
+        size_t count;
+        const char *pieces[9]; /* after each token, and at the end */
+    } rows[] = {
+        {{META_LETTER, B + 0xc3, B + 0xa9, LETTER},
+         4,
+         {"a", "", "",
+          "\xc3\xa9"
+          "a",
+          ""}},
+        {{META, B + 0xf0, B + 0x9f, B + 0x98, B + 0x80}, 5, {"", "", "", "", "", "\xf0\x9f\x98\x80"}},
+        {{B + 0xc3, B + 0xa9, B + 0xc3, META_LETTER}, 4, {"", "", "", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd a", ""}},
+        {{B + 0x20, B + 'b', META_LETTER, B + 0xe4}, 4, {"", "", "b a", "", "\xef\xbf\xbd"}},
+    };
+    hone__tokenizer *t = open_characters();
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        hone__text_stream stream = {0};
+        hone__text out = {0};
+        for (size_t k = 0; k <= rows[i].count; k++) {
+            out.size = 0;
+            if (k < rows[i].count)
+                assert_int_equal(hone__text_stream_put(&stream, t, rows[i].ids[k], true, &out), HONE_OK);
+            else
+                assert_int_equal(hone__text_stream_end(&stream, &out), HONE_OK);
+            assert_int_equal(out.size, strlen(rows[i].pieces[k]));
+            if (out.size) assert_memory_equal(out.data, rows[i].pieces[k], out.size);
+        }
+        hone__free(out.data);
+    }
+    hone__token_list list = {0};
+    static const uint32_t want[] = {META_LETTER, META_LETTER, B + 0xc3, B + 0xa9, LETTER};
+    assert_int_equal(hone__tokenizer_encode(t,
+                                            "a a\xc3\xa9"
+                                            "a",
+                                            6, false, &list),
+                     HONE_OK);
+    assert_int_equal(list.count, 5);
+    assert_memory_equal(list.ids, want, sizeof want);
+    hone__token_list_free(&list);
+    hone__tokenizer_destroy(t);
+}
+
 /* An error, or a tokenizer that works without crashing. */
 static void try_blob(const char *text, size_t size)
 {
@@ -162,6 +246,7 @@ static void broken_tokenizers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(merges_and_specials), cmocka_unit_test(any_bytes_come_back),
+                                       cmocka_unit_test(bytes_wait_for_their_character),
                                        cmocka_unit_test(broken_tokenizers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,9 +81,10 @@ hone_status hone__token_build_vocabulary(token_build *b, json_t *vocabulary)
             return hone__fail(HONE_E_FORMAT, "%s: the id of token '%.*s' is no whole number", b->name, SHOWN, token);
         char *bytes = hone__arena_alloc(&b->arena, size + 1);
         if (!bytes) return hone__out_of_memory(size);
-        size_t n = bytes_of_token(token, size, bytes);
+        bool characters = b->spec.flags & HONE__BPE_CHARACTERS;
+        size_t n = characters ? 0 : bytes_of_token(token, size, bytes);
         if (!n) memcpy(bytes, token, size);
-        HONE__TRY(hone__token_build_token(b, json_integer_value(id), bytes, n ? n : size, n > 0, token));
+        HONE__TRY(hone__token_build_token(b, json_integer_value(id), bytes, n ? n : size, characters || n > 0, token));
     }
     return HONE_OK;
 }
@@ -144,11 +145,27 @@ hone_status hone__token_build_added(token_build *b, int64_t id, const char *text
     return json_object_set_new(b->added, text, json_integer(id)) ? hone__out_of_memory(size) : HONE_OK;
 }
 
-hone_status hone__token_build_step(token_build *b, unsigned kind, unsigned argument)
+hone_status hone__token_build_step(token_build *b, hone__step_list *list, unsigned kind, unsigned argument)
 {
-    if (b->spec.step_count == HONE__STEPS)
-        return hone__fail(HONE_E_LIMIT, "%s: pre_tokenizer has more than %d steps", b->name, HONE__STEPS);
-    b->spec.steps[b->spec.step_count++] = (hone__bpe_step){kind, argument};
+    if (list->count == HONE__STEPS)
+        return hone__fail(HONE_E_LIMIT, "%s: %s has more than %d steps", b->name,
+                          list == &b->spec.cut         ? "pre_tokenizer"
+                          : list == &b->spec.normalize ? "normalizer"
+                                                       : "decoder",
+                          HONE__STEPS);
+    list->items[list->count++] = (hone__bpe_step){.kind = kind, .argument = argument};
+    return HONE_OK;
+}
+
+hone_status hone__token_build_text(token_build *b, hone__step_list *list, unsigned which, const char *text, size_t size,
+                                   const char *where)
+{
+    hone__step_text *to = &list->items[list->count - 1].texts[which];
+    if (size > HONE__STEP_TEXT)
+        return hone__fail(HONE_E_LIMIT, "%s: %s: '%.*s' has %zu bytes, at most %d are possible", b->name, where, SHOWN,
+                          text, size, HONE__STEP_TEXT);
+    to->size = (uint8_t)size;
+    memcpy(to->bytes, text, size);
     return HONE_OK;
 }
 

@@ -17,14 +17,15 @@ typedef struct token_build {
     json_t *vocabulary; /* token -> id; borrowed */
     json_t *added;      /* the same of added tokens, as far as they are C strings */
     size_t named;       /* tokens with an id */
-    bool byte_level, around;
+    bool byte_level, cut_to_bytes, around;
 } token_build;
 
 void hone__token_build_free(token_build *b);
 /* The text of the tokenizer, once it has been read back successfully. */
 hone_status hone__token_build_write(token_build *b, char **out);
 
-/* Takes over an object of token -> id, whose tokens are in the alphabet of byte-level BPE. */
+/* Takes over an object of token -> id, whose tokens are in the alphabet of byte-level BPE, or with the spec's
+ * HONE__BPE_CHARACTERS texts. */
 hone_status hone__token_build_vocabulary(token_build *b, json_t *vocabulary);
 /* Gives `id` these bytes, which live as long as the build. `place` stands in messages. */
 hone_status hone__token_build_token(token_build *b, int64_t id, const char *bytes, size_t size, bool plain,
@@ -33,7 +34,10 @@ hone_status hone__token_build_token(token_build *b, int64_t id, const char *byte
 hone_status hone__token_build_merge(token_build *b, const char *left, const char *right, size_t index);
 hone_status hone__token_build_merge_ids(token_build *b, uint32_t left, uint32_t right, uint32_t result);
 hone_status hone__token_build_added(token_build *b, int64_t id, const char *text, size_t size, unsigned flags);
-hone_status hone__token_build_step(token_build *b, unsigned kind, unsigned argument);
+/* A step at the end of one of the spec's lists, and a text of the step that came last. `where` stands in messages. */
+hone_status hone__token_build_step(token_build *b, hone__step_list *list, unsigned kind, unsigned argument);
+hone_status hone__token_build_text(token_build *b, hone__step_list *list, unsigned which, const char *text, size_t size,
+                                   const char *where);
 bool hone__token_build_is_added(const token_build *b, const char *text);
 /* The id of a token of the vocabulary or an added one; -1: none. */
 int64_t hone__token_build_find(const token_build *b, const char *text);

@@ -23,17 +23,17 @@ typedef struct family {
 } family;
 
 static const family families[] = {
-    {"GPT2Tokenizer", {HONE__STEP_GPT2, 0}, 0, "<|endoftext|>", "", ""},
-    {"CodeGenTokenizer", {HONE__STEP_GPT2, 0}, 0, "<|endoftext|>", "", ""},
+    {"GPT2Tokenizer", {.kind = HONE__STEP_GPT2}, 0, "<|endoftext|>", "", ""},
+    {"CodeGenTokenizer", {.kind = HONE__STEP_GPT2}, 0, "<|endoftext|>", "", ""},
     {"WhisperTokenizer",
-     {HONE__STEP_GPT2, 0},
+     {.kind = HONE__STEP_GPT2},
      0,
      "<|endoftext|>",
      "<|startoftranscript|> <|notimestamps|>",
      "<|endoftext|>"},
-    {"RobertaTokenizer", {HONE__STEP_GPT2, 0}, 0, "<s> <pad> </s> <unk> ~<mask>", "<s>", "</s>"},
-    {"BartTokenizer", {HONE__STEP_GPT2, 0}, 0, "<s> <pad> </s> <unk> ~<mask>", "<s>", "</s>"},
-    {"Qwen2Tokenizer", {HONE__STEP_CL100K, 1}, HONE__BPE_NFC, "<|endoftext|>", "", ""},
+    {"RobertaTokenizer", {.kind = HONE__STEP_GPT2}, 0, "<s> <pad> </s> <unk> ~<mask>", "<s>", "</s>"},
+    {"BartTokenizer", {.kind = HONE__STEP_GPT2}, 0, "<s> <pad> </s> <unk> ~<mask>", "<s>", "</s>"},
+    {"Qwen2Tokenizer", {.kind = HONE__STEP_CL100K, .argument = 1}, HONE__BPE_NFC, "<|endoftext|>", "", ""},
 };
 
 typedef struct folder {
@@ -220,8 +220,8 @@ static hone_status read_folder(folder *f)
     HONE__TRY(read_merges(f));
     HONE__TRY(add_tokens(f));
     if (json_is_true(json_object_get(f->config, "add_prefix_space")))
-        HONE__TRY(hone__token_build_step(&f->b, HONE__STEP_PREFIX, 0));
-    HONE__TRY(hone__token_build_step(&f->b, f->family->step.kind, f->family->step.argument));
+        HONE__TRY(hone__token_build_step(&f->b, &f->b.spec.cut, HONE__STEP_PREFIX, 0));
+    HONE__TRY(hone__token_build_step(&f->b, &f->b.spec.cut, f->family->step.kind, f->family->step.argument));
     HONE__TRY(each_name(f, f->family->before, 1));
     HONE__TRY(each_name(f, f->family->behind, 2));
     const json_t *bos = json_object_get(f->config, "bos_token");

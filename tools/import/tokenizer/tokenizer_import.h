@@ -1,4 +1,5 @@
-/* tokenizer_import.h: published byte-level BPE tokenizers, turned into the text of src/text/tokenizer.h. */
+/* tokenizer_import.h: published BPE tokenizers, over bytes and over characters, turned into the text of
+ * src/text/tokenizer.h. */
 #ifndef HONE_IMPORT_TOKENIZER_H
 #define HONE_IMPORT_TOKENIZER_H
 

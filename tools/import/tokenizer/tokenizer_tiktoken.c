@@ -142,7 +142,7 @@ hone_status hone__tokenizer_import_tiktoken(const char *text, size_t size, const
     if (status == HONE_OK && !b.spec.token_count) status = hone__fail(HONE_E_FORMAT, "%s: holds no tokens", name);
     if (status == HONE_OK) status = halve_tokens(&b, &t);
     if (status == HONE_OK) status = add_specials(&b);
-    if (status == HONE_OK) status = hone__token_build_step(&b, HONE__STEP_GPT2, 0);
+    if (status == HONE_OK) status = hone__token_build_step(&b, &b.spec.cut, HONE__STEP_GPT2, 0);
     if (status == HONE_OK) status = hone__token_build_write(&b, out);
     hone__free(t.slots);
     hone__token_build_free(&b);
