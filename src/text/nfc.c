@@ -136,40 +136,63 @@ static hone_status flush(marks *m, hone__text *out)
         if (!now.order) starter = kept;
         m->items[kept++] = now;
     }
-    for (size_t i = 0; i < kept; i++) {
-        char bytes[4];
-        HONE__TRY(hone__text_append(out, bytes, hone__utf8_put(m->items[i].c, bytes)));
-    }
+    HONE__TRY(hone__grow(&out->data, &out->capacity, out->size + 4 * kept, sizeof *out->data));
+    for (size_t i = 0; i < kept; i++) out->size += hone__utf8_put(m->items[i].c, out->data + out->size);
     m->count = 0;
     return HONE_OK;
 }
 
-bool hone__nfc_is_plain(const char *text, size_t size)
+static bool needs_care(const char *at, const char *end)
 {
-    const char *end = text + size;
+    return (uint8_t)*at >= 0xcc && hone__unicode_flags(hone__utf8_take(&at, end)) & HONE__NFC_CARE; /* U+0300 and on */
+}
+
+/* The first character in [text, end) that needs care, or end. */
+static const char *find_care(const char *text, const char *end)
+{
     while (text < end) {
+        const char *at = text;
         if ((uint8_t)*text < 0xcc) { /* below U+0300 nothing joins */
             text++;
             continue;
         }
-        if (hone__unicode_flags(hone__utf8_take(&text, end)) & HONE__NFC_CARE) return false;
+        if (hone__unicode_flags(hone__utf8_take(&text, end)) & HONE__NFC_CARE) return at;
     }
-    return true;
+    return end;
+}
+
+bool hone__nfc_is_plain(const char *text, size_t size) { return find_care(text, text + size) == text + size; }
+
+/* The start of the character before `at`, not before `least`. */
+static const char *character_before(const char *least, const char *at)
+{
+    const char *from = at - 1, *p;
+    while (from > least && at - from < 4 && ((uint8_t)*from & 0xc0) == 0x80) from--;
+    p = from;
+    return hone__utf8_take(&p, at) < HONE__UTF8_BAD && p == at ? from : at - 1;
+}
+
+/* A character and those behind it that need care, composed; *text moves behind them. */
+static hone_status compose(marks *m, const char **text, const char *end, hone__text *out)
+{
+    do {
+        HONE__TRY(push_parts(m, hone__utf8_take(text, end)));
+    } while (*text < end && needs_care(*text, end));
+    return flush(m, out);
 }
 
 hone_status hone__nfc_append(hone__text *out, const char *text, size_t size)
 {
-    if (hone__nfc_is_plain(text, size)) return hone__text_append(out, text, size);
     marks m = {0};
     hone_status status = HONE_OK;
-    const char *end = text + size;
-    while (text < end && status == HONE_OK) {
-        uint32_t c = hone__utf8_take(&text, end);
-        bool care = hone__unicode_flags(c) & HONE__NFC_CARE;
-        if (!care && m.count) status = flush(&m, out);
-        if (status == HONE_OK) status = push_parts(&m, c);
+    const char *end = text + size, *care;
+    while ((care = find_care(text, end)) < end && status == HONE_OK) {
+        const char *from = care > text ? character_before(text, care) : care;
+        status = hone__text_append(out, text, (size_t)(from - text));
+        text = from;
+        if (status == HONE_OK) status = compose(&m, &text, end, out);
     }
-    if (status == HONE_OK) status = flush(&m, out);
+    if (status == HONE_OK) status = hone__text_append(out, text, (size_t)(end - text));
     hone__free(m.items);
     hone__free(m.sorted);
     return status;

@@ -113,6 +113,57 @@ def stored(tokens, merges, added_tokens, flags=0, steps=((0, 0),), before=(), be
     return out + b"".join(number(len(ids)) + b"".join(map(number, ids)) for ids in (before, behind))
 
 
+META = "\u2581"
+
+
+def text_step(kind, argument, *texts):
+    return number(kind) + number(argument) + b"".join(number(len(t)) + t for t in texts)
+
+
+def stored_characters(flags, cut, normalize, decode):
+    """The same of a tokenizer of characters: three special tokens, a few bytes, letters, merges."""
+    tokens = [b"<unk>", b"<s>"] + [b"<0x%02X>" % b for b in range(256)] + [c.encode() for c in (META, "a", "b", "c")]
+    first = len(tokens)
+    out = number(flags) + number(first + 3) + number(1) + b"".join(number(3 + i) for i in range(256))
+    out += b"".join(number(len(steps)) + b"".join(steps) for steps in (cut, normalize, decode))
+    out += number(len(tokens)) + b"".join(number(i) + number(2 * len(t)) + t for i, t in enumerate(tokens))
+    out += number(2) + number(first - 4) + number(first - 3) + number(2 * first) + number(first) + number(first - 2) + number(0)
+    out += number(2) + number(1) + number(1) + number(3) + b"<s>" + number(first + 2) + number(16 | 2) + number(2) + b" m"
+    return out + number(1) + number(1) + number(0)
+
+
+def character_json(**parts_of_it):
+    """A tokenizer.json of the kind that Llama 2 has."""
+    tokens = ["<unk>", "<s>"] + [f"<0x{b:02X}>" for b in b"\xc3\xa9\xe4\xb8\xad\n"] + [META, "a", "b", "c", META + "a", "bc", META + "abc"]
+    root = {"added_tokens": [added(0, "<unk>", special=True, normalized=True), added(1, "<s>", special=True), added(15, "m", rstrip=True, lstrip=True)],
+            "normalizer": {"type": "Sequence", "normalizers": [{"type": "Prepend", "prepend": META}, {"type": "Replace", "pattern": {"String": " "}, "content": META}]},
+            "pre_tokenizer": None, "post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}],
+                                                      "special_tokens": {"<s>": {"id": "<s>", "ids": [1], "tokens": ["<s>"]}}},
+            "decoder": {"type": "Sequence", "decoders": [{"type": "Replace", "pattern": {"String": META}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"},
+                                                         {"type": "Strip", "content": " ", "start": 1, "stop": 0}]},
+            "model": {"type": "BPE", "unk_token": "<unk>", "fuse_unk": True, "byte_fallback": True, "vocab": {t: i for i, t in enumerate(tokens)},
+                      "merges": [META + " a", ["b", "c"], META + "a bc"]}}
+    root.update(parts_of_it)
+    return dump(root)
+
+
+def character_tokenizers():
+    text = "abc  a<s> b\u00e9\u4e2d\n m a\u00e8"
+    meta = {"type": "Metaspace", "replacement": META, "prepend_scheme": "first", "split": True}
+    cut = {"type": "Split", "pattern": {"String": " "}, "behavior": "MergedWithPrevious", "invert": False}
+    files = {"llama2": character_json(), "mistral": character_json(normalizer=None, pre_tokenizer=dict(meta, split=False)),
+             "gemma": character_json(normalizer={"type": "Replace", "pattern": {"String": " "}, "content": META}, pre_tokenizer=cut),
+             "metaspace": character_json(normalizer={"type": "NFC"}, pre_tokenizer={"type": "Sequence", "pretokenizers": [dict(cut, behavior="Contiguous", invert=True), dict(meta, prepend_scheme="always")]},
+                                         decoder={"type": "Sequence", "decoders": [{"type": "ByteFallback"}, meta]})}
+    files = {name: parts("j", data, text) for name, data in files.items()}
+    m = META.encode()
+    unspace = [text_step(8, 0, m, b" "), text_step(9, 0), text_step(10, 0), text_step(11, 1, b" ")]
+    for name, data in {"characters": stored_characters(16 | 32 | 8, [text_step(4, 4 | 2, m)], [text_step(8, 0, b"x", b"yy"), text_step(6, 0)], unspace),
+                       "splits": stored_characters(16 | 32 | 1, [text_step(5, 8 | 3, b"a"), text_step(5, 4, b" "), text_step(5, 1, m)], [text_step(7, 0, m)], [text_step(4, 2, m)] + unspace[1:])}.items():
+        files["stored_" + name] = parts("b", data, text)
+    return files
+
+
 def tokenizers():
     merges = ["a b", "ab c", LETTERS[32] + " a", "' s"]
     text = "abc 's <|end|> ab1\n  c\u00e9"
@@ -144,6 +195,7 @@ def tokenizers():
     }
     for name, data in binary.items():
         files["stored_" + name] = parts("b", data, "a" * 70 if name == "chain" else text)
+    files.update(character_tokenizers())
     files["stored_text"] = parts("s", "hone byte-level-bpe 1\n" + base64.b64encode(binary["holes"]).decode(), text)
     return files
 

@@ -100,8 +100,8 @@ def lines(r, size):
         yield text
 
 
-def build(pattern, normalizer, digits):
-    t = Tokenizer(models.BPE())
+def build(pattern, normalizer, digits, model=None):
+    t = Tokenizer(model or models.BPE())
     byte_level = pre_tokenizers.ByteLevel(add_prefix_space=pattern == "prefix", use_regex=pattern in ("gpt2", "prefix"))
     if pattern in ("gpt2", "prefix"):
         t.pre_tokenizer = byte_level
@@ -112,6 +112,19 @@ def build(pattern, normalizer, digits):
         t.normalizer = normalizers.NFC()
     t.decoder = decoders.ByteLevel()
     return t
+
+
+def published(folder, kinds=KINDS):
+    """(name, tokenizer) of each vocab.json and merges.txt below the folder with each pattern; llama3: as Llama 3's file, too,
+    which takes whole words first."""
+    for place in sorted(os.listdir(folder)):
+        files = [os.path.join(folder, place, x) for x in ("vocab.json", "merges.txt")]
+        if all(map(os.path.exists, files)):
+            for kind in kinds:
+                model = models.BPE.from_file(*files, ignore_merges=kind == "llama3")
+                t = build(*KINDS[kind], model)
+                t.add_special_tokens(["<|endoftext|>"])
+                yield f"{place}_{kind}", t
 
 
 def train(t, texts, size):
@@ -182,7 +195,7 @@ def compare(name, t, texts, folder):
                     print(f"  {name}: {text!r}: {a} instead of {b}")
     r = random.Random(1)
     drawn = [[r.randrange(t.get_vocab_size()) if r.random() < 0.3 else r.randrange(3, 259) for _ in range(r.randint(0, 9))] for _ in range(40)]
-    for ids in r.sample(want, min(40, len(want))) + (drawn if name in CHARACTERS else []):
+    for ids in r.sample(want, min(20, len(want))) + (drawn if name in CHARACTERS else []):
         for special in (False, True):
             a = hone([path, "--decode", json.dumps(ids)] + ([] if special else ["--no-special"])).decode()[:-1]
             if a != t.decode(ids, skip_special_tokens=not special):
@@ -197,6 +210,7 @@ def main():
     p.add_argument("--megabytes", type=float, default=10)
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--only", nargs="+", default=list(KINDS) + list(CHARACTERS))
+    p.add_argument("--vocabularies")
     o = p.parse_args()
     r = random.Random(o.seed)
     texts = [t + (r.choice(ENDS) if r.random() < 0.02 else "") for t in lines(r, int(o.megabytes * 1e6))]
@@ -204,7 +218,9 @@ def main():
         texts.pop()
     wrong = 0
     with tempfile.TemporaryDirectory() as folder:
-        for name in o.only:
+        for name, t in published(o.vocabularies) if o.vocabularies else []:
+            wrong += compare(name, t, texts, folder)
+        for name in [] if o.vocabularies else o.only:
             if name in KINDS:
                 t = build(*KINDS[name])
                 train(t, texts[:2000], 3000)
