@@ -6,6 +6,8 @@
 #include "base/utf8.h"
 #include "text_steps.h"
 
+_Static_assert(sizeof((hone__text_stream *)0)->done / sizeof(size_t) == HONE__STEPS, "a count for each step");
+
 const char *hone__tokenizer_bytes(const hone__tokenizer *t, uint32_t id, size_t *size)
 {
     *size = id < t->vocabulary ? t->sizes[id] : 0;

@@ -40,18 +40,16 @@ enum {                       /* steps that cut text into words, one after the ot
        HONE__STEP_PREPEND, /* text 0 */
        HONE__STEP_REPLACE, /* text 0 by text 1; decoding: in every token */
        /* steps that decode */
-       HONE__STEP_BYTES, /* tokens <0x00> to <0xFF> are bytes; where those beside each other are no UTF-8, U+FFFD each
-                          */
+       HONE__STEP_BYTES, /* tokens <0x00> to <0xFF> are bytes; U+FFFD for each where a run of them is no UTF-8 */
        HONE__STEP_FUSE,  /* from here on all is one token */
        HONE__STEP_STRIP, /* of each token, text 0 at its beginning, as often as the argument says at the most */
        HONE__STEP_KINDS
 };
-enum {                          /* argument of HONE__STEP_METASPACE */
-       HONE__META_NEVER = 0,    /* puts text 0 before no piece */
-       HONE__META_FIRST = 1,    /* before the first piece of the text, if it does not begin so */
-       HONE__META_ALWAYS = 2,   /* before each such piece */
-       HONE__META_SPLIT = 4,    /* and cuts before it */
-       HONE__META_ARGUMENTS = 7 /* values that it may have */
+enum {                        /* argument of HONE__STEP_METASPACE */
+       HONE__META_NEVER = 0,  /* puts text 0 before no piece */
+       HONE__META_FIRST = 1,  /* before the first piece of the text, if it does not begin so */
+       HONE__META_ALWAYS = 2, /* before each such piece */
+       HONE__META_SPLIT = 4,  /* and cuts before it */
 };
 enum {                       /* argument of HONE__STEP_SPLIT: matches of the text become */
        HONE__SPLIT_ISOLATED, /* words */
@@ -64,10 +62,9 @@ enum {                       /* argument of HONE__STEP_SPLIT: matches of the tex
 };
 enum { HONE__STEPS = 8, HONE__TOKEN_BYTES = 4096, HONE__AROUND = 64 }; /* limits */
 enum {
-    HONE__STEP_TEXT = 31,
-    HONE__STEP_GROWTH = 4096
-}; /* of a text; of what a list of steps may make
-       of a byte */
+    HONE__STEP_TEXT = 31,    /* bytes of a step's text */
+    HONE__STEP_GROWTH = 4096 /* bytes that a list of steps may make of one */
+};
 typedef struct hone__step_text {
     uint8_t size;
     char bytes[HONE__STEP_TEXT];

@@ -114,17 +114,36 @@ def build(pattern, normalizer, digits, model=None):
     return t
 
 
-def published(folder, kinds=KINDS):
-    """(name, tokenizer) of each vocab.json and merges.txt below the folder with each pattern; llama3: as Llama 3's file, too,
-    which takes whole words first."""
+def vocabularies(folder):
+    """Each folder below with its vocab.json and merges.txt."""
     for place in sorted(os.listdir(folder)):
         files = [os.path.join(folder, place, x) for x in ("vocab.json", "merges.txt")]
         if all(map(os.path.exists, files)):
-            for kind in kinds:
-                model = models.BPE.from_file(*files, ignore_merges=kind == "llama3")
-                t = build(*KINDS[kind], model)
-                t.add_special_tokens(["<|endoftext|>"])
-                yield f"{place}_{kind}", t
+            yield os.path.join(folder, place), files
+
+
+def published(folder, kinds=KINDS):
+    """(name, tokenizer) of each vocabulary with each pattern; llama3: as in Llama 3's file, too, whole words go first."""
+    for place, files in vocabularies(folder):
+        for kind in kinds:
+            t = build(*KINDS[kind], models.BPE.from_file(*files, ignore_merges=kind == "llama3"))
+            t.add_special_tokens(["<|endoftext|>"])
+            yield f"{os.path.basename(place)}_{kind}", t
+
+
+def published_files(folder):
+    """(path, tokenizer, whether it is the same with special tokens) of what lies there: a tokenizer.json, the older files that
+    stand for it, a table of tiktoken's, which has the ids of the vocabulary beside it."""
+    for place, files in vocabularies(folder):
+        whole = os.path.join(place, "tokenizer.json")
+        t = build(*KINDS["gpt2"], models.BPE.from_file(*files))
+        t.add_special_tokens(["<|endoftext|>"])
+        if os.path.exists(whole):
+            yield whole, Tokenizer.from_file(whole), True
+        yield files[0], t, True
+        for name in sorted(os.listdir(place)):
+            if name.endswith(".tiktoken"):
+                yield os.path.join(place, name), t, False
 
 
 def train(t, texts, size):
@@ -176,26 +195,39 @@ def older(path):
         json.dump(root, f)
 
 
-def compare(name, t, texts, folder):
-    path, source = os.path.join(folder, name + ".json"), os.path.join(folder, "text")
+def encode_lines(t, texts, special):
+    """Some lines at a time, since the package keeps more than ids."""
+    batch = getattr(t, "encode_batch_fast", t.encode_batch)
+    for i in range(0, len(texts), 2000):
+        yield from (e.ids for e in batch(texts[i:i + 2000], add_special_tokens=special))
+
+
+def compare_lines(name, t, texts, path, folder, special):
+    source, wrong, count = os.path.join(folder, "text"), 0, 0
+    with open(source, "wb") as f:
+        f.write("\n".join(texts).encode())
+    got = hone([path, "-f", source, "--lines"] + ([] if special else ["--no-special"])).splitlines()
+    assert len(got) == len(texts), (name, len(got), len(texts))
+    for text, line, want in zip(texts, got, encode_lines(t, texts, special)):
+        a, count = json.loads(line), count + len(want)
+        if a != want:
+            wrong += 1
+            if wrong < 4:
+                print(f"  {name}: {text!r}: {a} instead of {want}")
+    return wrong, count
+
+
+def compare(name, t, texts, folder, decoded=20):
+    """decoded: of how many lines the ids are made text again, each by a command of its own."""
+    path = os.path.join(folder, name + ".json")
     t.save(path)
     if name in ("llama2", "phi3"):
         older(path)
-    with open(source, "wb") as f:
-        f.write("\n".join(texts).encode())
-    wrong = 0
-    for special in (False, True):
-        got = [json.loads(x) for x in hone([path, "-f", source, "--lines"] + ([] if special else ["--no-special"])).splitlines()]
-        want = [e.ids for e in t.encode_batch(texts, add_special_tokens=special)]
-        assert len(got) == len(want), (name, len(got), len(want))
-        for text, a, b in zip(texts, got, want):
-            if a != b:
-                wrong += 1
-                if wrong < 4:
-                    print(f"  {name}: {text!r}: {a} instead of {b}")
+    wrong = compare_lines(name, t, texts, path, folder, False)[0] + compare_lines(name, t, texts[:20000], path, folder, True)[0]
     r = random.Random(1)
+    want = [t.encode(x).ids for x in r.sample(texts, min(decoded, len(texts)))]
     drawn = [[r.randrange(t.get_vocab_size()) if r.random() < 0.3 else r.randrange(3, 259) for _ in range(r.randint(0, 9))] for _ in range(40)]
-    for ids in r.sample(want, min(20, len(want))) + (drawn if name in CHARACTERS else []):
+    for ids in want + (drawn if name in CHARACTERS else []):
         for special in (False, True):
             a = hone([path, "--decode", json.dumps(ids)] + ([] if special else ["--no-special"])).decode()[:-1]
             if a != t.decode(ids, skip_special_tokens=not special):
@@ -218,8 +250,13 @@ def main():
         texts.pop()
     wrong = 0
     with tempfile.TemporaryDirectory() as folder:
-        for name, t in published(o.vocabularies) if o.vocabularies else []:
-            wrong += compare(name, t, texts, folder)
+        if o.vocabularies:
+            for path, t, special in published_files(o.vocabularies):
+                bad, count = compare_lines(path, t, texts, path, folder, special)
+                print(f"{'/'.join(path.split('/')[-2:])}: {len(texts)} lines, {count} tokens, {bad} differ", flush=True)
+                wrong += bad
+            for name, t in published(o.vocabularies):
+                wrong += compare(name, t, texts, folder, 3)
         for name in [] if o.vocabularies else o.only:
             if name in KINDS:
                 t = build(*KINDS[name])
