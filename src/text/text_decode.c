@@ -95,9 +95,9 @@ static hone_status send(hone__text_stream *stream, const hone__tokenizer *t, siz
 static hone_status end_bytes(hone__text_stream *stream, const hone__tokenizer *t, hone__text *out)
 {
     hone__text *held = &stream->held;
-    const char *p = held->data, *end = p + held->size;
     bool good = true;
     if (!held->size) return HONE_OK;
+    const char *p = held->data, *end = p + held->size;
     while (p < end) good &= hone__utf8_take(&p, end) < HONE__UTF8_BAD;
     for (size_t i = 0; i < (good ? 1 : held->size); i++)
         HONE__TRY(send(stream, t, t->bytes_step + 1, t->decode.count, good ? held->data : "\xef\xbf\xbd",
