@@ -92,7 +92,7 @@ with tempfile.TemporaryDirectory() as place:
         sys.exit(done.stderr.decode())
     expect("a stored tokenizer of characters", json.loads(run(model, "abc a\u00e9\U0001f600\u4e2d").stdout), [1, 23, 21, 7, 8, 3, 4, 5, 6, 0])
     seen = set()
-    for seed in range(8):
+    for seed in range(3 if slow else 8):
         args = ["generate", model, "-p", "abc", "-n", "40", "--force-tokens", "40", "--temperature", "3", "--seed", str(seed), "-q"]
         got = json.loads(subprocess.run([hone, *args, "--json"], capture_output=True).stdout)[0]
         decoded = run(model, "--decode", "--no-special", json.dumps(got["tokens"])).stdout.decode()[:-1]
@@ -101,7 +101,7 @@ with tempfile.TemporaryDirectory() as place:
         if decoded.strip() not in streamed:
             sys.exit(f"streamed {streamed!r} instead of {decoded!r}")
         seen.update(decoded)
-    if "\ufffd" not in seen or "\u00e9" not in seen:
+    if "\ufffd" not in seen or not any(c > "\x7f" and c != "\ufffd" for c in seen):
         sys.exit(f"no bytes among {seen}")
     for part, words in (({"normalizer": {"type": "Nmt"}}, "normalizer 'Nmt'"), ({"decoder": {"type": "CTC"}}, "decoder 'CTC'"),
                         ({"normalizer": {"type": "Replace", "pattern": {"Regex": " {2,}"}, "content": " "}}, "Replace's pattern ' {2,}'"),
