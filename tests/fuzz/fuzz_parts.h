@@ -4,6 +4,7 @@
 #define HONE_TESTS_FUZZ_PARTS_H
 
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,17 @@ static inline void demand(int truth)
 
 /* A failure says why. */
 static inline void demand_message(hone_status status) { demand(status == HONE_OK || *hone_error_message()); }
+
+/* A failure says why; a seed has none (replay.c says in HONE_FUZZ_SEED which file is read as it is) but is meant to be
+ * refused where its name begins so. */
+static inline void fuzz_verdict(hone_status status)
+{
+    const char *seed = getenv("HONE_FUZZ_SEED");
+    demand_message(status);
+    if (!seed || (status != HONE_OK) == !strncmp(seed, "refused", 7)) return;
+    fprintf(stderr, "%s: %s\n", seed, status == HONE_OK ? "is read" : hone_error_message());
+    abort();
+}
 
 /* The first count - 1 parts; the last one is all the rest, whatever is in it. Parts that are not there are empty. */
 static inline void fuzz_split(const uint8_t *data, size_t size, fuzz_part *parts, size_t count)

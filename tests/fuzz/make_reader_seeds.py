@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Writes the seeds of the fuzz targets json, tokenizer, hugging_face, npz, keras_zip, h5_records and media: small files
-of every kind that their readers know.
+"""Writes the seeds of the fuzz targets json, tokenizer, hugging_face, torch, safetensors, npz, keras_zip, h5_records and
+media: small files of every kind that their readers know. Of hugging_face, torch and safetensors those whose names begin
+with "refused" must be refused, and all others read.
 
-Usage: make_reader_seeds.py [FOLDER]   (default: tests/fuzz/corpus; the sounds need soundfile and numpy)"""
+Usage: make_reader_seeds.py [FOLDER [TARGET...]]   (default: tests/fuzz/corpus, all; the sounds need soundfile and numpy)"""
 import base64
 import io
 import json
@@ -223,6 +224,68 @@ def header(shapes, dtype="F32", size=4, **more):
     return dump(out), at
 
 
+LLAMA = {"hidden_size": 4, "intermediate_size": 3, "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1, "vocab_size": 5,
+         "max_position_embeddings": 8, "bos_token_id": 1, "eos_token_id": 2}
+
+
+def llama_shapes(c, head=2, qkv_bias=False, qk_norm=False, norms=("input_layernorm", "post_attention_layernorm"), tied=False):
+    w, inner, q, kv = c["hidden_size"], c["intermediate_size"], c["num_attention_heads"] * head, c["num_key_value_heads"] * head
+    bias, mlp_bias = c.get("attention_bias", False), c.get("mlp_bias", False)
+    linear = {"self_attn.q_proj": (q, w, bias or qkv_bias), "self_attn.k_proj": (kv, w, bias or qkv_bias), "self_attn.v_proj": (kv, w, bias or qkv_bias),
+              "self_attn.o_proj": (w, q, bias), "mlp.gate_proj": (inner, w, mlp_bias), "mlp.up_proj": (inner, w, mlp_bias), "mlp.down_proj": (w, inner, mlp_bias)}
+    out = {"model.embed_tokens.weight": [c["vocab_size"], w]}
+    for i in range(c["num_hidden_layers"]):
+        at = f"model.layers.{i}."
+        for name, (rows, columns, has_bias) in linear.items():
+            out[at + name + ".weight"] = [rows, columns]
+            if has_bias:
+                out[at + name + ".bias"] = [rows]
+        out.update({at + n + ".weight": [w] for n in norms})
+        if qk_norm:
+            out.update({at + f"self_attn.{n}_norm.weight": [head] for n in "qk"})
+    out["model.norm.weight"] = [w]
+    return out if tied else dict(out, **{"lm_head.weight": [c["vocab_size"], w]})
+
+
+def neo_shapes(e=4, layers=2):
+    out = {"transformer.wte.weight": [5, e], "transformer.wpe.weight": [8, e], "transformer.ln_f.weight": [e], "transformer.ln_f.bias": [e]}
+    for i in range(layers):
+        at = f"transformer.h.{i}."
+        out.update({at + f"attn.attention.{n}_proj.weight": [e, e] for n in ("q", "k", "v", "out")})
+        out.update({at + "attn.attention.out_proj.bias": [e], at + "mlp.c_fc.weight": [4 * e, e], at + "mlp.c_fc.bias": [4 * e], at + "mlp.c_proj.weight": [e, 4 * e], at + "mlp.c_proj.bias": [e]})
+        out.update({at + f"ln_{k}.{n}": [e] for k in (1, 2) for n in ("weight", "bias")})
+    return out
+
+
+def families():
+    """A folder of every family of models, with what its settings may say."""
+    four = ("input_layernorm", "post_attention_layernorm", "pre_feedforward_layernorm", "post_feedforward_layernorm")
+
+    def rope(kind, **more):
+        return {"rope_parameters": dict(rope_theta=10000.0, rope_type=kind, **more)}
+
+    two = {"num_hidden_layers": 2}
+    wide = dict(LLAMA, head_dim=6)
+    sliding = dict(wide, sliding_window=2, query_pre_attn_scalar=5, **two)
+    cases = {
+        "llama": (dict(LLAMA, model_type="llama", attention_bias=True, mlp_bias=True), {}),
+        "llama_tied": (dict(LLAMA, model_type="llama", tie_word_embeddings=True, rope_theta=500.0, rope_scaling={"type": "linear", "factor": 4.0}), {"tied": True}),
+        "llama_three": (dict(LLAMA, model_type="llama", **rope("llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=4)), {}),
+        "llama_yarn": (dict(LLAMA, model_type="llama", **rope("yarn", factor=4.0, original_max_position_embeddings=2, beta_fast=16.0, mscale=1.2, mscale_all_dim=0.7)), {}),
+        "llama_dynamic": (dict(wide, model_type="llama", **rope("dynamic", factor=8.0)), {"head": 6}),
+        "mistral": (dict(LLAMA, model_type="mistral", sliding_window=3), {}),
+        "qwen2": (dict(LLAMA, model_type="qwen2", use_sliding_window=True, sliding_window=2, max_window_layers=1, **two), {"qkv_bias": True}),
+        "qwen3": (dict(wide, model_type="qwen3"), {"head": 6, "qk_norm": True}),
+        "gemma": (dict(wide, model_type="gemma", hidden_act="gelu"), {"head": 6, "tied": True}),
+        "gemma2": (dict(sliding, model_type="gemma2", attn_logit_softcapping=5.0, final_logit_softcapping=3.0), {"head": 6, "norms": four, "tied": True}),
+        "gemma3": (dict(sliding, model_type="gemma3_text", layer_types=["sliding_attention", "full_attention"], rope_local_base_freq=100.0), {"head": 6, "norms": four, "qk_norm": True, "tied": True}),
+    }
+    files = {name: parts("h0", dump(c), "", header(llama_shapes(c, **more), "BF16", 2)[0]) for name, (c, more) in cases.items()}
+    neo = {"model_type": "gpt_neo", "hidden_size": 4, "num_layers": 2, "num_heads": 2, "vocab_size": 5, "max_position_embeddings": 8, "window_size": 2, "attention_types": [[["global", "local"], 1]], "eos_token_id": 2}
+    files["gpt_neo"] = parts("h0", dump(neo), "", header(neo_shapes())[0])
+    return files
+
+
 def folders():
     text, size = header(gpt2_shapes(""), "F16", 2, __metadata__={"format": "pt"})
     data = b"".join(struct.pack("<e", (i % 7 - 3) / 4) for i in range(size // 2))
@@ -233,15 +296,112 @@ def folders():
     names = list(shapes)
     halves = [{k: shapes[k] for k in names[:8]}, {k: shapes[k] for k in names[8:]}]
     index = {"metadata": {"total_size": 1}, "weight_map": {k: "ab"[i] + ".safetensors" for i in range(2) for k in halves[i]}}
-    return {
+    return dict(families(), **{
         "whole": parts("s0", dump(CONFIG), generation, whole),
         "widened": parts("s2", dump(CONFIG), "", whole),
         "header": parts("h0", dump(CONFIG), generation, header(shapes)[0]),
         "untied": parts("h1", dump(untied), "", header(gpt2_shapes("transformer.", False), "F64", 8)[0]),
         "bf16": parts("h3", dump(CONFIG), "", header(shapes, "BF16", 2)[0]),
         "shards": parts("i0", dump(CONFIG), "", dump(index), header(halves[0])[0], header(halves[1])[0]),
-        "outside": parts("i0", dump(CONFIG), "", dump({"weight_map": {"wte.weight": "../a.safetensors"}}), header(halves[0])[0], ""),
-    }
+        "bin": parts("b0", dump(CONFIG), "", torch_archive(gpt2_shapes("transformer."))),
+        "bin_half": parts("b4", dump(CONFIG), generation, torch_archive(gpt2_shapes(""), "HalfStorage", 2)),
+        "refused_outside": parts("i0", dump(CONFIG), "", dump({"weight_map": {"wte.weight": "../a.safetensors"}}), header(halves[0])[0], ""),
+    })
+
+
+# Weights: safetensors, and what torch.save writes
+
+def safetensors():
+    kinds = {"F32": 4, "F16": 2, "BF16": 2, "F64": 8, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1, "F8_E4M3": 1}
+    at, mixed = 0, {"__metadata__": {"format": "pt", "\"}{": "\\"}}
+    for name, size in kinds.items():
+        mixed[name.lower()] = {"dtype": name, "shape": [3, 1], "data_offsets": [at, at + 3 * size]}
+        at += 3 * size
+    mixed["none"] = {"dtype": "F32", "shape": [0, 7], "data_offsets": [at, at]}
+    text, size = header({"a": [4, 9], "b": []}, "F16", 2)
+
+    def two(begin, end, name="b", dtype="F32"):
+        a = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+        return "{" + f'"a":{dump(a)},"{name}":{dump(dict(a, dtype=dtype, data_offsets=[begin, end]))}' + "}"
+
+    return {"mixed": "h" + dump(mixed), "padded": "h" + text + " " * 9, "whole": b"s" + struct.pack("<Q", len(text)) + text.encode() + bytes(range(size)), "empty": "h{}",
+            "refused_overlap": "h" + two(4, 12), "refused_gap": "h" + two(12, 20), "refused_twice": "h" + two(8, 16, "a"), "refused_outside": "h" + two(8, 1 << 40),
+            "refused_dtype": "h" + two(8, 16, dtype="F31"), "refused_size": "h" + two(8, 12), "refused_length": b"s" + struct.pack("<Q", 100000000) + b"{}"}
+
+
+def unicode(text):
+    return b"X" + struct.pack("<I", len(text)) + text.encode()
+
+
+def whole(n):
+    return b"K" + bytes([n]) if 0 <= n < 256 else b"J" + struct.pack("<i", n)
+
+
+def numbers(values):
+    return b"(" + b"".join(map(whole, values)) + b"t"
+
+
+def stored_tensor(key, storage, elements, shape, offset=0, strides=None, maker="_rebuild_tensor_v2", behind=b"", module="torch"):
+    rows = [math.prod(shape[i + 1:]) for i in range(len(shape))] if strides is None else strides
+    place = b"(" + unicode("storage") + f"c{module}\n{storage}\n".encode() + unicode(key) + unicode("cpu") + whole(elements) + b"tQ"
+    return f"ctorch._utils\n{maker}\n(".encode() + place + whole(offset) + numbers(shape) + numbers(rows) + b"\x89ccollections\nOrderedDict\n)R" + behind + b"tR"
+
+
+def pickled(items, begin=b"}", end=b"u"):
+    return b"\x80\x02" + begin + b"(" + b"".join(unicode(k) + v for k, v in items.items()) + end + b"."
+
+
+def pickles():
+    views = {"plain": stored_tensor("0", "FloatStorage", 64, [4, 16]), "turned": stored_tensor("1", "HalfStorage", 128, [3, 2], 5, [1, 3]), "scalar": stored_tensor("2", "DoubleStorage", 32, [], 31),
+             "spread": stored_tensor("3", "BFloat16Storage", 128, [2, 9], 1, [0, 0]), "none": stored_tensor("0", "FloatStorage", 64, [0, 3], 64), "shared": stored_tensor("0", "FloatStorage", 64, [16], 48),
+             "bytes": stored_tensor("1", "ByteStorage", 256, [256])}
+    typed = stored_tensor("3", "UntypedStorage", 256, [8], 2, maker="_rebuild_tensor_v3", behind=b"ctorch\nuint16\nN", module="torch.storage")
+    parameter = b"ctorch._utils\n_rebuild_parameter\n(" + views["plain"] + b"\x88ccollections\nOrderedDict\n)RtR"
+    subclass = b"ctorch._tensor\n_rebuild_from_type_v2\n(" + b"ctorch._utils\n_rebuild_tensor_v2\n" + b"ctorch.nn.parameter\nParameter\n" + views["plain"].split(b"_rebuild_tensor_v2\n")[1][:-1] + b"N" + b"tR"
+    ordered = b"ccollections\nOrderedDict\n)R"
+    metadata = b"}" + unicode("_metadata") + ordered + b"(" + unicode("") + b"}" + unicode("version") + b"K\x01su" + b"sb"
+    training = {"model": b"}q\x01(" + unicode("w") + views["turned"] + b"u", "step": whole(70000), "rate": b"G" + struct.pack(">d", 0.1), "list": b"](K\x01h\x01Ne", "big": b"\x8a\x09" + bytes(9)}
+    four = b"\x80\x04\x95" + struct.pack("<Q", 9) + b"}\x94(\x8c\x01w\x94" + views["plain"].replace(b"ctorch._utils\n_rebuild_tensor_v2\n", b"\x8c\x0ctorch._utils\x94\x8c\x12_rebuild_tensor_v2\x94\x93") + b"u."
+    return {"views": pickled(views), "typed": pickled({"u": typed}), "parameter": pickled({"p": parameter}), "subclass": pickled({"p": subclass}), "ordered": pickled(views, ordered, b"u" + metadata), "training": pickled(training), "four": four}
+
+
+def torch_archive(shapes, storage="FloatStorage", size=4, **more):
+    members = {"m/data.pkl": pickled({k: stored_tensor(str(i), storage, math.prod(v), v) for i, (k, v) in enumerate(shapes.items())}), "m/byteorder": b"little", "m/version": b"3\n"}
+    members.update({f"m/data/{i}": bytes(j % 60 for j in range(size * math.prod(v))) for i, v in enumerate(shapes.values())})
+    return archive(members, **more)
+
+
+class Stream(io.RawIOBase):
+    """Cannot seek: sizes then stand behind the members."""
+    def __init__(self):
+        self.data = b""
+
+    def writable(self):
+        return True
+
+    def write(self, data):
+        self.data += bytes(data)
+        return len(data)
+
+
+def streamed(members):
+    out = Stream()
+    with zipfile.ZipFile(out, "w") as z:
+        for name, data in members.items():
+            with z.open(zipfile.ZipInfo(name, DATE), "w", force_zip64=True) as f:
+                f.write(data)
+    return out.data
+
+
+def torches():
+    shapes = {"w": [2, 3], "b": [3]}
+    files = {name: b"p" + data for name, data in pickles().items()}
+    views = pickles()["views"]
+    return dict(files, big=b"b" + views, archive=b"z" + torch_archive(shapes), comment=b"z" + torch_archive(shapes, comment=b"PK\5\6 is not the end"),
+                streamed=b"z" + streamed({"n/data.pkl": pickled({"w": stored_tensor("a", "FloatStorage", 2, [2])}), "n/data/a": bytes(8)}),
+                refused_deflated=b"z" + torch_archive(shapes, method=zipfile.ZIP_DEFLATED), refused_class=b"p\x80\x02cos\nsystem\nX\2\0\0\0ls\x85R.", refused_opcode=b"p\x80\x02}(ios\nsystem\n.",
+                refused_old=b"z\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", refused_beyond=b"p" + pickled({"w": stored_tensor("0", "FloatStorage", 64, [65])}),
+                refused_root=b"p\x80\x02].")
 
 
 # Archives
@@ -319,8 +479,9 @@ def sounds():
 
 
 def main():
-    for target, files in (("json", JSONS), ("tokenizer", tokenizers()), ("hugging_face", folders()), ("npz", npzs()), ("keras_zip", keras()), ("h5_records", catalogues()), ("media", sounds())):
-        for name, data in files.items():
+    targets = {"json": lambda: JSONS, "tokenizer": tokenizers, "hugging_face": folders, "torch": torches, "safetensors": safetensors, "npz": npzs, "keras_zip": keras, "h5_records": catalogues, "media": sounds}
+    for target in sys.argv[2:] or targets:
+        for name, data in targets[target]().items():
             put(target, name, data)
 
 

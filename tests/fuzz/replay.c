@@ -1,5 +1,6 @@
 /* replay.c: runs a fuzz target over the files of a folder, and over every file cut at sampled lengths and with sampled
- * bits flipped. Passes when nothing crashes. */
+ * bits flipped. Passes when nothing crashes; some targets also demand that a file as it is can be read (fuzz_verdict).
+ */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -65,7 +66,10 @@ static size_t one_file(const char *path, size_t each)
     size_t n = data ? fread(data, 1, 1 << 22, f) : 0;
     fclose(f);
     if (data) {
+        const char *slash = strrchr(path, '/');
+        setenv("HONE_FUZZ_SEED", slash ? slash + 1 : path, 1);
         LLVMFuzzerTestOneInput(data, n);
+        unsetenv("HONE_FUZZ_SEED");
         runs = 1 + mutated(data, n, each);
     }
     free(data);
