@@ -166,6 +166,8 @@ static hone_status check_places(const reader *r, range *places, size_t count)
     uint64_t at = 0;
     if (count) qsort(places, count, sizeof *places, by_place);
     for (size_t i = 0; i < count; at = places[i++].end) {
+        if (places[i].begin < at && !strcmp(places[i - 1].name, places[i].name))
+            return hone__fail(HONE_E_FORMAT, "%s: tensor '%s' is there twice", r->file, places[i].name);
         if (places[i].begin < at)
             return hone__fail(HONE_E_FORMAT, "%s: tensors '%s' and '%s' overlap", r->file, places[i - 1].name,
                               places[i].name);

@@ -62,7 +62,8 @@ hone_status hone__json_parse(const char *text, size_t size, const char *name, si
     }
     if (*out) return HONE_OK;
     if (json_error_code(&error) == json_error_out_of_memory) return hone__out_of_memory(size);
-    return hone__fail(HONE_E_FORMAT, "%s: JSON: %s (byte %d)", name, error.text, error.position);
+    const char *what = json_error_code(&error) == json_error_invalid_utf8 ? "not UTF-8: " : "";
+    return hone__fail(HONE_E_FORMAT, "%s: JSON: %s%s (byte %d)", name, what, error.text, error.position);
 }
 
 static const char *const nonfinite[] = {"NaN", "Infinity", "-Infinity"};
