@@ -172,7 +172,7 @@ static hone_status run_text(subject *s)
                       hone_generator_context(s->generator), s->made, s->tokens);
 }
 
-static int measure_text(subject *s, double opened)
+static int measure_text(subject *s, const char *path, double opened)
 {
     hone_generator_options o = HONE_GENERATOR_OPTIONS_INIT;
     double start = now_ms();
@@ -184,7 +184,7 @@ static int measure_text(subject *s, double opened)
     hone_status st = hone_generator_create(s->model, &o, &s->generator);
     if (st == HONE_OK) st = measure(s, opened + now_ms() - start);
     hone_generator_destroy(s->generator);
-    return st == HONE_OK ? EXIT_DONE : report_failure(st);
+    return st == HONE_OK ? EXIT_DONE : report_failure(hone__at(st, "%s", path));
 }
 
 /* Of a model's folder, or of its file and the weights beside it. */
@@ -213,7 +213,7 @@ int bench_child(const char *path, const bench_job *job)
     if (st == HONE_OK) st = open_model(file, &s.model);
     if (st != HONE_OK) return report_failure(st);
     double opened = now_ms() - start;
-    int code = job->task == BENCH_GENERATE ? measure_text(&s, opened) : measure_tensors(&s, opened);
+    int code = job->task == BENCH_GENERATE ? measure_text(&s, path, opened) : measure_tensors(&s, opened);
     hone_model_destroy(s.model);
     return code;
 }

@@ -69,6 +69,8 @@ int usage_failure(const char *format, ...)
     __attribute__((format(printf, 1, 2)))
 #endif
     ;
+/* Flushes standard output; false where something did not get there. The first reason is reported at the end. */
+bool flush_output(void);
 /* Progress on stderr, only when it is a terminal and not -q; done == total ends the line. */
 void progress(const char *what, size_t done, size_t total);
 
@@ -76,6 +78,9 @@ void progress(const char *what, size_t done, size_t total);
 hone_status open_model(const char *path, hone_model **out);
 /* Of these, what is not Keras's. */
 hone_status open_onnx(const char *path, hone_model **out);
+
+/* HONE_E_FORMAT names the first byte of a text that is not UTF-8. */
+hone_status check_utf8(const char *text, size_t size);
 
 /* Prints text with everything that JSON or a terminal cannot take escaped. */
 void print_json_string(const char *text);

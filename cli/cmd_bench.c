@@ -192,6 +192,8 @@ int cmd_bench(int argc, char **argv)
     if (code >= 0) return code;
     if (!job.repeat) job.repeat = job.task == BENCH_GENERATE ? 5 : 30;
     if (job.task == BENCH_GENERATE && !job.prompt) return usage_failure("--task generate needs --prompt");
+    hone_status s = job.prompt ? check_utf8(job.prompt, strlen(job.prompt)) : HONE_OK;
+    if (s != HONE_OK) return report_failure(hone__at(s, "--prompt"));
     if (child) return bench_child(child, &job);
     if (!rest.count) return usage_failure("bench needs at least one model (hone bench --help)");
     p.job = &job;

@@ -40,12 +40,15 @@ typedef struct printer {
 } printer;
 
 static hone_generator *running;
+static volatile sig_atomic_t asked; /* Ctrl-C: what was made is printed, then the process ends by the signal */
 
 static void on_signal(int number)
 {
-    (void)number;
+    asked = number;
     if (running) hone_generator_cancel(running);
 }
+
+static const char *file_name(const settings *o) { return strcmp(o->file, "-") ? o->file : "standard input"; }
 
 static double now(void)
 {
@@ -72,8 +75,7 @@ static int on_piece(void *ctx, size_t index, const char *text, size_t size, int 
         printf("%s%d", p->replies[index].count > 1 ? " " : "", token);
     else if (p->direct)
         fwrite(text, 1, size, stdout);
-    if (p->direct) fflush(stdout);
-    return p->failed != HONE_OK || ferror(stdout);
+    return p->failed != HONE_OK || (p->direct && !flush_output());
 }
 
 static void print_replies(printer *p, size_t count)
@@ -141,7 +143,8 @@ static hone_status generate(const hone_model *m, const settings *o, const char *
     hone_status s = hone_generator_run(made, prompts, count, &w, on_piece, p);
     signal(SIGINT, before);
     running = NULL;
-    if (s == HONE_OK || s == HONE_E_CANCELLED) { /* what was made is not lost */
+    bool closed = ferror(stdout); /* whoever reads has enough (head), or the disk is full: main says which */
+    if (!closed && (s == HONE_OK || s == HONE_E_CANCELLED)) { /* what was made is not lost */
         print_replies(p, count * (size_t)o->sequences);
         print_speed(p, created, count);
     }
@@ -149,22 +152,34 @@ static hone_status generate(const hone_model *m, const settings *o, const char *
     return p->failed != HONE_OK ? p->failed : s;
 }
 
+static hone_status check_prompts(const settings *o, const char *const *prompts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        hone_status s = check_utf8(prompts[i], strlen(prompts[i]));
+        if (s != HONE_OK) return o->file ? hone__at(s, "%s", file_name(o)) : hone__at(s, "prompt %zu", i);
+    }
+    return HONE_OK;
+}
+
 static int run(const char *path, const settings *o, const char *const *prompts, size_t count)
 {
     hone_model *m;
-    hone_status s = open_model(path, &m);
+    hone_status s = check_prompts(o, prompts, count);
+    if (s == HONE_OK) s = open_model(path, &m);
     if (s != HONE_OK) return report_failure(s);
     size_t texts = count * (size_t)o->sequences;
     printer p = {.o = o, .replies = calloc(texts, sizeof *p.replies)};
     p.direct = texts == 1 && !common.json;
     s = p.replies ? generate(m, o, prompts, count, &p) : hone__out_of_memory(texts * sizeof *p.replies);
-    if (s != HONE_OK && s != HONE_E_CANCELLED) s = hone__at(s, "%s", path);
+    bool cancelled = s == HONE_E_CANCELLED;
+    if (s != HONE_OK) s = o->file ? hone__at(s, "%s, %s", file_name(o), path) : hone__at(s, "%s", path);
     for (size_t i = 0; p.replies && i < texts; i++) {
         hone__free(p.replies[i].text.data);
         hone__free(p.replies[i].tokens);
     }
     free(p.replies);
     hone_model_destroy(m);
+    if (cancelled) return EXIT_FAILED;
     return s == HONE_OK ? EXIT_DONE : report_failure(s);
 }
 
@@ -179,7 +194,7 @@ static int run_file(const char *path, const settings *o)
     char *text = hone__strndup((const char *)data, size);
     if (!text) s = hone__out_of_memory(size);
     if (s == HONE_OK && strlen(text) != size)
-        s = hone__fail(HONE_E_FORMAT, "%s: holds a 0 byte: no text", strcmp(o->file, "-") ? o->file : "standard input");
+        s = hone__fail(HONE_E_FORMAT, "%s: holds a 0 byte: no text", file_name(o));
     int code = s == HONE_OK ? run(path, o, (const char *const[]){text}, 1) : report_failure(s);
     hone__free(text);
     hone__free(data);
@@ -239,6 +254,13 @@ int cmd_generate(int argc, char **argv)
     int code = options_read(argc, argv, rows, &help, &rest);
     if (code >= 0) return code;
     if (rest.count != 1) return usage_failure("generate needs one model (hone generate --help)");
-    if (!o.prompts.count == !o.file) return usage_failure("generate needs --prompt or --file (hone generate --help)");
-    return o.file ? run_file(rest.items[0], &o) : run(rest.items[0], &o, o.prompts.items, o.prompts.count);
+    if (!o.prompts.count == !o.file)
+        return usage_failure("generate needs --prompt or --file, one of them (hone generate --help)");
+    code = o.file ? run_file(rest.items[0], &o) : run(rest.items[0], &o, o.prompts.items, o.prompts.count);
+    if (asked) {
+        (void)flush_output();
+        signal(asked, SIG_DFL);
+        raise(asked);
+    }
+    return code;
 }

@@ -148,15 +148,30 @@ static hone_status rewrite(hone_model *m, bool decoder, const hone_optimize_opti
 }
 
 /* From a folder comes a folder. */
-static hone_status save(hone_model *m, const char *source, const settings *o)
+static bool makes_folder(const char *source, const settings *o)
 {
     struct stat st;
-    bool folder = !stat(source, &st) && S_ISDIR(st.st_mode) && !hone__import_is_keras(source);
-    if (folder && folder_wanted(o->out)) return folder_save(m->graph, o->out, source);
-    return hone_model_save(m, o->out);
+    return !stat(source, &st) && S_ISDIR(st.st_mode) && !hone__import_is_keras(source) && folder_wanted(o->out);
 }
 
-static hone_status optimize(const char *source, const settings *o)
+/* What will be written, opened before the work: a wrong name costs no minutes. Of a model's file only the place is
+ * tried. */
+static hone_status open_outputs(const settings *o, bool folder, hone__output *report)
+{
+    struct stat st;
+    hone__output trial;
+    bool special = !stat(o->out, &st) && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+    if (folder)
+        HONE__TRY(folder_open(o->out));
+    else if (!special) {
+        HONE__TRY(hone__output_open(o->out, &trial));
+        hone__output_abandon(&trial);
+    }
+    return o->report ? hone__output_open(o->report, report) : HONE_OK;
+}
+
+/* From the source to what is in place; *report: NULL, or what the report says. */
+static hone_status convert(const char *source, const settings *o, bool folder, json_t **report)
 {
     hone_model *m;
     hone__import_report r;
@@ -167,10 +182,10 @@ static hone_status optimize(const char *source, const settings *o)
     p.precision = (hone_precision)o->precision;
     p.block = o->block;
     p.opset_only = o->opset_only;
-    char folder[PATH_MAX];
-    scratch_folder(o->out, folder, sizeof folder);
-    p.scratch = folder;
-    hone_status s = open_source(source, o, folder, &m, &r);
+    char scratch[PATH_MAX];
+    scratch_folder(o->out, scratch, sizeof scratch);
+    p.scratch = scratch;
+    hone_status s = open_source(source, o, scratch, &m, &r);
     bool decoder = s == HONE_OK && !strcmp(r.format, "hugging-face");
     if (s == HONE_OK && o->features) s = hone__features_apply(m, o->features);
     if (s == HONE_OK && o->labels) s = hone__labels_apply(m, o->labels);
@@ -187,19 +202,29 @@ static hone_status optimize(const char *source, const settings *o)
     if (s == HONE_OK && files && !calibration_used(files) && !common.quiet)
         fprintf(stderr, "hone: %s: no convolution becomes static int8: the data of --calibrate are not read\n", source);
     calibration_close(files);
-    hone__output out = {0};
-    if (s == HONE_OK && o->report) s = hone__output_open(o->report, &out); /* before the model is there */
-    if (s == HONE_OK) s = save(m, source, o);
+    if (s == HONE_OK) s = folder ? folder_save(m->graph, source) : hone_model_save(m, o->out);
     if (s == HONE_OK) {
         hone_model_facts_get(m, &after);
-        json_t *report = o->report ? make_report(source, o, &r, &before, &after, &t) : NULL;
-        if (o->report) s = write_report(&out, o->report, report);
-        json_decref(report);
+        *report = o->report ? make_report(source, o, &r, &before, &after, &t) : NULL;
         print_summary(source, o, &r, &before, &after, &t);
     }
-    if (o->report) hone__output_abandon(&out);
     json_decref(t.weights);
     hone_model_destroy(m);
+    return s;
+}
+
+static hone_status optimize(const char *source, const settings *o)
+{
+    hone__output out = {0};
+    json_t *report = NULL;
+    bool folder = makes_folder(source, o);
+    hone_status s = open_outputs(o, folder, &out);
+    if (s == HONE_OK) s = convert(source, o, folder, &report);
+    if (s == HONE_OK && o->report && (s = write_report(&out, o->report, report)) != HONE_OK)
+        s = hone__at(s, "%s is written, its report is not", o->out);
+    hone__output_abandon(&out);
+    json_decref(report);
+    folder_close();
     return s;
 }
 
@@ -231,7 +256,8 @@ int cmd_optimize(int argc, char **argv)
     const verb_help help = {
         "optimize SOURCE -o OUT",
         "Turns a trained model (.h5, .keras, .onnx, or a folder of Hugging Face's, optimum's or onnxruntime-genai's)\n"
-        "into a small, fast ONNX file that any ONNX runtime opens. A folder becomes a folder: model.onnx, its weights,\n"
+        "into a small, fast ONNX file that any ONNX runtime opens. A folder becomes a folder: model.onnx, its "
+        "weights,\n"
         "tokenizer and settings.",
         "  hone optimize model.h5 -o model.onnx\n"
         "  hone optimize model.keras -o model_int8.onnx --precision int8 --report report.json\n"

@@ -7,7 +7,6 @@
 
 #include "base/alloc.h"
 #include "base/file.h"
-#include "base/utf8.h"
 #include "folder.h"
 #include "tools/measure/perplexity.h"
 
@@ -17,18 +16,6 @@ static void on_tokens(void *ctx, size_t done, size_t total)
 {
     (void)ctx;
     progress("tokens", done, total);
-}
-
-static hone_status check_utf8(const char *text, size_t size)
-{
-    const char *end = text + size;
-    if (!size) return hone__fail(HONE_E_ARGUMENT, "holds no text");
-    for (const char *p = text; p < end;) {
-        size_t at = (size_t)(p - text);
-        if (hone__utf8_take(&p, end) & HONE__UTF8_BAD)
-            return hone__fail(HONE_E_FORMAT, "byte %zu is not UTF-8: perplexity needs a text", at);
-    }
-    return HONE_OK;
 }
 
 /* Opens the model and makes ids of the text by its tokenizer, with what it expects around a text. */
@@ -69,8 +56,8 @@ int eval_text(const char *model, const char *text, const text_settings *settings
                                         .cache = cache_types[settings->cache],
                                         .progress = on_tokens};
     hone_status s = hone__file_read(text, MAX_TEXT, &data, &size);
-    if (s == HONE_OK && (s = check_utf8((const char *)data, size)) != HONE_OK)
-        s = hone__at(s, "%s", strcmp(text, "-") ? text : "standard input");
+    if (s == HONE_OK) s = size ? check_utf8((const char *)data, size) : hone__fail(HONE_E_ARGUMENT, "holds no text");
+    if (s != HONE_OK && data) s = hone__at(s, "%s", strcmp(text, "-") ? text : "standard input");
     if (s == HONE_OK) s = open_all(model, (const char *)data, size, &m, &ids, &count);
     if (s == HONE_OK && (s = hone__perplexity_measure(m, ids, count, &o, &p)) != HONE_OK) s = hone__at(s, "%s", model);
     if (s == HONE_OK) print_result(&p, size);

@@ -1,8 +1,11 @@
-/* folder.c: every file of a folder is written under a temporary name, and all are renamed at the end. */
+/* folder.c: every file of a folder is written in a folder inside it, and all are renamed into place at the end. */
+#define _GNU_SOURCE /* mkdtemp */
 #include "folder.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,8 +17,9 @@
 
 static const char genai[] = "genai_config.json"; /* names the model's file: rewritten */
 
-/* What tools look for beside a language model. */
-static const char *const companions[] = {
+/* In the order in which they come into place: what tools look for beside a language model, the weights, and what a
+ * reader looks for: the model, unless the last one names another. */
+static const char *const names[] = {
     "config.json",
     "generation_config.json",
     "tokenizer.json",
@@ -26,9 +30,18 @@ static const char *const companions[] = {
     "merges.txt",
     "tokenizer.model",
     "chat_template.jinja",
+    "model.onnx_data",
+    "model.onnx",
     genai,
 };
-enum { COMPANIONS = sizeof companions / sizeof *companions, COMPANION_MAX = 256 << 20 };
+enum { NAMES = sizeof names / sizeof *names, COMPANION_MAX = 256 << 20 };
+
+/* The one folder that is being written. A signal handler reads this. */
+static struct {
+    char out[PATH_MAX], stage[PATH_MAX]; /* stage: inside out, "": none */
+    int fd;                              /* of the stage */
+    bool made;                           /* out was not there before */
+} writing = {.fd = -1};
 
 static bool is_folder(const char *path)
 {
@@ -50,85 +63,113 @@ static hone_status join(const char *folder, const char *name, char *out)
     return hone__fail(HONE_E_LIMIT, "%.100s: the name is too long", folder);
 }
 
-/* Opens `to` and writes what `from` holds; *there stays false where `from` is not there. */
-static hone_status copy(const char *from, const char *to, bool rewrite, hone__output *o, bool *there)
+hone_status folder_open(const char *out)
 {
+    char stage[PATH_MAX];
+    struct stat st;
+    if ((size_t)snprintf(writing.out, sizeof writing.out, "%s", out) >= sizeof writing.out)
+        return hone__fail(HONE_E_LIMIT, "%.100s: the name is too long", out);
+    HONE__TRY(join(out, ".tmp-XXXXXX", stage));
+    if (!is_folder(out)) {
+        if (!stat(out, &st))
+            return hone__fail(HONE_E_IO, "%s: is no folder; a model from a folder goes into one, or into a FILE.onnx",
+                              out);
+        if (mkdir(out, 0777)) return hone__fail(HONE_E_IO, "%s: cannot make the folder: %s", out, strerror(errno));
+        writing.made = true;
+    }
+    if (!mkdtemp(stage)) return hone__fail(HONE_E_IO, "%s: cannot write there: %s", out, strerror(errno));
+    memcpy(writing.stage, stage, sizeof stage);
+    writing.fd = open(stage, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return writing.fd >= 0 ? HONE_OK : hone__fail(HONE_E_IO, "%s: %s", stage, strerror(errno));
+}
+
+void folder_remove_pending(void)
+{
+    for (size_t i = 0; i < NAMES && writing.fd >= 0; i++) unlinkat(writing.fd, names[i], 0);
+    if (*writing.stage) rmdir(writing.stage);
+    if (writing.made) rmdir(writing.out); /* where nothing is in it */
+}
+
+void folder_close(void)
+{
+    folder_remove_pending();
+    if (writing.fd >= 0) close(writing.fd);
+    writing.fd = -1;
+    writing.made = false;
+    *writing.stage = 0;
+}
+
+/* What `from` holds, under a name of the stage; nothing where `from` is not there. */
+static hone_status copy(const char *from, const char *name)
+{
+    char to[PATH_MAX];
     uint8_t *data = NULL;
     char *text = NULL;
     size_t size = 0;
-    *there = false;
+    hone__output o;
     if (access(from, F_OK)) return HONE_OK;
-    if (rewrite)
+    HONE__TRY(join(writing.stage, name, to));
+    if (name == genai)
         HONE__TRY(hone__import_genai_config(from, &text));
     else
         HONE__TRY(hone__file_read(from, COMPANION_MAX, &data, &size));
-    hone_status s = hone__output_open(to, o);
-    *there = s == HONE_OK;
-    if (s == HONE_OK) s = text ? hone__output_write(o, text, strlen(text)) : hone__output_write(o, data, size);
+    hone_status s = hone__output_open(to, &o);
+    if (s == HONE_OK) {
+        s = text ? hone__output_write(&o, text, strlen(text)) : hone__output_write(&o, data, size);
+        if (s == HONE_OK) s = hone__output_commit(&o);
+        hone__output_abandon(&o);
+    }
     hone__free(data);
     hone__free(text);
     return s;
 }
 
-typedef struct copies {
-    hone__output files[COMPANIONS];
-    bool open[COMPANIONS], placed[COMPANIONS]; /* placed: renamed, and new */
-} copies;
-
-static hone_status open_copies(copies *c, const char *out, const char *source)
+static hone_status copy_companions(const char *source)
 {
     char from[PATH_MAX], to[PATH_MAX];
     struct stat a, b;
-    for (size_t i = 0; i < COMPANIONS; i++) {
-        HONE__TRY(join(source, companions[i], from));
-        HONE__TRY(join(out, companions[i], to));
-        bool rewrite = companions[i] == genai;
-        if (!rewrite && !stat(from, &a) && !stat(to, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino)
-            continue; /* in place */
-        HONE__TRY(copy(from, to, rewrite, &c->files[i], &c->open[i]));
+    for (size_t i = 0; i < NAMES; i++) {
+        if (!strncmp(names[i], "model.onnx", 10)) continue;
+        HONE__TRY(join(source, names[i], from));
+        HONE__TRY(join(writing.out, names[i], to));
+        bool same = !stat(from, &a) && !stat(to, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+        if (!same || names[i] == genai) HONE__TRY(copy(from, names[i]));
     }
     return HONE_OK;
 }
 
-/* Those in front of genai_config.json, or it alone. */
-static hone_status commit_copies(copies *c, const char *out, bool last)
+/* Whether everything can come into place: no folder lies there. */
+static hone_status check_places(void)
 {
     char to[PATH_MAX];
-    for (size_t i = 0; i < COMPANIONS; i++) {
-        if (!c->open[i] || (companions[i] == genai) != last) continue;
-        HONE__TRY(join(out, companions[i], to));
-        bool fresh = access(to, F_OK) != 0;
-        HONE__TRY(hone__output_commit(&c->files[i]));
-        c->placed[i] = fresh;
+    for (size_t i = 0; i < NAMES; i++) {
+        HONE__TRY(join(writing.out, names[i], to));
+        if (is_folder(to)) return hone__fail(HONE_E_IO, "%s: is a directory", to);
     }
     return HONE_OK;
 }
 
-/* After a failure: what is new goes again. */
-static void undo(const copies *c, const char *out, bool made)
+static hone_status place_all(void)
 {
-    char to[PATH_MAX];
-    for (size_t i = 0; i < COMPANIONS; i++)
-        if (c->placed[i] && join(out, companions[i], to) == HONE_OK) unlink(to);
-    if (made) rmdir(out);
+    char from[PATH_MAX], to[PATH_MAX];
+    for (size_t i = 0; i < NAMES; i++) {
+        HONE__TRY(join(writing.stage, names[i], from));
+        HONE__TRY(join(writing.out, names[i], to));
+        if (rename(from, to) && errno != ENOENT)
+            return hone__fail(HONE_E_IO, "%s: cannot rename into place: %s", to, strerror(errno));
+    }
+    return HONE_OK;
 }
 
-hone_status folder_save(hone__model *model, const char *out, const char *source)
+hone_status folder_save(hone__model *model, const char *source)
 {
     char path[PATH_MAX], data[PATH_MAX];
-    copies c = {0};
-    HONE__TRY(join(out, "model.onnx", path));
-    HONE__TRY(join(out, "model.onnx_data", data));
-    bool made = !is_folder(out);
-    if (made && mkdir(out, 0777)) return hone__fail(HONE_E_IO, "%s: cannot make the folder: %s", out, strerror(errno));
-    hone_status s = open_copies(&c, out, source);
-    if (s == HONE_OK) s = commit_copies(&c, out, false);
-    if (s == HONE_OK) s = hone__onnx_write(model, path, data); /* it is what a reader looks for, */
-    if (s == HONE_OK) s = commit_copies(&c, out, true);        /* unless this names another */
-    for (size_t i = 0; i < COMPANIONS; i++)
-        if (c.open[i]) hone__output_abandon(&c.files[i]);
-    if (s != HONE_OK) undo(&c, out, made);
-    return s;
+    HONE__TRY(join(writing.stage, "model.onnx", path));
+    HONE__TRY(join(writing.stage, "model.onnx_data", data));
+    HONE__TRY(check_places());
+    HONE__TRY(copy_companions(source));
+    HONE__TRY(hone__onnx_write(model, path, data));
+    return place_all();
 }
 
 size_t folder_bytes(const char *folder)

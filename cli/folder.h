@@ -8,9 +8,17 @@
 /* Where -o of a language model means a folder: an existing one, or a name that does not end in ".onnx". */
 bool folder_wanted(const char *out);
 
-/* Writes OUT/model.onnx and OUT/model.onnx_data, and copies what Hugging Face keeps beside the weights in `source`.
- * Makes OUT where it is not there; after a failure nothing new is left. */
-hone_status folder_save(hone__model *model, const char *out, const char *source);
+/* Makes OUT where it is not there, and a place for new files in it: before the work, so that it is not done in vain. */
+hone_status folder_open(const char *out);
+
+/* Writes model.onnx and model.onnx_data into the folder that is open, and copies what Hugging Face keeps beside the
+ * weights in `source`. After a failure all files that were there are as before, and none is new. */
+hone_status folder_save(hone__model *model, const char *source);
+
+/* Removes what is not in place, and OUT where it is new and empty. Fine where nothing is open. */
+void folder_close(void);
+/* The same for a signal handler that ends the process: async-signal-safe. */
+void folder_remove_pending(void);
 
 /* The model file of a folder, or the path itself: [PATH_MAX]. HONE_E_IO where the folder has none, with `missing`,
  * which says what was looked for. */

@@ -10,6 +10,7 @@
 #include "api/api.h"
 #include "base/distance.h"
 #include "base/file.h"
+#include "base/utf8.h"
 #include "cli.h"
 #include "folder.h"
 #include "tools/import/import.h"
@@ -66,12 +67,44 @@ static bool is_called_keras(const char *path)
     return false;
 }
 
+/* Text, and what stands behind it, as a word that a shell takes as it is: [size]. */
+static void shell_word(const char *text, const char *behind, char *out, size_t size)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=.,:@%/";
+    bool quote = !*text || text[strspn(text, plain)];
+    size_t at = 0;
+    if (quote) out[at++] = '\'';
+    for (; *text && at + strlen(behind) + 6 < size; text++) {
+        if (*text == '\'') at += (size_t)snprintf(out + at, size - at, "'\\'");
+        out[at++] = *text;
+    }
+    snprintf(out + at, size - at, "%s%s", behind, quote ? "'" : "");
+}
+
+/* What has to be done with the weights of Hugging Face first, as a command. */
+static hone_status not_optimized(const char *path)
+{
+    char source[PATH_MAX], name[PATH_MAX], out[PATH_MAX];
+    size_t end = strlen(path);
+    while (end > 1 && path[end - 1] == '/') end--;
+    size_t start = end;
+    while (start && path[start - 1] != '/') start--;
+    snprintf(name, sizeof name, "%.*s", (int)(end - start), path + start);
+    if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "/")) snprintf(name, sizeof name, "model");
+    shell_word(path, "", source, sizeof source);
+    shell_word(name, "-int8", out, sizeof out);
+    return hone__fail(HONE_E_ARGUMENT,
+                      "%s: holds weights of Hugging Face and no model.onnx; make one, and use that: "
+                      "hone optimize %s -o %s --precision int8",
+                      path, source, out);
+}
+
 hone_status open_onnx(const char *path, hone_model **out)
 {
     char file[PATH_MAX];
     *out = NULL;
-    HONE__TRY(folder_model(
-        path, "is a directory without model.onnx (hone optimize makes one from a Hugging Face folder)", file));
+    hone_status found = folder_model(path, "is a directory without model.onnx", file);
+    if (found != HONE_OK) return hone__import_is_hugging_face(path) ? not_optimized(path) : found;
     hone_status s = hone_model_open(file, out);
     if (s == HONE_OK && strcmp(file, path)) {
         s = hone__import_folder_notes((*out)->graph, path, file);
@@ -91,6 +124,15 @@ hone_status open_model(const char *path, hone_model **out)
     if (!hone__import_is_keras(path)) return open_onnx(path, out);
     hone_status s = hone__import_keras(path, NULL, &graph, NULL);
     return s == HONE_OK ? hone__api_wrap(graph, out) : s;
+}
+
+hone_status check_utf8(const char *text, size_t size)
+{
+    for (const char *p = text, *end = text + size; p < end;) {
+        size_t at = (size_t)(p - text);
+        if (hone__utf8_take(&p, end) & HONE__UTF8_BAD) return hone__fail(HONE_E_FORMAT, "byte %zu is not UTF-8", at);
+    }
+    return HONE_OK;
 }
 
 /* Bytes of the UTF-8 character at p; 0: none is there (cut off, overlong, a surrogate, beyond U+10FFFF). */
@@ -150,16 +192,27 @@ void print_clean(const char *text)
 static void on_signal(int number)
 {
     hone__output_remove_pending();
+    folder_remove_pending();
     signal(number, SIG_DFL);
     raise(number);
+}
+
+static int output_error; /* errno of the first flush of standard output that failed */
+
+bool flush_output(void)
+{
+    errno = 0;
+    if (!fflush(stdout) && !ferror(stdout)) return true;
+    if (!output_error) output_error = errno;
+    return false;
 }
 
 /* What was printed has arrived, or the command failed. Whoever closed the pipe (head) knows that. */
 static int finish_output(int code)
 {
-    errno = 0;
-    if (!fflush(stdout) && !ferror(stdout)) return code;
-    if (errno != EPIPE) fprintf(stderr, "hone: standard output: %s\n", errno ? strerror(errno) : "cannot write");
+    if (flush_output()) return code;
+    if (output_error != EPIPE)
+        fprintf(stderr, "hone: standard output: %s\n", output_error ? strerror(output_error) : "cannot write");
     return code ? code : EXIT_FAILED;
 }
 
