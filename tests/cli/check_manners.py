@@ -1,56 +1,14 @@
 #!/usr/bin/env python3
 """What a new user does wrong: each mistake is named with its place and what would work, nothing half-written stays, and
 Ctrl-C ends what would not end by itself (tests/cli/endless.onnx: a Loop of 2^62 rounds)."""
-import atexit, os, resource, shutil, signal, struct, subprocess, sys, tempfile, time
-
-hone = os.path.abspath(os.environ.get("HONE", "build/hone"))
-root = os.environ.get("SOURCE", os.getcwd())
-work = tempfile.mkdtemp(prefix="hone-manners-")
-atexit.register(shutil.rmtree, work, True)
-os.chdir(work)
-failures = []
+import os, resource, struct, subprocess
+from command import expect, failures, hone, interrupted, report, root
 
 
 def npy(name, kind, shape, data):
     head = "{'descr': '%s', 'fortran_order': False, 'shape': %s, }" % (kind, shape)
     head += " " * (-(len(head) + 11) % 64) + "\n"
     open(name, "wb").write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head.encode() + data)
-
-
-def start(*args, **more):
-    return subprocess.Popen([hone, *args], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more)
-
-
-def expect(code, *args, says=(), leaves=(), **more):
-    """Exit status, what standard error says, and which names appear in the folder."""
-    before = set(os.listdir(work))
-    p = start(*args, **more)
-    out, err = (t.decode(errors="replace") for t in p.communicate(timeout=600))
-    if p.returncode != code:
-        failures.append(f"{' '.join(args)}: exit {p.returncode}, expected {code}: {err[:300]}")
-    failures.extend(f"{' '.join(args)}: does not say '{s}': {err[:300]}" for s in says if s not in err)
-    new = set(os.listdir(work)) - before
-    if new != set(leaves):
-        failures.append(f"{' '.join(args)}: leaves {sorted(new)}")
-    return out
-
-
-def interrupted(*args):
-    """Ctrl-C in the middle: the command ends at once, by the signal, with nothing left behind."""
-    before = set(os.listdir(work))
-    p = start(*args, start_new_session=True)
-    time.sleep(1)
-    if p.poll() is not None:
-        failures.append(f"{' '.join(args)}: ended by itself with {p.returncode}: {p.communicate()[1][:200]}")
-        return
-    os.killpg(p.pid, signal.SIGINT)
-    try:
-        p.communicate(timeout=20)
-    except subprocess.TimeoutExpired:
-        os.killpg(p.pid, signal.SIGKILL)
-        failures.append(f"{' '.join(args)}: goes on after Ctrl-C")
-    if p.returncode != -signal.SIGINT or set(os.listdir(work)) - before - {"bench"}:
-        failures.append(f"{' '.join(args)}: exit {p.returncode}, leaves {set(os.listdir(work)) - before}")
 
 
 # y = x + sum, next_sum = y; and the same file with an operator that nobody knows, and from the future
@@ -146,7 +104,5 @@ interrupted("run", endless, "-i", "x=one.npy", "-o", "out")
 interrupted("run", endless, "-i", "x=one.npy", "-o", "out", "--plain")
 interrupted("profile", endless)
 interrupted("compare", endless, endless)
-interrupted("bench", endless, "-o", "bench")
-
-print("\n".join(failures + [f"{len(failures)} failures"]))
-sys.exit(1 if failures else 0)
+interrupted("bench", endless, "-o", "bench", leaves=["bench"])
+report()
