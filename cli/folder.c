@@ -65,11 +65,9 @@ static hone_status join(const char *folder, const char *name, char *out)
 
 hone_status folder_open(const char *out)
 {
-    char stage[PATH_MAX];
     struct stat st;
     if ((size_t)snprintf(writing.out, sizeof writing.out, "%s", out) >= sizeof writing.out)
         return hone__fail(HONE_E_LIMIT, "%.100s: the name is too long", out);
-    HONE__TRY(join(out, ".tmp-XXXXXX", stage));
     if (!is_folder(out)) {
         if (!stat(out, &st))
             return hone__fail(HONE_E_IO, "%s: is no folder; a model from a folder goes into one, or into a FILE.onnx",
@@ -77,10 +75,10 @@ hone_status folder_open(const char *out)
         if (mkdir(out, 0777)) return hone__fail(HONE_E_IO, "%s: cannot make the folder: %s", out, strerror(errno));
         writing.made = true;
     }
-    if (!mkdtemp(stage)) return hone__fail(HONE_E_IO, "%s: cannot write there: %s", out, strerror(errno));
-    memcpy(writing.stage, stage, sizeof stage);
-    writing.fd = open(stage, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return writing.fd >= 0 ? HONE_OK : hone__fail(HONE_E_IO, "%s: %s", stage, strerror(errno));
+    HONE__TRY(join(out, ".tmp-XXXXXX", writing.stage));
+    if (!mkdtemp(writing.stage)) return hone__fail(HONE_E_IO, "%s: cannot write there: %s", out, strerror(errno));
+    writing.fd = open(writing.stage, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return writing.fd >= 0 ? HONE_OK : hone__fail(HONE_E_IO, "%s: %s", writing.stage, strerror(errno));
 }
 
 void folder_remove_pending(void)
