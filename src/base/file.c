@@ -172,15 +172,16 @@ hone_status hone__output_open(const char *path, hone__output *o)
     }
     memcpy(o->temporary, path, n);
     memcpy(o->temporary + n, ".tmp-XXXXXX", sizeof ".tmp-XXXXXX");
+    note_pending(o->temporary); /* before the file is there: mkostemp makes its name in place, and then the file */
     int fd = mkostemp(o->temporary, O_CLOEXEC);
     if (fd < 0) {
         hone_status s = hone__fail(HONE_E_IO, "%s: cannot create: %s", path, strerror(errno));
+        forget_pending(o->temporary);
         hone__free(o->temporary);
         o->temporary = NULL;
         hone__output_abandon(o);
         return s;
     }
-    note_pending(o->temporary);
     mode_t mask = umask(0);
     umask(mask);
     if (fchmod(fd, 0666 & ~mask)) { /* the default mode of mkostemp stays: only narrower */
