@@ -90,10 +90,14 @@ static void pack_row(const float *x, size_t k, size_t block, int bits, uint8_t *
 
 static int bits_of(const hone__quant *q) { return q->options->precision == HONE_PRECISION_INT4 ? 4 : 8; }
 
-static size_t block_of(const hone__quant *q, size_t k)
+enum { LEAST_BLOCK = 16 /* of MatMulNBits and GatherBlockQuantized */ };
+
+/* The wanted block, or what holds k numbers. A tied table has one that divides k, if any does: the greatest. */
+static size_t block_of(const hone__quant *q, size_t k, bool tied)
 {
-    size_t block = 16, wish = bits_of(q) == 4 && q->options->block > 32 ? 32 : (size_t)q->options->block;
+    size_t block = LEAST_BLOCK, wish = bits_of(q) == 4 && q->options->block > 32 ? 32 : (size_t)q->options->block;
     while (block < k && block < wish) block *= 2;
+    while (tied && k % block && block > LEAST_BLOCK) block /= 2;
     return block;
 }
 
@@ -160,7 +164,7 @@ static hone_status make_nbits(hone__quant *q, const matrix *m, size_t block, int
 static hone_status to_nbits(hone__quant *q, hone__node *mm, const matrix *m, hone__weight *w)
 {
     int bits = bits_of(q);
-    size_t block = block_of(q, m->k);
+    size_t block = block_of(q, m->k, w->tied);
     if (!w->again) HONE__TRY(make_nbits(q, m, block, bits, w));
     if (w->reason) return HONE_OK;
     const hone__quant_made *made = hone__quant_made_of(q, w->source);
@@ -248,7 +252,7 @@ hone_status hone__quant_linear(hone__quant *q, hone__node *mm, hone__weight *w)
 bool hone__quant_can_tie(const hone__quant *q, const hone__tensor *table)
 {
     return !q->options->opset_only && q->options->block && table->rank == 2 && table->dims[1] > 0 &&
-           (size_t)table->dims[1] % block_of(q, (size_t)table->dims[1]) == 0;
+           (size_t)table->dims[1] % block_of(q, (size_t)table->dims[1], true) == 0;
 }
 
 /* The codes as rows of bytes, and rows of them as numbers. */
@@ -271,7 +275,7 @@ hone_status hone__quant_tied_table(hone__quant *q, hone__node *gather, hone__wei
 {
     matrix m = matrix_of(w->source->constant, true);
     int bits = bits_of(q);
-    size_t block = block_of(q, m.k);
+    size_t block = block_of(q, m.k, true);
     w->again = hone__quant_made_of(q, w->source) != NULL;
     if (!w->again) HONE__TRY(make_nbits(q, &m, block, bits, w));
     if (w->reason) return HONE_OK;

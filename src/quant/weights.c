@@ -134,7 +134,7 @@ static unsigned forms_of_readers(const hone__quant *q, const hone__value *v)
     return forms;
 }
 
-static hone_status to_int(hone__quant *q, hone__node *n, int input, bool tied, hone__weight *w)
+static hone_status to_int(hone__quant *q, hone__node *n, int input, hone__weight *w)
 {
     if (w->source->constant->count < SMALL) {
         w->reason = "fewer than 1024 weights: nothing to gain";
@@ -150,7 +150,7 @@ static hone_status to_int(hone__quant *q, hone__node *n, int input, bool tied, h
     }
     if (hone__node_is(n, "MatMul")) return hone__quant_linear(q, n, w);
     if (!hone__node_is(n, "Gather")) return hone__quant_recurrent(q, n, input, w);
-    return tied ? hone__quant_tied_table(q, n, w) : hone__quant_table(q, n, w);
+    return w->tied ? hone__quant_tied_table(q, n, w) : hone__quant_table(q, n, w);
 }
 
 /* A table of rows that is a matrix of products, too, in integers. */
@@ -181,17 +181,17 @@ static hone_status consider(hone__quant *q, hone__node *n, int input)
     hone__weight w = {
         .node = n, .source = source, .turned = turned, .name = source->name, .from = t->dtype, .before = t->bytes};
     unsigned forms = forms_of_readers(q, source);
-    bool tied = is_tied(q, source, forms);
+    w.tied = is_tied(q, source, forms);
     if (t->dtype != HONE_F32 && source == hone__input(n, input))
         w.reason = "the node computes in half precision";
     else if (!finite_all(t))
         w.reason = "holds infinities or NaN";
-    else if (!hone__quant_made_of(q, source) && !tied && forms != 1U << form_of(q, n, input))
+    else if (!hone__quant_made_of(q, source) && !w.tied && forms != 1U << form_of(q, n, input))
         w.reason = "another node reads its float32 numbers";
     else if (is_half(q))
         HONE__TRY(hone__quant_half(q, n, input, &w));
     else
-        HONE__TRY(to_int(q, n, input, tied, &w));
+        HONE__TRY(to_int(q, n, input, &w));
     if (!w.again) hone__quant_tell(q, &w);
     return HONE_OK;
 }

@@ -36,6 +36,7 @@ typedef struct hone__weight {
     const hone__node *node;
     const hone__value *source; /* the constant: the node's input, or what it is turned and widened from */
     bool turned;               /* MatMul: through a Transpose */
+    bool tied;                 /* rows are gathered from it, too: hone__quant_can_tie */
     const char *name;          /* of the weight, before */
     hone_dtype from;
     const char *to;
@@ -53,8 +54,8 @@ hone_status hone__quant_split_gemm(hone__node *gemm, hone__node **matmul);
 
 /* Each rewrites one node whose weight (input 1, or `input`) is a float32 constant, or sets w->reason. */
 hone_status hone__quant_linear(hone__quant *q, hone__node *matmul, hone__weight *w);
-/* A table that rows are gathered from and products read turned: one set of codes for both. can_tie: its width is whole
- * blocks. */
+/* A table that rows are gathered from and products read turned: one set of codes for both. can_tie: a block of 16 or
+ * more, up to the wanted one, divides its width. */
 bool hone__quant_can_tie(const hone__quant *q, const hone__tensor *table);
 hone_status hone__quant_tied_table(hone__quant *q, hone__node *gather, hone__weight *w);
 hone_status hone__quant_convolution(hone__quant *q, hone__node *conv, hone__weight *w);
