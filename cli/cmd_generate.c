@@ -13,8 +13,10 @@
 #include "text/unicode.h"
 
 typedef struct settings {
-    text_list prompts, stops;
-    const char *file;
+    text_list prompts, stops, bad_words;
+    const char *file, *suppress, *begin_suppress;
+    hone_tokens suppressed, begin_suppressed; /* what these two say */
+    int64_t min_tokens, forced_first, forced_last;
     int64_t tokens, force, top_k, no_repeat, seed, context, lookup, beams, sequences;
     int early;
     double length_penalty, temperature, top_p, min_p, typical_p, repetition, presence, frequency;
@@ -134,6 +136,10 @@ static hone_status generate(const hone_model *m, const settings *o, const char *
     w.beams = (size_t)o->beams, w.sequences = (size_t)o->sequences;
     w.length_penalty = (float)o->length_penalty, w.early_stopping = o->early;
     w.stops = o->stops.items, w.stop_count = o->stops.count;
+    w.bad_words = o->bad_words.items, w.bad_word_count = o->bad_words.count;
+    w.suppress = o->suppressed, w.begin_suppress = o->begin_suppressed;
+    w.forced_first = (int)o->forced_first, w.forced_last = (int)o->forced_last;
+    w.min_tokens = (size_t)o->min_tokens;
     hone_generator *made;
     HONE__TRY(hone_generator_create(m, &g, &made));
     double created = now() - begin;
@@ -201,10 +207,47 @@ static int run_file(const char *path, const settings *o)
     return code;
 }
 
+/* Numbers with commas between them. out->ids: free() them. */
+static hone_status read_ids(const char *option, const char *text, hone_tokens *out)
+{
+    if (!text) return HONE_OK;
+    uint32_t *ids = malloc((strlen(text) / 2 + 1) * sizeof *ids);
+    if (!ids) return hone__out_of_memory(strlen(text));
+    out->ids = ids;
+    for (const char *at = text;; at++) {
+        char *after;
+        long long id = *at >= '0' && *at <= '9' ? strtoll(at, &after, 10) : -1;
+        if (id < 0 || id > INT32_MAX || (*after && *after != ','))
+            return hone__fail(HONE_E_ARGUMENT, "%s: %s is no list of tokens such as 3,17", option, text);
+        ids[out->count++] = (uint32_t)id;
+        at = after;
+        if (!*at) return HONE_OK;
+    }
+}
+
+static int run_any(const char *path, settings *o)
+{
+    hone_status s = read_ids("--suppress-tokens", o->suppress, &o->suppressed);
+    if (s == HONE_OK) s = read_ids("--begin-suppress-tokens", o->begin_suppress, &o->begin_suppressed);
+    int code = s != HONE_OK ? report_failure(s)
+               : o->file    ? run_file(path, o)
+                            : run(path, o, o->prompts.items, o->prompts.count);
+    free((void *)(uintptr_t)o->suppressed.ids);
+    free((void *)(uintptr_t)o->begin_suppressed.ids);
+    return code;
+}
+
 int cmd_generate(int argc, char **argv)
 {
     text_list rest = {0};
-    settings o = {.tokens = 128, .top_p = 1, .typical_p = 1, .repetition = 1, .sequences = 1, .length_penalty = 1};
+    settings o = {.tokens = 128,
+                  .top_p = 1,
+                  .typical_p = 1,
+                  .repetition = 1,
+                  .sequences = 1,
+                  .length_penalty = 1,
+                  .forced_first = -1,
+                  .forced_last = -1};
     const option_row rows[] = {
         {"prompt", 'p', OPTION_LIST, &o.prompts, "TEXT", "what the text goes on from; several: side by side", 0, 0,
          NULL},
@@ -228,6 +271,15 @@ int cmd_generate(int argc, char **argv)
         {"early-stopping", 0, OPTION_CHOICE, &o.early, NULL, "beams end: likely (default), full, never", 0, 0,
          "likely|full|never"},
         {"sequences", 0, OPTION_INT, &o.sequences, "N", "texts per prompt: draws, or the best beams", 1, 1024, NULL},
+        {"min-tokens", 0, OPTION_INT, &o.min_tokens, "N", "new tokens before the text may end", 0, 100000000, NULL},
+        {"bad-words", 0, OPTION_LIST, &o.bad_words, "TEXT",
+         "does not come, by itself or behind a space; may be repeated", 0, 0, NULL},
+        {"suppress-tokens", 0, OPTION_TEXT, &o.suppress, "IDS", "tokens that never come, such as 3,17", 0, 0, NULL},
+        {"begin-suppress-tokens", 0, OPTION_TEXT, &o.begin_suppress, "IDS", "tokens that do not come first", 0, 0,
+         NULL},
+        {"forced-first", 0, OPTION_INT, &o.forced_first, "ID", "the first new token", 0, INT32_MAX, NULL},
+        {"forced-last", 0, OPTION_INT, &o.forced_last, "ID",
+         "the last token of texts that reach -n or the context's end", 0, INT32_MAX, NULL},
         {"stop", 0, OPTION_LIST, &o.stops, "TEXT", "ends the text, and is not part of it", 0, 0, NULL},
         {"seed", 0, OPTION_INT, &o.seed, "N", "of the draws (default 0)", 0, 4294967295.0, NULL},
         {"lookup", 0, OPTION_INT, &o.lookup, "N",
@@ -247,7 +299,9 @@ int cmd_generate(int argc, char **argv)
         "Goes on from a prompt. MODEL is an ONNX file or a folder with one: made by hone optimize from a\n"
         "Hugging Face folder, or, slower, as optimum and onnxruntime-genai made it.\n"
         "Without --temperature nothing is drawn: the most likely token comes, always. Of the model's\n"
-        "generation_config.json the eos_token_id counts; how to draw and search is said here alone.",
+        "generation_config.json the eos_token_id counts; how to draw and search is said here alone.\n"
+        "--bad-words bans the tokens of TEXT and of TEXT behind a space, where one begins with a space as it\n"
+        "stands, as bad_words_ids of transformers does: other tokens may still spell it.",
         "  hone generate gpt2-int4 -p \"Explain 5G technology in simple terms.\" -n 50\n"
         "  hone generate model -p \"Once\" --temperature 0.8 --top-p 0.95 --seed 7\n"
         "  echo \"Dear Sir,\" | hone generate model -f - --stop \"\\n\\n\"\n"};
@@ -256,7 +310,7 @@ int cmd_generate(int argc, char **argv)
     if (rest.count != 1) return usage_failure("generate needs one model (hone generate --help)");
     if (!o.prompts.count == !o.file)
         return usage_failure("generate needs --prompt or --file, one of them (hone generate --help)");
-    code = o.file ? run_file(rest.items[0], &o) : run(rest.items[0], &o, o.prompts.items, o.prompts.count);
+    code = run_any(rest.items[0], &o);
     if (asked) {
         (void)flush_output();
         signal(asked, SIG_DFL);

@@ -32,6 +32,12 @@ typedef struct hone_generator_options {
 } hone_generator_options;
 #define HONE_GENERATOR_OPTIONS_INIT {0, 0, 0, 0, HONE_UNDEFINED}
 
+typedef struct hone_tokens {
+    const uint32_t *ids;
+    size_t count;
+} hone_tokens;
+
+/* The rules for tokens are those of transformers, which are named here, and come in its order. */
 typedef struct hone_generate_options {
     size_t tokens;     /* new ones, at most */
     int force;         /* so many, whatever they are */
@@ -49,8 +55,20 @@ typedef struct hone_generate_options {
     uint32_t seed;
     const char *const *stops; /* strings that end a text, and are not part of it */
     size_t stop_count;
+    size_t min_tokens; /* new ones before the text may end (min_new_tokens) */
+    /* bad_words_ids: texts that do not come, as the tokens of each by itself and behind a space, but of one that begins
+     * with a space as it stands (other tokens may still spell it); and likewise tokens. What ends a text may come. */
+    const char *const *bad_words;
+    size_t bad_word_count;
+    const hone_tokens *bad_ids;
+    size_t bad_id_count;
+    hone_tokens suppress;       /* tokens that never come (suppress_tokens) */
+    hone_tokens begin_suppress; /* that do not come first, or right behind forced_first (begin_suppress_tokens) */
+    int forced_first;           /* the first token, of any prompt (forced_bos_token_id); -1: any */
+    int forced_last; /* the last one where `tokens` or the context end the text (forced_eos_token_id); -1: any */
 } hone_generate_options;
-#define HONE_GENERATE_OPTIONS_INIT {128, 0, 0, 0, 1, 0, 1, 1, 0, 0, 0, 0, 0, 1, 0, 1, 0, NULL, 0}
+#define HONE_GENERATE_OPTIONS_INIT \
+    {128, 0, 0, 0, 1, 0, 1, 1, 0, 0, 0, 0, 0, 1, 0, 1, 0, NULL, 0, 0, NULL, 0, NULL, 0, {NULL, 0}, {NULL, 0}, -1, -1}
 
 typedef struct hone_generator hone_generator;
 /* HONE_E_UNSUPPORTED for models that are no decoders with a cache. The model may be destroyed afterwards. */
@@ -64,6 +82,7 @@ size_t hone_generator_context(const hone_generator *generator);
 typedef int (*hone_piece_fn)(void *ctx, size_t index, const char *text, size_t size, int token, int last);
 
 /* prompts[i]: UTF-8 text. HONE_E_LIMIT where one does not fit the context; a text that reaches it ends there.
+ * HONE_E_ARGUMENT names an option that is out of its range, has a token outside of the vocabulary or an empty text.
  * HONE_E_CANCELLED where fn or hone_generator_cancel ended it. A text does not depend on those beside it, nor on
  * `lookup`; but for models whose positions turn slower the longer the longest text is (rope_type dynamic), as those of
  * transformers do. */

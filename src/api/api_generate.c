@@ -131,6 +131,11 @@ static hone__go_on on_token(void *ctx, size_t index, int32_t token, int last)
     return on_piece(ctx, index, "", 0, token, last);
 }
 
+static hone__tokens tokens_of(hone_tokens t)
+{
+    return (hone__tokens){(const int32_t *)(const void *)t.ids, t.count}; /* the same bits, checked by the sampler */
+}
+
 static hone__generate_options options_of(const hone_generator *g, const hone_generate_options *o)
 {
     hone__generate_options w = HONE__GENERATE_OPTIONS_INIT;
@@ -154,8 +159,13 @@ static hone__generate_options options_of(const hone_generator *g, const hone_gen
                                   .frequency = o->frequency_penalty,
                                   .no_repeat = o->no_repeat_ngram,
                                   .seed = o->seed,
+                                  .least = o->min_tokens,
                                   .ends = g->facts.eos,
-                                  .end_count = g->facts.eos_count};
+                                  .end_count = g->facts.eos_count,
+                                  .banned = tokens_of(o->suppress),
+                                  .begin_banned = tokens_of(o->begin_suppress),
+                                  .first = o->forced_first,
+                                  .last = o->forced_last};
     return w;
 }
 
@@ -177,29 +187,47 @@ static hone_status repeat(const uint32_t *const *prompts, const size_t *lengths,
     return HONE_OK;
 }
 
+static hone_status check(const hone_generator *g, const hone_generate_options *o)
+{
+    if (o->sequences > 4096 || o->beams > 1024)
+        return hone__fail(HONE_E_ARGUMENT, "%zu sequences of %zu beams, expected at most 4096 of 1024", o->sequences,
+                          o->beams);
+    if (o->early_stopping < 0 || o->early_stopping > 2)
+        return hone__fail(HONE_E_ARGUMENT, "early_stopping is %d, expected 0, 1 or 2", o->early_stopping);
+    if (o->bad_word_count && !g->tokenizer)
+        return hone__fail(HONE_E_UNSUPPORTED, "bad-words: the model has no tokenizer (metadata %s)",
+                          HONE__TOKENIZER_KEY);
+    return HONE_OK;
+}
+
 hone_status hone_generator_run_ids(hone_generator *g, const uint32_t *const *prompts, const size_t *lengths,
                                    size_t count, const hone_generate_options *options, hone_piece_fn fn, void *ctx)
 {
     call c = {fn, ctx};
+    HONE__TRY(check(g, options));
     hone__write_options w = {.generate = options_of(g, options),
                              .stops = options->stops,
                              .stop_count = options->stop_count,
+                             .bad_words = options->bad_words,
+                             .bad_word_count = options->bad_word_count,
                              .on_piece = on_piece,
                              .ctx = &c};
     const int32_t **ids;
-    size_t *sizes, times = w.generate.sequences;
+    size_t *sizes, times = options->beams > 1 ? 1 : w.generate.sequences;
     w.generate.on_token = on_token;
     w.generate.ctx = &c;
-    if (options->sequences > 4096 || options->beams > 1024)
-        return hone__fail(HONE_E_ARGUMENT, "%zu sequences of %zu beams, expected at most 4096 of 1024",
-                          options->sequences, options->beams);
-    if (options->beams > 1) times = 1;
+    hone__tokens *bad = hone__calloc(options->bad_id_count + 1, sizeof *bad);
+    if (!bad) return hone__out_of_memory(options->bad_id_count * sizeof *bad);
+    for (size_t i = 0; i < options->bad_id_count; i++) bad[i] = tokens_of(options->bad_ids[i]);
+    w.generate.sampling.bad_words = bad;
+    w.generate.sampling.bad_word_count = options->bad_id_count;
     hone_status s = repeat(prompts, lengths, count, times, &ids, &sizes);
     if (s == HONE_OK)
         s = g->tokenizer ? hone__write_text(g->decoder, g->tokenizer->text, ids, sizes, count * times, &w)
                          : hone__generate(g->decoder, ids, sizes, count * times, &w.generate);
     hone__free((void *)ids);
     hone__free(sizes);
+    hone__free(bad);
     atomic_store(&g->cancel, false);
     return s;
 }

@@ -2,6 +2,7 @@
 #include "sampler.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +23,7 @@ struct hone__sampler {
     candidate *list; /* [vocab] */
 };
 
-static hone_status check(const hone__sampling *s)
+static hone_status check_numbers(const hone__sampling *s)
 {
     const struct {
         const char *name;
@@ -41,11 +42,49 @@ static hone_status check(const hone__sampling *s)
     return s->top_k >= 0 ? HONE_OK : hone__fail(HONE_E_ARGUMENT, "top-k is %d", (int)s->top_k);
 }
 
+static bool holds(hone__tokens list, int32_t id)
+{
+    for (size_t i = 0; i < list.count; i++)
+        if (list.ids[i] == id) return true;
+    return false;
+}
+
+static hone_status check_tokens(const char *name, hone__tokens list, size_t vocab)
+{
+    for (size_t i = 0; i < list.count; i++)
+        if (list.ids[i] < 0 || (size_t)list.ids[i] >= vocab)
+            return hone__fail(HONE_E_ARGUMENT, "%s: no token %u, the vocabulary has %zu", name, (unsigned)list.ids[i],
+                              vocab);
+    return HONE_OK;
+}
+
+/* first or last. */
+static hone_status check_forced(const char *name, int32_t id, hone__tokens banned, size_t vocab)
+{
+    if (id == -1) return HONE_OK;
+    HONE__TRY(check_tokens(name, (hone__tokens){&id, 1}, vocab));
+    if (!holds(banned, id)) return HONE_OK;
+    return hone__fail(HONE_E_ARGUMENT, "%s: token %d is among those of suppress-tokens", name, (int)id);
+}
+
+static hone_status check_lists(const hone__sampling *s, size_t vocab)
+{
+    HONE__TRY(check_tokens("suppress-tokens", s->banned, vocab));
+    HONE__TRY(check_tokens("begin-suppress-tokens", s->begin_banned, vocab));
+    for (size_t i = 0; i < s->bad_word_count; i++) {
+        if (!s->bad_words[i].count) return hone__fail(HONE_E_ARGUMENT, "bad-words: number %zu has no tokens", i);
+        HONE__TRY(check_tokens("bad-words", s->bad_words[i], vocab));
+    }
+    HONE__TRY(check_forced("forced-first", s->first, s->banned, vocab));
+    return check_forced("forced-last", s->last, s->banned, vocab);
+}
+
 hone_status hone__sampler_create(const hone__sampling *sampling, size_t vocab, hone__sampler **out)
 {
     *out = NULL;
-    HONE__TRY(check(sampling));
+    HONE__TRY(check_numbers(sampling));
     if (!vocab || vocab > INT32_MAX) return hone__fail(HONE_E_ARGUMENT, "a vocabulary of %zu", vocab);
+    HONE__TRY(check_lists(sampling, vocab));
     hone__sampler *s = hone__calloc(1, sizeof *s);
     if (!s) return hone__out_of_memory(sizeof *s);
     *s = (hone__sampler){.s = *sampling, .vocab = vocab};
@@ -75,10 +114,28 @@ uint32_t hone__sampler_stream(const hone__sampler *s, size_t index)
     return hone__choose_seed(h ^ h >> 16);
 }
 
-static void ban(float *scores, size_t vocab, const int32_t *ids, size_t n)
+static void ban(float *scores, size_t vocab, hone__tokens list)
 {
-    for (size_t i = 0; i < n; i++)
-        if (ids[i] >= 0 && (size_t)ids[i] < vocab) scores[ids[i]] = -INFINITY;
+    for (size_t i = 0; i < list.count; i++)
+        if (list.ids[i] >= 0 && (size_t)list.ids[i] < vocab) scores[list.ids[i]] = -INFINITY;
+}
+
+/* The last tokens of the words whose others stand at the end of ids: [n]. */
+static void ban_words(const hone__sampling *o, float *scores, size_t vocab, const int32_t *ids, size_t n)
+{
+    for (size_t i = 0; i < o->bad_word_count; i++) {
+        hone__tokens w = o->bad_words[i];
+        size_t before = w.count - 1;
+        if (!before && holds((hone__tokens){o->ends, o->end_count}, *w.ids)) continue;
+        if (before > n || (before && memcmp(ids + n - before, w.ids, before * sizeof *ids))) continue;
+        ban(scores, vocab, (hone__tokens){w.ids + before, 1});
+    }
+}
+
+static void force(float *scores, size_t vocab, int32_t id)
+{
+    for (size_t i = 0; i < vocab; i++) scores[i] = -INFINITY;
+    scores[id] = 0;
 }
 
 void hone__sampler_rules(hone__sampler *s, float *scores, const int32_t *ids, size_t n, size_t prompt)
@@ -93,8 +150,13 @@ void hone__sampler_rules(hone__sampler *s, float *scores, const int32_t *ids, si
     for (size_t i = prompt; i < n; i++)
         if (ids[i] >= 0 && (size_t)ids[i] < s->vocab) s->seen[ids[i]] = 0;
     hone__choose_new_ngrams(scores, s->vocab, ids, n, o->no_repeat);
-    ban(scores, s->vocab, o->banned, o->banned_count);
-    if (n - prompt < o->least) ban(scores, s->vocab, o->ends, o->end_count);
+    ban_words(o, scores, s->vocab, ids, n);
+    size_t made = n - prompt;
+    if (made < o->least) ban(scores, s->vocab, (hone__tokens){o->ends, o->end_count});
+    if (o->first >= 0 && !made) force(scores, s->vocab, o->first);
+    if (o->last >= 0 && made + 1 == o->most) force(scores, s->vocab, o->last);
+    ban(scores, s->vocab, o->banned);
+    if (made == (o->first >= 0 ? 1 : 0)) ban(scores, s->vocab, o->begin_banned);
 }
 
 static int best_first(const void *a, const void *b)

@@ -54,8 +54,8 @@ typedef struct loop {
     const hone__generate_options *o;
     hone__sampler *sampler;
     sequence *seq;
-    size_t count, open, width; /* width: of the longest prompt */
-    int64_t *next;             /* [count, n] tokens on their way into the decoder */
+    size_t count, open, width, most; /* width: of the longest prompt; most: new tokens that there is room for */
+    int64_t *next;                   /* [count, n] tokens on their way into the decoder */
     int32_t *room;
 } loop;
 
@@ -68,14 +68,15 @@ static bool is_end(const hone__sampling *s, int32_t id)
 
 static hone_status open_loop(loop *l, const int32_t *const *prompts, const size_t *lengths)
 {
-    size_t most, capacity = hone__decoder_capacity(l->d), longest = 0;
+    size_t capacity = hone__decoder_capacity(l->d), longest = 0;
     for (size_t i = 0; i < l->count; i++) longest = lengths[i] > longest ? lengths[i] : longest;
     l->width = longest;
     for (size_t i = 0; i < l->count; i++)
         if (!lengths[i]) return hone__fail(HONE_E_ARGUMENT, "prompt %zu is empty", i);
     if (longest > capacity)
         return hone__fail(HONE_E_LIMIT, "a prompt of %zu tokens, the model takes at most %zu", longest, capacity);
-    most = l->o->tokens < capacity - longest + 1 ? longest + l->o->tokens : capacity + 1;
+    l->most = l->o->tokens < capacity - longest + 1 ? l->o->tokens : capacity - longest + 1;
+    size_t most = longest + l->most;
     l->seq = hone__calloc(l->count, sizeof *l->seq);
     l->room = hone__calloc(l->count * most, sizeof *l->room);
     l->next = hone__calloc(l->count * (longest > l->o->lookup + 1 ? longest : l->o->lookup + 1), sizeof *l->next);
@@ -99,7 +100,9 @@ static hone_status start(loop *l, const float **scores, size_t *vocab)
     hone_status s = hone__decoder_start(l->d, l->count, first);
     hone__free(first);
     if (s == HONE_OK) s = hone__decoder_run(l->d, l->next, l->width, false, scores, vocab);
-    if (s == HONE_OK) s = hone__sampler_create(&l->o->sampling, *vocab, &l->sampler);
+    hone__sampling sampling = l->o->sampling;
+    sampling.most = l->most;
+    if (s == HONE_OK) s = hone__sampler_create(&sampling, *vocab, &l->sampler);
     for (size_t i = 0; s == HONE_OK && i < l->count; i++) l->seq[i].stream = hone__sampler_stream(l->sampler, i);
     return s;
 }

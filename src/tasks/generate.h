@@ -25,7 +25,7 @@ typedef enum hone__go_on { HONE__GO_ON, HONE__END_SEQUENCE, HONE__END_ALL } hone
 typedef hone__go_on (*hone__token_fn)(void *ctx, size_t index, int32_t token, int last);
 
 typedef struct hone__generate_options {
-    hone__sampling sampling; /* its `ends` are where sequences end */
+    hone__sampling sampling; /* its `ends` are where sequences end; its `most` is set here */
     size_t tokens;           /* new ones, at most */
     bool force;              /* all of them, whatever they are */
     int32_t pad;             /* any token */

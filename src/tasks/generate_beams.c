@@ -45,10 +45,12 @@ static hone_status grow(search *s)
     HONE__TRY(hone__decoder_run(s->d, s->ids, s->prompt, false, &scores, &s->vocab));
     s->logs = hone__malloc(beams * s->vocab * sizeof *s->logs);
     if (!s->logs) return hone__out_of_memory(beams * s->vocab * sizeof *s->logs);
-    HONE__TRY(hone__sampler_create(&s->o->sampling, s->vocab, &s->sampler));
     size_t room = hone__decoder_capacity(s->d) - s->prompt + 1;
+    hone__sampling sampling = s->o->sampling;
+    sampling.most = s->o->tokens < room ? s->o->tokens : room;
+    HONE__TRY(hone__sampler_create(&sampling, s->vocab, &s->sampler));
     hone__beam_options b = {.beams = beams,
-                            .most = s->o->tokens < room ? s->o->tokens : room,
+                            .most = sampling.most,
                             .length_penalty = s->o->length_penalty,
                             .early = s->o->early,
                             .ends = s->o->sampling.ends,

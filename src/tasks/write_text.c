@@ -59,6 +59,52 @@ static hone__go_on on_token(void *ctx, size_t index, int32_t token, int last)
     return answer == HONE__GO_ON && stopped ? HONE__END_SEQUENCE : answer;
 }
 
+typedef struct words {
+    hone__tokens *all;
+    hone__token_list *lists; /* of which `count` are behind those that came as tokens */
+    size_t given, count;
+} words;
+
+static hone_status add_word(words *w, const hone__tokenizer *t, const char *text, size_t size)
+{
+    hone__token_list *list = &w->lists[w->count];
+    hone__tokens *word = &w->all[w->given + w->count++];
+    HONE__TRY(hone__tokenizer_encode(t, text, size, false, list));
+    word->ids = (const int32_t *)(const void *)list->ids; /* the same bits: the sampler knows what is too large */
+    word->count = list->count;
+    return HONE_OK;
+}
+
+static hone_status read_words(words *w, const hone__tokenizer *t, const hone__write_options *o)
+{
+    const hone__sampling *s = &o->generate.sampling;
+    w->given = s->bad_word_count;
+    w->lists = hone__calloc(2 * o->bad_word_count + 1, sizeof *w->lists);
+    w->all = hone__calloc(w->given + 2 * o->bad_word_count + 1, sizeof *w->all);
+    if (!w->lists || !w->all) return hone__out_of_memory((w->given + 2 * o->bad_word_count) * sizeof *w->all);
+    if (w->given) memcpy(w->all, s->bad_words, w->given * sizeof *w->all);
+    for (size_t i = 0; i < o->bad_word_count; i++) {
+        const char *text = o->bad_words[i];
+        hone__text spaced = {0};
+        if (!*text) return hone__fail(HONE_E_ARGUMENT, "bad-words: text %zu is empty", i);
+        HONE__TRY(add_word(w, t, text, strlen(text)));
+        if (*text == ' ') continue;
+        hone_status status = hone__text_append(&spaced, " ", 1);
+        if (status == HONE_OK) status = hone__text_append(&spaced, text, strlen(text));
+        if (status == HONE_OK) status = add_word(w, t, spaced.data, spaced.size);
+        hone__free(spaced.data);
+        HONE__TRY(status);
+    }
+    return HONE_OK;
+}
+
+static void free_words(words *w)
+{
+    for (size_t i = 0; i < w->count; i++) hone__token_list_free(&w->lists[i]);
+    hone__free(w->lists);
+    hone__free(w->all);
+}
+
 hone_status hone__write_text(hone__decoder *d, const hone__tokenizer *t, const int32_t *const *prompts,
                              const size_t *lengths, size_t count, const hone__write_options *o)
 {
@@ -69,7 +115,12 @@ hone_status hone__write_text(hone__decoder *d, const hone__tokenizer *t, const i
     if (!j.writers) return hone__out_of_memory(texts * sizeof *j.writers);
     g.on_token = on_token;
     g.ctx = &j;
-    hone_status s = hone__generate(d, prompts, lengths, count, &g);
+    words w = {0};
+    hone_status s = read_words(&w, t, o);
+    g.sampling.bad_words = w.all;
+    g.sampling.bad_word_count = w.given + w.count;
+    if (s == HONE_OK) s = hone__generate(d, prompts, lengths, count, &g);
+    free_words(&w);
     for (size_t i = 0; i < texts; i++) {
         hone__text_stream_free(&j.writers[i].stream);
         hone__free(j.writers[i].held.data);

@@ -13,12 +13,16 @@ typedef struct hone__write_options {
     hone__generate_options generate; /* on_token is set here */
     const char *const *stops;        /* strings that end a sequence, and are not part of it */
     size_t stop_count;
+    /* Texts that do not come, beside sampling.bad_words: the tokens of each by itself and behind a space; of one that
+     * begins with a space as it stands. */
+    const char *const *bad_words;
+    size_t bad_word_count;
     bool special; /* special tokens are written out, too */
     hone__piece_fn on_piece;
     void *ctx;
 } hone__write_options;
 
-/* prompts[i]: the ids of a text. */
+/* prompts[i]: the ids of a text. HONE_E_ARGUMENT for an empty bad word. */
 hone_status hone__write_text(hone__decoder *decoder, const hone__tokenizer *tokenizer, const int32_t *const *prompts,
                              const size_t *lengths, size_t count, const hone__write_options *options);
 

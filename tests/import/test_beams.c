@@ -1,13 +1,9 @@
-/* test_beams.c: beam search over zoo/gpt2-nano against what transformers gave (tests/reference/gpt2_nano_beams.json):
- * their ids. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+/* test_beams.c: beam search over zoo/gpt2-nano against what transformers gave (tests/reference/gpt2_nano_beams.json),
+ * and rules for tokens with and without beams (gpt2_nano_rules.json): their ids. */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
-#include <jansson.h>
+#include "sampling_case.h"
 #include "tasks/generate.h"
 #include "tools/import/import.h"
 
@@ -27,31 +23,20 @@ static hone__go_on collect(void *ctx, size_t index, int32_t token, int last)
     return HONE__GO_ON;
 }
 
-static size_t number(const json_t *o, const char *key) { return (size_t)json_integer_value(json_object_get(o, key)); }
-
-static size_t list_of(const json_t *list, int32_t *to, size_t room)
-{
-    size_t n = json_array_size(list);
-    assert_true(n <= room);
-    for (size_t i = 0; i < n; i++) to[i] = (int32_t)json_integer_value(json_array_get(list, i));
-    return n;
-}
-
-static void run_case(hone__decoder *d, size_t number_of, const json_t *c)
+static void run_case(hone__decoder *d, const char *file, size_t at, const json_t *c)
 {
     const json_t *o = json_object_get(c, "options"), *early = json_object_get(o, "early_stopping");
-    int32_t prompt[256], ends[4];
+    int32_t prompt[256];
+    case_lists lists;
     const int32_t *prompts[] = {prompt};
     made m = {0};
     size_t length = list_of(json_object_get(c, "ids"), prompt, 256);
     hone__generate_options w = HONE__GENERATE_OPTIONS_INIT;
-    w.sampling.end_count = list_of(json_object_get(o, "eos_token_id"), ends, 4);
-    w.sampling.ends = ends;
-    w.sampling.no_repeat = number(o, "no_repeat_ngram_size");
-    w.tokens = number(o, "max_new_tokens");
-    w.beams = number(o, "num_beams");
-    w.sequences = number(o, "num_return_sequences");
-    w.length_penalty = (float)json_number_value(json_object_get(o, "length_penalty"));
+    w.sampling = rules_of(o, &lists);
+    w.tokens = (size_t)number(o, "max_new_tokens", 0);
+    w.beams = (size_t)number(o, "num_beams", 1);
+    w.sequences = (size_t)number(o, "num_return_sequences", 1);
+    w.length_penalty = number(o, "length_penalty", 1);
     w.early = json_is_string(early) ? HONE__EARLY_NEVER : json_is_true(early) ? HONE__EARLY_FULL : HONE__EARLY_LIKELY;
     w.on_token = collect;
     w.ctx = &m;
@@ -61,8 +46,23 @@ static void run_case(hone__decoder *d, size_t number_of, const json_t *c)
         int32_t want[ROOM];
         size_t n = list_of(json_object_get(json_array_get(sequences, k), "ids"), want, ROOM);
         if (m.n[k] != n || memcmp(m.ids[k], want, n * sizeof *want))
-            fail_msg("case %zu, sequence %zu: %zu ids, expected %zu (or others)", number_of, k, m.n[k], n);
+            fail_msg("%s, case %zu, sequence %zu: %zu ids, expected %zu (or others)", file, at, k, m.n[k], n);
     }
+}
+
+static void run_file(hone__decoder *d, const char *file, size_t least)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/tests/reference/%s", TEST_SOURCE_DIR, file);
+    json_t *root = json_load_file(path, 0, NULL), *cases = json_object_get(root, "cases");
+    assert_true(json_array_size(cases) >= least);
+#if defined(__SANITIZE_ADDRESS__)
+    size_t step = 9; /* there every case takes ten times as long */
+#else
+    size_t step = 1;
+#endif
+    for (size_t i = 0; i < json_array_size(cases); i += step) run_case(d, file, i, json_array_get(cases, i));
+    json_decref(root);
 }
 
 static void as_transformers(void **state)
@@ -71,23 +71,15 @@ static void as_transformers(void **state)
     hone__import_report report = {0};
     hone__model *m;
     hone__decoder *d;
-    json_t *root = json_load_file(TEST_SOURCE_DIR "/tests/reference/gpt2_nano_beams.json", 0, NULL);
-    json_t *cases = json_object_get(root, "cases");
-    assert_true(json_array_size(cases) > 100);
     hone__import_options import = {.precision = HONE_PRECISION_INT8};
     if (hone__import_open(TEST_SOURCE_DIR "/zoo/gpt2-nano", &import, &m, &report) != HONE_OK)
         fail_msg("%s", hone_error_message());
     hone__decoder_options o = {.session = {.threads = 2}, .batch = BEAMS, .capacity = 256, .cache = HONE_F32};
     if (hone__decoder_create(m, &o, &d) != HONE_OK) fail_msg("%s", hone_error_message());
-#if defined(__SANITIZE_ADDRESS__)
-    size_t step = 9; /* there every case takes ten times as long */
-#else
-    size_t step = 1;
-#endif
-    for (size_t i = 0; i < json_array_size(cases); i += step) run_case(d, i, json_array_get(cases, i));
+    run_file(d, "gpt2_nano_beams.json", 100);
+    run_file(d, "gpt2_nano_rules.json", 40);
     hone__decoder_destroy(d);
     hone__model_destroy(m);
-    json_decref(root);
 }
 
 int main(void)

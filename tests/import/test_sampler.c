@@ -1,18 +1,11 @@
 /* test_sampler.c: rules and filters against what transformers gives for the same scores (tests/reference/sampler.json,
  * made by make_sampler.py): the scores that are left, and, over many draws, the probabilities. */
 #include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <cmocka.h>
-#include <jansson.h>
-#include "decode/sampler.h"
+#include "sampling_case.h"
 
-enum { VOCAB = 53, IDS = 16, LIST = 64, DRAWS = 8000 };
+enum { VOCAB = 53, IDS = 16, DRAWS = 8000 };
 
 /* As in make_sampler.py. */
 static void make_scores(uint32_t x, double spread, float *scores)
@@ -27,32 +20,13 @@ static void make_scores(uint32_t x, double spread, float *scores)
     }
 }
 
-static size_t list_of(const json_t *list, int32_t *to, size_t room)
+static hone__sampling options_of(const json_t *o, bool drawn, size_t prompt, case_lists *lists)
 {
-    size_t n = json_array_size(list);
-    assert_true(n <= room);
-    for (size_t i = 0; i < n; i++) to[i] = (int32_t)json_integer_value(json_array_get(list, i));
-    return n;
-}
-
-static float number(const json_t *o, const char *key, double otherwise)
-{
-    const json_t *v = json_object_get(o, key);
-    return (float)(v ? json_number_value(v) : otherwise);
-}
-
-/* lists: [2, LIST], of banned tokens and of ends. */
-static hone__sampling options_of(const json_t *o, bool drawn, int32_t (*lists)[LIST])
-{
-    hone__sampling s = HONE__SAMPLING_INIT;
+    hone__sampling s = rules_of(o, lists);
     s.temperature = number(o, "temperature", drawn);
     s.top_k = (int32_t)number(o, "top_k", 0);
     s.top_p = number(o, "top_p", 1), s.min_p = number(o, "min_p", 0), s.typical_p = number(o, "typical_p", 1);
-    s.repetition = number(o, "repetition_penalty", 1);
-    s.no_repeat = (size_t)number(o, "no_repeat_ngram_size", 0);
-    s.least = (size_t)number(o, "min_new_tokens", 0);
-    s.banned_count = list_of(json_object_get(o, "suppress_tokens"), lists[0], LIST), s.banned = lists[0];
-    s.end_count = list_of(json_object_get(o, "eos_token_id"), lists[1], LIST), s.ends = lists[1];
+    s.most = json_object_get(o, "max_length") ? (size_t)number(o, "max_length", 0) - prompt : 0;
     return s;
 }
 
@@ -92,14 +66,15 @@ static void as_transformers(void **state)
     json_t *root = json_load_file(TEST_SOURCE_DIR "/tests/reference/sampler.json", 0, NULL), *c;
     size_t at;
     assert_int_equal(json_integer_value(json_object_get(root, "vocab")), VOCAB);
-    assert_true(json_array_size(json_object_get(root, "cases")) > 70);
+    assert_true(json_array_size(json_object_get(root, "cases")) > 110);
     json_array_foreach(json_object_get(root, "cases"), at, c)
     {
         const json_t *shares = json_object_get(c, "probabilities");
-        int32_t ids[IDS], lists[2][LIST];
+        int32_t ids[IDS];
+        case_lists lists;
         float scores[VOCAB];
         size_t n = list_of(json_object_get(c, "ids"), ids, IDS), prompt = (size_t)number(c, "prompt", 0);
-        hone__sampling o = options_of(json_object_get(c, "settings"), shares != NULL, lists);
+        hone__sampling o = options_of(json_object_get(c, "settings"), shares != NULL, prompt, &lists);
         hone__sampler *s;
         if (hone__sampler_create(&o, VOCAB, &s) != HONE_OK) fail_msg("case %zu: %s", at, hone_error_message());
         make_scores((uint32_t)number(c, "seed", 0), (double)number(c, "spread", 1), scores);
@@ -156,9 +131,38 @@ static void always_a_token(void **state)
         }
 }
 
+/* What the vocabulary lacks, and rules that leave nothing, are told with the name of the option. */
+static void wrong_tokens(void **state)
+{
+    (void)state;
+    static const int32_t past[] = {3, VOCAB}, below[] = {-1}, five[] = {5};
+    static const hone__tokens none = {five, 0}, outside = {past, 2};
+    static const struct {
+        const char *name;
+        hone__sampling s;
+    } rows[] = {{"suppress-tokens", {.banned = {past, 2}, .first = -1, .last = -1}},
+                {"suppress-tokens", {.banned = {below, 1}, .first = -1, .last = -1}},
+                {"begin-suppress-tokens", {.begin_banned = {past, 2}, .first = -1, .last = -1}},
+                {"bad-words", {.bad_words = &outside, .bad_word_count = 1, .first = -1, .last = -1}},
+                {"bad-words", {.bad_words = &none, .bad_word_count = 1, .first = -1, .last = -1}},
+                {"forced-first", {.first = VOCAB, .last = -1}},
+                {"forced-first", {.first = 5, .last = -1, .banned = {five, 1}}},
+                {"forced-last", {.first = -1, .last = -2}},
+                {"forced-last", {.first = -1, .last = 5, .banned = {five, 1}}}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        hone__sampling o = rows[i].s;
+        hone__sampler *s;
+        o.top_p = o.typical_p = o.repetition = 1;
+        assert_int_equal(hone__sampler_create(&o, VOCAB, &s), HONE_E_ARGUMENT);
+        assert_null(s);
+        if (strncmp(hone_error_message(), rows[i].name, strlen(rows[i].name)))
+            fail_msg("row %zu: %s, expected something about %s", i, hone_error_message(), rows[i].name);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(as_transformers), cmocka_unit_test(penalties),
-                                       cmocka_unit_test(always_a_token)};
+                                       cmocka_unit_test(always_a_token), cmocka_unit_test(wrong_tokens)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
