@@ -23,6 +23,25 @@ typedef struct settings {
     size_t count;
 } settings;
 
+/* Rules over a few tokens, some of which the vocabulary may lack. */
+static void set_tokens(hone_generate_options *o, char letter, int v)
+{
+    static const uint32_t ids[] = {5, 2, 9, 2, 1, 0, 7, 300, UINT32_MAX};
+    static const hone_tokens runs[] = {{ids, 1}, {ids + 1, 2}, {ids + 2, 3}, {ids + 4, 0}};
+    static const char *const texts[] = {"a", "b c", " ", ""};
+    size_t n = (size_t)v;
+    switch (letter) {
+    case 'A': o->min_tokens = n % 9; break;
+    case 'B': o->bad_ids = runs, o->bad_id_count = n % 5; break;
+    case 'C': o->bad_words = texts, o->bad_word_count = n % 5; break;
+    case 'D': o->suppress = (hone_tokens){ids, n % 10}; break;
+    case 'E': o->begin_suppress = (hone_tokens){ids + 3, n % 7}; break;
+    case 'F': o->forced_first = v - 1; break;
+    case 'G': o->forced_last = v - 1; break;
+    default: break;
+    }
+}
+
 static void set(settings *s, char letter, int v)
 {
     hone_generate_options *o = &s->run;
@@ -40,7 +59,7 @@ static void set(settings *s, char letter, int v)
     case 'g': o->no_repeat_ngram = (size_t)v % 5; break;
     case 'l': o->lookup = (size_t)v % 9; break;
     case 'b': o->beams = (size_t)v % 5; break;
-    case 'e': o->early_stopping = v % 3; break;
+    case 'e': o->early_stopping = v % 4; break;
     case 'w': o->length_penalty = (float)(v - 8) / 4; break;
     case 's': o->sequences = (size_t)v % 4; break;
     case 'd': o->seed = (uint32_t)v; break;
@@ -48,7 +67,7 @@ static void set(settings *s, char letter, int v)
     case 'c': s->generator.context = (size_t)v; break;
     case 'a': s->generator.batch = (size_t)v % 7; break;
     case 'x': s->generator.cache = (hone_dtype[]){HONE_F16, HONE_F32, HONE_I8}[v % 3]; break;
-    default: break;
+    default: set_tokens(o, letter, v);
     }
 }
 

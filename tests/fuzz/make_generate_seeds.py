@@ -108,6 +108,8 @@ def main():
         "gpt2_greedy": (GPT2, gpt2, "n6|ab c\nb\n<|end|>1s"),
         "gpt2_int8_guess": (WIDE, wide, "n8l3x1f1|ab ab", "-p", "int8", "--block", "16"),
         "gpt2_int4_draw": (WIDE, wide, "n5t4k3p7m1y7r6q2u2g2s3d9|a b", "-p", "int4", "--block", "16"),
+        "gpt2_rules": (GPT2, gpt2, "n6A4B3C2D2E3F2G5l2|ab c"),
+        "gpt2_rules_beams": (GPT2, gpt2, "n6A4B3C2D2E3F2G5b3|ab\nb c"),
         "gpt2_standard_beams": (WIDE, wide, "n5b3s2e1w:|abc\na", "-p", "int8", "--block", "16", "--opset-only"),
         "gemma2_fp16_beams": (GEMMA, gemma, "n6b2e2c>|b\n  a", "-p", "fp16"),
         "gemma2_window": (GEMMA, gemma, "n8t3d1a1z2|abcabcabcab"),

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """hone generate with zoo/gpt2-nano, from its Hugging Face folder: the tokens of transformers (float32, greedy) up to
 where its two best tokens were nearly level; the same tokens in a batch, with guesses, on one thread; text that ends before
-a stop string; every precision; what is asked wrongly."""
+a stop string; every precision; rules for tokens; what is asked wrongly."""
 import json, os, subprocess, sys, tempfile
 
 hone = os.environ.get("HONE", "build/hone")
@@ -59,6 +59,26 @@ with tempfile.TemporaryDirectory() as place:
         sys.exit("two seeds give one text")
     streamed = run("generate", models["int8"], "-f", "-", "-n", count, "-q", text=cases[1]["prompt"].encode())
     expect("standard input", streamed.stdout.decode()[:-1], whole)
+    king, twenty = "The king", ("-n", "20")
+    free = generate(models["int8"], [king], *twenty)[0]
+    word = next(w for w in free["text"].split() if w.isalpha() and len(w) > 2)
+    for beams in ("1", "3"):
+        for given in (word, " " + word):
+            kept = generate(models["int8"], [king], *twenty, "--beams", beams, "--bad-words", given, "--bad-words", "zzz")
+            if word in kept[0]["text"].split():
+                sys.exit(f"bad word {given!r}, {beams} beams: {kept[0]['text']!r}")
+        few = free["tokens"][:3]
+        ids = ",".join(map(str, few))
+        kept = generate(models["int8"], [king], *twenty, "--beams", beams, "--suppress-tokens", ids)[0]["tokens"]
+        expect(f"suppressed tokens, {beams} beams", set(kept) & set(few), set())
+        kept = generate(models["int8"], [king], *twenty, "--beams", beams, "--begin-suppress-tokens", ids)[0]["tokens"]
+        expect(f"a suppressed first token, {beams} beams", kept[0] in few, False)
+        kept = generate(models["int8"], [king], *twenty, "--beams", beams, "--forced-first", "77", "--forced-last", "0")
+        expect(f"forced tokens, {beams} beams", kept[0]["tokens"][::19], [77, 0])
+        end = ("--forced-first", "2047")  # what ends a text, but not before it may
+        expect(f"an end, {beams} beams", generate(models["int8"], [king], *twenty, "--beams", beams, *end)[0]["tokens"], [2047])
+        kept = generate(models["int8"], [king], *twenty, "--beams", beams, "--min-tokens", "20")[0]["tokens"]
+        expect(f"a least length, {beams} beams", (len(kept), 2047 in kept), (20, False))
     with open("zoo/gpt2-nano/heldout.txt") as f:
         long = f.read(9000)
     for what, args, word in (("an empty prompt", [models["int8"], "-p", ""], "empty"),
@@ -69,4 +89,11 @@ with tempfile.TemporaryDirectory() as place:
         done = run("generate", *args)
         if done.returncode not in (1, 2) or word not in done.stderr.decode():
             sys.exit(f"{what}: exit {done.returncode}, {done.stderr.decode()!r}")
+    for option, *values in (("--bad-words", ""), ("--forced-first", "2048", "-1", "x"), ("--forced-last", "2048"),
+                            ("--suppress-tokens", "", "1,", "1,x", "-1", "1 2", "3,2048", "9" * 30),
+                            ("--begin-suppress-tokens", ",", "2048"), ("--min-tokens", "-1")):
+        for value in values:
+            done = run("generate", models["int8"], "-p", "x", option, value)
+            if done.returncode != 2 or option[2:] not in done.stderr.decode():
+                sys.exit(f"{option} {value!r}: exit {done.returncode}, {done.stderr.decode()!r}")
 print("ok")

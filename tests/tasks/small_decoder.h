@@ -120,8 +120,8 @@ static hone__model *small_decoder(void)
 }
 
 /* Scores [batch, n, VOCAB] of whole sequences, as the graph is written; the first first[b] tokens are padding. */
-static void small_whole(const hone__model *m, const int64_t *ids, size_t batch, size_t n, const int64_t *first,
-                        float *scores)
+static inline void small_whole(const hone__model *m, const int64_t *ids, size_t batch, size_t n, const int64_t *first,
+                               float *scores)
 {
     hone__session *s;
     hone__session_options o = {.threads = 1, .plain = true};
