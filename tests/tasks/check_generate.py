@@ -62,7 +62,7 @@ with tempfile.TemporaryDirectory() as place:
     king, twenty = "The king", ("-n", "20")
     free = generate(models["int8"], [king], *twenty)[0]
     word = next(w for w in free["text"].split() if w.isalpha() and len(w) > 2)
-    for beams in ("1", "3"):
+    for beams in ("3",) if slow else ("1", "3"):
         for given in (word, " " + word):
             kept = generate(models["int8"], [king], *twenty, "--beams", beams, "--bad-words", given, "--bad-words", "zzz")
             if word in kept[0]["text"].split():
@@ -92,7 +92,7 @@ with tempfile.TemporaryDirectory() as place:
     for option, *values in (("--bad-words", ""), ("--forced-first", "2048", "-1", "x"), ("--forced-last", "2048"),
                             ("--suppress-tokens", "", "1,", "1,x", "-1", "1 2", "3,2048", "9" * 30),
                             ("--begin-suppress-tokens", ",", "2048"), ("--min-tokens", "-1")):
-        for value in values:
+        for value in values[-1:] if slow else values:
             done = run("generate", models["int8"], "-p", "x", option, value)
             if done.returncode != 2 or option[2:] not in done.stderr.decode():
                 sys.exit(f"{option} {value!r}: exit {done.returncode}, {done.stderr.decode()!r}")
