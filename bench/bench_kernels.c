@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/alloc.h"
+#include "kernels/attention/attend.h"
 #include "kernels/conv/conv.h"
 #include "kernels/gemm/gemm.h"
 #include "kernels/nbits/nbits.h"
@@ -302,6 +303,58 @@ static void run_linears(hone__pool *pool, int repeat)
     }
 }
 
+/* `rows` queries over as many keys in `heads` heads of 64, as in an encoder. */
+static void run_attend(size_t heads, size_t rows, hone__pool *pool, int repeat, double peak)
+{
+    enum { SIZE = 64 };
+    size_t width = heads * SIZE, n = rows * width;
+    float *q = buffer(n * 4), *k = buffer(n * 4), *v = buffer(n * 4), *y = buffer(n * 4);
+    double *times = buffer((size_t)repeat * sizeof *times), least;
+    for (size_t i = 0; i < n; i++) {
+        q[i] = (float)(i * 31 % 101) * 0.02f - 1;
+        k[i] = (float)(i * 37 % 103) * 0.02f - 1;
+        v[i] = (float)(i * 41 % 107) * 0.02f - 1;
+    }
+    hone__attend_args a = {.batch = 1,
+                           .heads = heads,
+                           .kv_heads = heads,
+                           .queries = rows,
+                           .size = SIZE,
+                           .q = q,
+                           .q_h = SIZE,
+                           .q_r = width,
+                           .k = k,
+                           .v = v,
+                           .kind = HONE__KV_F32,
+                           .kv_h = rows * SIZE,
+                           .keys = rows,
+                           .scale = 0.125f,
+                           .y = y,
+                           .y_h = SIZE,
+                           .y_r = width};
+    void *scratch = buffer(hone__attend_scratch(&a, hone__pool_threads(pool)));
+    for (int i = 0; i < repeat; i++) {
+        double t = now();
+        hone__attend(&a, scratch, pool);
+        times[i] = now() - t;
+    }
+    qsort(times, (size_t)repeat, sizeof *times, by_value);
+    least = times[0];
+    double rate = 4.0 * (double)(rows * n) / least;
+    printf("  %2zu heads, %zu rows   median %9.1f us  min %9.1f us  %6.1f GFLOP/s  %5.1f %% of peak\n", heads, rows,
+           times[repeat / 2] * 1e6, least * 1e6, rate * 1e-9, rate / peak * 100);
+    hone__aligned_free(q), hone__aligned_free(k), hone__aligned_free(v), hone__aligned_free(y);
+    hone__aligned_free(times), hone__aligned_free(scratch);
+}
+
+static void run_attends(hone__pool *pool, int repeat, double peak)
+{
+    printf("attention, fp32\n");
+    run_attend(6, 1500, pool, repeat, peak);
+    run_attend(12, 1500, pool, repeat, peak);
+    run_attend(8, 128, pool, repeat, peak);
+}
+
 int main(int argc, char **argv)
 {
     int threads = hone__cpu_cores(), repeat = 100;
@@ -327,6 +380,7 @@ int main(int argc, char **argv)
         for (int int8 = 0; int8 <= 1; int8++)
             if (strstr(nets[i].name, filter)) run_net(&nets[i], int8, pool, repeat, peaks[int8]);
     if (strstr("linear", filter)) run_linears(pool, repeat / 5 + 1);
+    if (strstr("attention", filter)) run_attends(pool, repeat / 5 + 1, peaks[0]);
     hone__pool_leave(pool);
     hone__pool_destroy(pool);
     return 0;

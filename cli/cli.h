@@ -19,7 +19,10 @@ typedef enum option_kind {
     OPTION_FLOAT,  /* double, between low and high */
     OPTION_CHOICE, /* int: index into `choices`, separated by | */
     OPTION_SIZE,   /* uint64_t: bytes, with K, M, G */
-    OPTION_LIST    /* text_list: may be given several times */
+    OPTION_LIST,   /* text_list: may be given several times */
+    OPTION_SWITCH, /* bool: alone it is true; True or False may follow it */
+    OPTION_ALIAS,  /* another name for the option `argument`; with its dash where it has one: "-osrt" */
+    OPTION_LATER /* known, but not done here, `help` says why; a value that asks for nothing (False, None, 0) is fine */
 } option_kind;
 
 typedef struct text_list {
@@ -27,6 +30,8 @@ typedef struct text_list {
     size_t count;
 } text_list;
 
+/* Numbers with `choices` take that word, too, for none: NAN, or `low`; texts with them may be empty. In long names -
+ * and _ are the same. */
 typedef struct option_row {
     const char *name; /* long name */
     char letter;      /* 0: none */
@@ -78,6 +83,8 @@ void progress(const char *what, size_t done, size_t total);
 hone_status open_model(const char *path, hone_model **out);
 /* Of these, what is not Keras's. */
 hone_status open_onnx(const char *path, hone_model **out);
+/* Fails, saying what has to be done with the weights of Hugging Face in the folder `path` first, as a command. */
+hone_status not_optimized(const char *path);
 
 /* HONE_E_FORMAT names the first byte of a text that is not UTF-8. */
 hone_status check_utf8(const char *text, size_t size);

@@ -1,4 +1,4 @@
-/* cmd_eval.c: quality on a labelled set, a folder with one folder of sound files per label, or on a text. */
+/* cmd_eval.c: quality on a labelled set, a folder with one folder of sound files per label, on a text, or on speech. */
 #include <dirent.h>
 #include <errno.h>
 #include <stdio.h>
@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "eval_speech.h"
 #include "eval_text.h"
 #include "sound.h"
 
@@ -144,20 +145,31 @@ static int eval_labels(const char *model, const char *dataset)
 int cmd_eval(int argc, char **argv)
 {
     text_list rest = {0};
-    int metric = 0;
+    enum { ACCURACY, PERPLEXITY, WER, CER };
+    int metric = ACCURACY;
     text_settings text = {0};
+    speech_settings speech = {0};
     const option_row rows[] = {
-        {"metric", 0, OPTION_CHOICE, &metric, NULL, "what to measure (default accuracy)", 0, 0, "accuracy|perplexity"},
+        {"metric", 0, OPTION_CHOICE, &metric, NULL, "what to measure (default accuracy)", 0, 0,
+         "accuracy|perplexity|wer|cer"},
         {"context", 'c', OPTION_INT, &text.context, "N", "perplexity: tokens of a window (default: the model's most)",
          2, 100000000, NULL},
         {"stride", 0, OPTION_INT, &text.stride, "N", "perplexity: tokens between windows (default: the context)", 1,
          100000000, NULL},
-        {"cache", 0, OPTION_CHOICE, &text.cache, "TYPE", "perplexity: keys and values: fp16 (default), fp32 or int8", 0,
-         0, CACHE_NAMES},
+        {"cache", 0, OPTION_CHOICE, &text.cache, "TYPE", "keys and values: fp16 (default), fp32 or int8; not accuracy",
+         0, 0, CACHE_NAMES},
+        {"language", 'l', OPTION_TEXT, &speech.language, "LANG",
+         "wer, cer: of the speech (default: found per clip); en: English rules", 0, 0, NULL},
+        {"beam-size", 0, OPTION_INT, &speech.beams, "N", "wer, cer: beams (default 1: none)", 1, 64, NULL},
+        {"audio-ctx", 0, OPTION_INT, &speech.audio_ctx, "N", "wer, cer: positions of the encoder for a window", 0, 1500,
+         NULL},
+        {"no-fallback", 0, OPTION_FLAG, &speech.no_fallback, NULL, "wer, cer: a text that looks wrong stays", 0, 0,
+         NULL},
+        {"force-tokens", 0, OPTION_INT, &speech.force, "N", "wer, cer: exactly N tokens per window", 1, 448, NULL},
         {0},
     };
     const verb_help help = {
-        "eval MODEL DATASET [--metric accuracy|perplexity]",
+        "eval MODEL DATASET [--metric accuracy|perplexity|wer|cer]",
         "Measures quality. For a classifier DATASET is a folder with one folder of sound files per label.\n\n"
         "For a language model (--metric perplexity) MODEL is a folder or an .onnx file with its tokenizer inside, "
         "made\n"
@@ -166,15 +178,27 @@ int cmd_eval(int argc, char **argv)
         "reaches the end. In each window those tokens are scored that no window before it has held, but never a\n"
         "window's first token, which has nothing before it. A token's score is -ln of the probability that the model\n"
         "gives it after the window's tokens before it, position 0 being the window's start. Perplexity is exp of the\n"
-        "sum of scores divided by the number of scored tokens; bits per byte is that sum / ln 2 / bytes of text.",
+        "sum of scores divided by the number of scored tokens; bits per byte is that sum / ln 2 / bytes of text.\n\n"
+        "For a Whisper model (--metric wer, word error rate, or cer, characters) DATASET is a folder of clips, each "
+        "with\n"
+        "a .txt of its name beside it, or a .tsv or .csv file of paths and texts. Both texts are normalised as\n"
+        "openai-whisper does it before they are compared: English ones by its rules for English, others by its basic\n"
+        "ones. The rate is substitutions + deletions + insertions over all clips by words of what was expected.",
         "  hone eval model_int8.onnx zoo/keywords/test\n"
         "  hone eval gpt2-int4 text.txt --metric perplexity\n"
-        "  hone eval gpt2-int4 text.txt --metric perplexity --stride 512 --json\n"};
+        "  hone eval gpt2-int4 text.txt --metric perplexity --stride 512 --json\n"
+        "  hone eval whisper-int8 clips --metric wer --language en\n"};
     int code = options_read(argc, argv, rows, &help, &rest);
     if (code >= 0) return code;
     if (rest.count != 2) return usage_failure("eval needs a model and a dataset (hone eval --help)");
-    if (metric) return eval_text(rest.items[0], rest.items[1], &text);
-    if (text.context || text.stride || text.cache)
-        return usage_failure("--context, --stride and --cache are for --metric perplexity");
+    if (metric != PERPLEXITY && (text.context || text.stride))
+        return usage_failure("--context and --stride are for --metric perplexity");
+    speech.cache = text.cache;
+    if (metric == WER || metric == CER) return eval_speech(rest.items[0], rest.items[1], metric == CER, &speech);
+    if (speech.language || speech.beams || speech.audio_ctx || speech.no_fallback || speech.force)
+        return usage_failure("--language, --beam-size, --audio-ctx, --no-fallback and --force-tokens are for --metric "
+                             "wer and cer");
+    if (metric == PERPLEXITY) return eval_text(rest.items[0], rest.items[1], &text);
+    if (text.cache) return usage_failure("--cache is not for --metric accuracy");
     return eval_labels(rest.items[0], rest.items[1]);
 }

@@ -130,9 +130,9 @@ static hone_status open_source(const char *path, const settings *o, const char *
     hone__model *graph;
     *out = NULL;
     *r = (hone__import_report){.format = "onnx"};
-    bool decoder = hone__import_is_hugging_face(path);
+    bool decoder = hone__import_is_hugging_face(path) || hone__import_is_openai(path);
     if (!decoder && o->layout)
-        return hone__fail(HONE_E_ARGUMENT, "%s: --layout is for folders of language models", path);
+        return hone__fail(HONE_E_ARGUMENT, "%s: --layout is for folders of Hugging Face and for Whisper", path);
     if (!decoder && !hone__import_is_keras(path)) return open_onnx(path, out);
     hone__import_options options = {
         .no_cache = o->layout == 1, .precision = (hone_precision)o->precision, .scratch = scratch};
@@ -151,7 +151,8 @@ static hone_status rewrite(hone_model *m, bool decoder, const hone_optimize_opti
 static bool makes_folder(const char *source, const settings *o)
 {
     struct stat st;
-    return !stat(source, &st) && S_ISDIR(st.st_mode) && !hone__import_is_keras(source) && folder_wanted(o->out);
+    bool many = !stat(source, &st) && S_ISDIR(st.st_mode) && !hone__import_is_keras(source);
+    return (many || hone__import_is_openai(source)) && folder_wanted(o->out);
 }
 
 /* What will be written, opened before the work: a wrong name costs no minutes. Of a model's file only the place is
@@ -186,7 +187,7 @@ static hone_status convert(const char *source, const settings *o, bool folder, j
     scratch_folder(o->out, scratch, sizeof scratch);
     p.scratch = scratch;
     hone_status s = open_source(source, o, scratch, &m, &r);
-    bool decoder = s == HONE_OK && !strcmp(r.format, "hugging-face");
+    bool decoder = s == HONE_OK && (!strcmp(r.format, "hugging-face") || !strcmp(r.format, "openai"));
     if (s == HONE_OK && o->features) s = hone__features_apply(m, o->features);
     if (s == HONE_OK && o->labels) s = hone__labels_apply(m, o->labels);
     calibration_files *files = NULL;
@@ -194,6 +195,8 @@ static hone_status convert(const char *source, const settings *o, bool folder, j
     if (s == HONE_OK && o->calibrate) s = calibration_open(o->calibrate, m, (size_t)o->samples, &files);
     calibration.ctx = files;
     p.calibration = files ? &calibration : NULL;
+    if (s == HONE_OK && !folder && hone__part_is_whole(m->graph))
+        s = hone__fail(HONE_E_ARGUMENT, "%s: a model of encoder and decoder goes into a folder", o->out);
     if (s == HONE_OK) {
         hone_model_facts_get(m, &before);
         s = rewrite(m, decoder, &p, &t);
@@ -202,7 +205,8 @@ static hone_status convert(const char *source, const settings *o, bool folder, j
     if (s == HONE_OK && files && !calibration_used(files) && !common.quiet)
         fprintf(stderr, "hone: %s: no convolution becomes static int8: the data of --calibrate are not read\n", source);
     calibration_close(files);
-    if (s == HONE_OK) s = folder ? folder_save(m->graph, source) : hone_model_save(m, o->out);
+    if (s == HONE_OK)
+        s = folder ? folder_save(m->graph, (hone__layout_kind)o->layout, source) : hone_model_save(m, o->out);
     if (s == HONE_OK) {
         hone_model_facts_get(m, &after);
         *report = o->report ? make_report(source, o, &r, &before, &after, &t) : NULL;
@@ -239,7 +243,9 @@ int cmd_optimize(int argc, char **argv)
         {"block", 0, OPTION_CHOICE, &block, NULL, "weights of a linear layer that share a scale (default 128)", 0, 0,
          "16|32|64|128|256|row"},
         {"layout", 0, OPTION_CHOICE, &o.layout, NULL,
-         "language models: with past keys and values (default), or without", 0, 0, "with-past|no-cache"},
+         "decoders: with past keys and values (default), or without; split: those of the encoder in a file of their "
+         "own",
+         0, 0, "with-past|no-cache|split"},
         {"opset-only", 0, OPTION_FLAG, &o.opset_only, NULL, "standard ONNX operators only", 0, 0, NULL},
         {"features", 0, OPTION_TEXT, &o.features, "FILE.json", "how sound becomes the input; stored in the model", 0, 0,
          NULL},

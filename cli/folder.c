@@ -30,7 +30,15 @@ static const char *const names[] = {
     "merges.txt",
     "tokenizer.model",
     "chat_template.jinja",
+    "preprocessor_config.json",
+    "normalizer.json",
     "model.onnx_data",
+    "encoder_model.onnx",
+    "decoder_model.onnx",
+    "decoder_with_past_model.onnx",
+    "Whisper_encoder.onnx",
+    "Whisper_cache_initializer.onnx",
+    "Whisper_decoder.onnx",
     "model.onnx",
     genai,
 };
@@ -127,7 +135,7 @@ static hone_status copy_companions(const char *source)
     char from[PATH_MAX], to[PATH_MAX];
     struct stat a, b;
     for (size_t i = 0; i < NAMES; i++) {
-        if (!strncmp(names[i], "model.onnx", 10)) continue;
+        if (strstr(names[i], ".onnx")) continue;
         HONE__TRY(join(source, names[i], from));
         HONE__TRY(join(writing.out, names[i], to));
         bool same = !stat(from, &a) && !stat(to, &b) && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
@@ -159,15 +167,53 @@ static hone_status place_all(void)
     return HONE_OK;
 }
 
-hone_status folder_save(hone__model *model, const char *source)
+/* The files of a layout, all weights in one beside them. */
+static hone_status write_parts(const hone__layout_file *parts, size_t count, const char *data)
+{
+    char paths[HONE__LAYOUT_FILES][PATH_MAX];
+    hone__onnx_file files[HONE__LAYOUT_FILES];
+    for (size_t i = 0; i < count; i++) {
+        HONE__TRY(join(writing.stage, parts[i].name, paths[i]));
+        files[i] = (hone__onnx_file){parts[i].model, paths[i]};
+    }
+    return hone__onnx_write_files(files, count, data);
+}
+
+static hone_status write_model(hone__model *model, hone__layout_kind layout)
 {
     char path[PATH_MAX], data[PATH_MAX];
+    hone__layout_file parts[HONE__LAYOUT_FILES];
+    size_t count;
     HONE__TRY(join(writing.stage, "model.onnx", path));
     HONE__TRY(join(writing.stage, "model.onnx_data", data));
+    if (!hone__part_is_whole(model)) return hone__onnx_write(model, path, data);
+    hone_status s = hone__layout_make(model, layout, "Whisper", parts, &count);
+    if (s == HONE_OK) s = write_parts(parts, count, data);
+    while (count) hone__model_destroy(parts[--count].model);
+    return s;
+}
+
+hone_status folder_save(hone__model *model, hone__layout_kind layout, const char *source)
+{
     HONE__TRY(check_places());
     HONE__TRY(copy_companions(source));
-    HONE__TRY(hone__onnx_write(model, path, data));
+    HONE__TRY(write_model(model, layout));
     return place_all();
+}
+
+/* Of the files of an encoder and its decoders, and of their weights; 0 where the folder has no encoder. */
+static size_t parts_bytes(const char *folder)
+{
+    char path[PATH_MAX];
+    struct stat st;
+    size_t sum = 0;
+    bool encoder = false;
+    for (size_t i = 0; i < NAMES; i++) {
+        if (!strstr(names[i], ".onnx") || join(folder, names[i], path) != HONE_OK || stat(path, &st)) continue;
+        sum += (size_t)st.st_size;
+        encoder |= strstr(names[i], "encoder") != NULL;
+    }
+    return encoder ? sum : 0;
 }
 
 size_t folder_bytes(const char *folder)
@@ -175,7 +221,8 @@ size_t folder_bytes(const char *folder)
     static const char *const ends[] = {"", "_data", ".data"};
     char file[PATH_MAX], path[PATH_MAX];
     struct stat st;
-    size_t sum = 0, found = 0;
+    size_t sum = parts_bytes(folder), found = 0;
+    if (sum) return sum;
     if (hone__import_folder_file(folder, file) != HONE_OK || !*file) return 0;
     for (int i = 0; i < 3 && found < 2; i++)
         if ((size_t)snprintf(path, sizeof path, "%s%s", file, ends[i]) < sizeof path && !stat(path, &st))

@@ -3,7 +3,7 @@
 #define HONE_CLI_FOLDER_H
 
 #include "cli.h"
-#include "graph/graph.h"
+#include "passes/parts.h"
 
 /* Where -o of a language model means a folder: an existing one, or a name that does not end in ".onnx". */
 bool folder_wanted(const char *out);
@@ -11,9 +11,10 @@ bool folder_wanted(const char *out);
 /* Makes OUT where it is not there, and a place for new files in it: before the work, so that it is not done in vain. */
 hone_status folder_open(const char *out);
 
-/* Writes model.onnx and model.onnx_data into the folder that is open, and copies what Hugging Face keeps beside the
+/* Writes model.onnx, or the files of `layout` for an encoder and decoder, with all weights in model.onnx_data, into the
+ * folder that is open, and copies what Hugging Face keeps beside the
  * weights in `source`. After a failure all files that were there are as before, and none is new. */
-hone_status folder_save(hone__model *model, const char *source);
+hone_status folder_save(hone__model *model, hone__layout_kind layout, const char *source);
 
 /* Removes what is not in place, and OUT where it is new and empty. Fine where nothing is open. */
 void folder_close(void);

@@ -81,8 +81,7 @@ static void shell_word(const char *text, const char *behind, char *out, size_t s
     snprintf(out + at, size - at, "%s%s", behind, quote ? "'" : "");
 }
 
-/* What has to be done with the weights of Hugging Face first, as a command. */
-static hone_status not_optimized(const char *path)
+hone_status not_optimized(const char *path)
 {
     char source[PATH_MAX], name[PATH_MAX], out[PATH_MAX];
     size_t end = strlen(path);

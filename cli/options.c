@@ -38,13 +38,32 @@ int usage_failure(const char *format, ...)
     return EXIT_USAGE;
 }
 
-static void print_rows(const option_row *rows)
+/* The short names of a row, then its long one. */
+static int print_names(const option_row *all, const option_row *r, char *left, size_t size)
 {
-    for (; rows->name; rows++) {
-        char left[64];
-        int n = rows->letter ? snprintf(left, sizeof left, "-%c, --%s", rows->letter, rows->name)
-                             : snprintf(left, sizeof left, "    --%s", rows->name);
-        if (rows->choices)
+    int n = r->letter ? snprintf(left, size, "-%c, ", r->letter) : 0;
+    for (const option_row *a = all; a->name; a++)
+        if (a->kind == OPTION_ALIAS && a->name[0] == '-' && !strcmp(a->argument, r->name) && (size_t)n < size)
+            n += snprintf(left + n, size - (size_t)n, "%s, ", a->name);
+    return (size_t)n < size ? n + snprintf(left + n, size - (size_t)n, "%s--%s", n ? "" : "    ", r->name) : n;
+}
+
+static bool has_row(const option_row *rows, const char *name)
+{
+    for (; rows->name; rows++)
+        if (!strcmp(rows->name, name)) return true;
+    return false;
+}
+
+/* hidden: rows of the same names were printed already. */
+static void print_rows(const option_row *all, const option_row *hidden)
+{
+    for (const option_row *rows = all; rows->name; rows++) {
+        char left[128];
+        if (rows->kind == OPTION_ALIAS || rows->kind == OPTION_LATER) continue;
+        if (hidden && has_row(hidden, rows->name)) continue;
+        int n = print_names(all, rows, left, sizeof left);
+        if (rows->choices && rows->kind == OPTION_CHOICE)
             snprintf(left + n, sizeof left - (size_t)n, " %s", rows->choices);
         else if (rows->argument)
             snprintf(left + n, sizeof left - (size_t)n, " %s", rows->argument);
@@ -55,16 +74,25 @@ static void print_rows(const option_row *rows)
 static void print_help(const option_row *rows, const verb_help *help)
 {
     printf("usage: hone %s\n\n%s\n\noptions:\n", help->usage, help->about);
-    print_rows(rows);
-    print_rows(shared);
+    print_rows(rows, NULL);
+    print_rows(shared, rows);
     printf("\nexamples:\n%s", help->examples);
 }
 
+static bool same_name(const char *a, const char *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (a[i] != b[i] && (a[i] != '-' || b[i] != '_')) return false;
+    return true;
+}
+
+/* The row of a name, of what it stands for where it is an alias. */
 static const option_row *find(const option_row *rows, const char *name, size_t n)
 {
     for (int pass = 0; pass < 2; pass++)
         for (const option_row *r = pass ? shared : rows; r->name; r++)
-            if (strlen(r->name) == n && !strncmp(r->name, name, n)) return r;
+            if (strlen(r->name) == n && same_name(r->name, name, n))
+                return r->kind == OPTION_ALIAS ? find(rows, r->argument, strlen(r->argument)) : r;
     return NULL;
 }
 
@@ -80,6 +108,13 @@ static int set_number(const option_row *r, const char *text)
 {
     char *end;
     errno = 0;
+    if (r->choices && !strcmp(text, r->choices)) {
+        if (r->kind == OPTION_INT)
+            *(int64_t *)r->target = (int64_t)r->low;
+        else
+            *(double *)r->target = NAN;
+        return -1;
+    }
     if (r->kind == OPTION_INT) {
         long long v = strtoll(text, &end, 10);
         if (!*text || *end || errno || isspace((unsigned char)*text) || (double)v < r->low || (double)v > r->high)
@@ -150,12 +185,16 @@ void options_free(void)
     while (owned_count) free(owned[--owned_count]);
 }
 
+static bool is_yes(const char *text) { return !strcmp(text, "True") || !strcmp(text, "true"); }
+static bool is_no(const char *text) { return !strcmp(text, "False") || !strcmp(text, "false"); }
+
 static int set(const option_row *r, const char *text)
 {
     switch (r->kind) {
     case OPTION_FLAG: *(bool *)r->target = true; return -1;
+    case OPTION_SWITCH: *(bool *)r->target = !text || is_yes(text); return -1;
     case OPTION_TEXT:
-        if (!*text) return usage_failure("--%s is empty", r->name);
+        if (!*text && !r->choices) return usage_failure("--%s is empty", r->name);
         *(const char **)r->target = text;
         return -1;
     case OPTION_SIZE: return set_size(r, text);
@@ -172,32 +211,67 @@ static int unknown_option(const char *a, const char *verb, const option_row *row
     snprintf(name, sizeof name, "%.*s", (int)strcspn(a + strspn(a, "-"), "="), a + strspn(a, "-"));
     for (int pass = 0; pass < 2; pass++)
         for (const option_row *r = pass ? shared : rows; r->name; r++)
-            if (!best || hone__edit_distance(name, r->name) < hone__edit_distance(name, best)) best = r->name;
+            if (r->name[0] != '-' && (!best || hone__edit_distance(name, r->name) < hone__edit_distance(name, best)))
+                best = r->name;
     if (best && looks_like(name, best)) return usage_failure("unknown option '%s'; did you mean '--%s'?", a, best);
     return usage_failure("unknown option '%s' (hone %s --help lists them)", a, verb);
+}
+
+/* Whether `next`, what follows a switch or an option that is not done here, belongs to it. */
+static bool takes_next(const option_row *r, const char *next)
+{
+    if (!next) return false;
+    if (r->kind == OPTION_SWITCH) return is_yes(next) || is_no(next);
+    return r->kind == OPTION_LATER && (is_no(next) || !strcmp(next, "None") || !strcmp(next, "0"));
+}
+
+static int set_without_need(const option_row *r, const char *value, const char *next, int *i)
+{
+    if (!value && takes_next(r, next)) {
+        value = next;
+        ++*i;
+    }
+    if (r->kind == OPTION_FLAG && value) return usage_failure("--%s takes no value", r->name);
+    if (r->kind == OPTION_SWITCH && value && !is_yes(value) && !is_no(value))
+        return usage_failure("--%s is '%s', expected True or False", r->name, value);
+    if (r->kind == OPTION_LATER)
+        return value && takes_next(r, value) ? -1 : usage_failure("--%s: %s", r->name, r->help);
+    return set(r, value);
+}
+
+/* A letter with something behind it that is a slip of the hand for a long name with one dash: -osrtx. */
+static const option_row *nearly(const option_row *rows, const char *typed)
+{
+    enum { LEAST = 4 };
+    for (; rows->name; rows++)
+        if (rows->name[0] == '-' && strlen(rows->name) >= LEAST && strlen(typed) >= LEAST &&
+            hone__edit_distance(rows->name, typed) == 1)
+            return rows;
+    return NULL;
 }
 
 /* One argument starting with '-'. *i moves on when a value was taken from the next argument. */
 static int one_option(int argc, char **argv, int *i, const option_row *rows)
 {
-    const char *a = argv[*i], *value = NULL;
-    const option_row *r;
-    if (a[1] == '-') {
-        const char *eq = strchr(a, '=');
-        r = find(rows, a + 2, eq ? (size_t)(eq - a - 2) : strlen(a + 2));
+    const char *a = argv[*i], *value = NULL, *next = *i + 1 < argc ? argv[*i + 1] : NULL;
+    const char *eq = strchr(a, '=');
+    size_t n = eq ? (size_t)(eq - a) : strlen(a);
+    const option_row *r = a[1] == '-' ? find(rows, a + 2, n - 2) : find(rows, a, n);
+    if (r) {
         value = eq ? eq + 1 : NULL;
-    } else {
+    } else if (a[1] != '-') {
         r = find_letter(rows, a[1]);
+        const option_row *meant = nearly(rows, a);
+        if (meant) return usage_failure("unknown option '%s'; did you mean '%s'?", a, meant->name);
         if (r && a[2]) value = a + 2;
     }
     if (!r) return unknown_option(a, argv[0], rows);
-    if (r->kind == OPTION_FLAG) {
-        if (value) return usage_failure("--%s takes no value", r->name);
-        return set(r, NULL);
-    }
+    if (r->kind == OPTION_FLAG || r->kind == OPTION_SWITCH || r->kind == OPTION_LATER)
+        return set_without_need(r, value, next, i);
     if (!value) {
-        if (*i + 1 >= argc) return usage_failure("--%s needs a value", r->name);
-        value = argv[++*i];
+        if (!next) return usage_failure("--%s needs a value", r->name);
+        value = next;
+        ++*i;
     }
     return set(r, value);
 }

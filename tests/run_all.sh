@@ -31,6 +31,8 @@ echo "== tokenizers against the tokenizers package"
 $python tests/text/live_tokenizers.py || [ $? = 77 ] # without the package
 echo "== language models against transformers"
 "${HONE_TRANSFORMERS_PYTHON:-$python}" tests/import/live_transformers.py --real || [ $? = 77 ] # without transformers
+echo "== Whisper against openai-whisper"
+if "$python" -c "import whisper" 2>/dev/null; then "$python" tests/tasks/live_whisper.py build/hone; else echo "skipped: no openai-whisper (make language-peers)"; fi
 echo "== language models as optimum and onnxruntime-genai write them"
 for p in "${HONE_OPTIMUM_PYTHON:-$python}" "${HONE_GENAI_PYTHON:-$python}"; do
     "$p" tests/import/live_onnx_folders.py || [ $? = 77 ] # without the packages

@@ -10,5 +10,6 @@
 #include "hone/session.h"
 #include "hone/status.h"
 #include "hone/tensor.h"
+#include "hone/transcribe.h"
 
 #endif

@@ -121,3 +121,10 @@ void hone__mel_apply(const hone__mel *m, const double *spectrum, double *out)
         out[i] = sum;
     }
 }
+
+const double *hone__mel_band(const hone__mel *m, int i, int *first, int *count)
+{
+    *first = m->bands[i].first;
+    *count = m->bands[i].count;
+    return m->weights + m->bands[i].weights;
+}

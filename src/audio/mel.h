@@ -38,4 +38,7 @@ void hone__mel_destroy(hone__mel *mel); /* NULL is fine */
 /* spectrum: [fft_length/2 + 1].  out: [mels].  Allocates nothing. */
 void hone__mel_apply(const hone__mel *mel, const double *spectrum, double *out);
 
+/* The weights of band i; they stand for bins *first .. *first + *count - 1. */
+const double *hone__mel_band(const hone__mel *mel, int i, int *first, int *count);
+
 #endif

@@ -1,4 +1,5 @@
 /* alloc.c: sized blocks over hone_allocator, aligned blocks, arenas, growing arrays. */
+#define _DEFAULT_SOURCE /* madvise */
 #include "alloc.h"
 
 #include <stdarg.h>
@@ -6,6 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#include <unistd.h>
+#endif
 
 #include "checked.h"
 
@@ -107,6 +112,18 @@ static void *aligned(size_t n, bool zeros)
 void *hone__aligned_malloc(size_t n) { return aligned(n, false); }
 
 void *hone__aligned_calloc(size_t n) { return aligned(n, true); }
+
+void hone__aligned_idle(void *block, size_t n)
+{
+#if defined(__linux__)
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = ((uintptr_t)block + page - 1) & ~(page - 1),
+                    end = ((uintptr_t)block + n) & ~(page - 1);
+    if (block && begin < end && current.resize == libc_resize)
+        madvise((void *)begin, end - begin, MADV_DONTNEED); /* of private memory: zeros from here on */
+#else
+    (void)block, (void)n;
+#endif
+}
 
 void hone__aligned_free(void *block)
 {

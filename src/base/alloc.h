@@ -19,6 +19,9 @@ char *hone__strndup(const char *s, size_t n);
 void *hone__aligned_malloc(size_t n);
 void *hone__aligned_calloc(size_t n);
 void hone__aligned_free(void *block);
+/* What n bytes of such a block hold is not needed any more: their pages go back to the system until they are written to,
+ * where libc's allocator is in use. */
+void hone__aligned_idle(void *block, size_t n);
 
 /* A bump allocator: everything in it dies together. Zero-initialise to start. Not thread-safe. */
 typedef struct hone__arena {

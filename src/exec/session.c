@@ -208,6 +208,14 @@ hone_status hone__session_take(hone__session *s, size_t old, size_t want, const 
     return HONE_OK;
 }
 
+void hone__session_idle(hone__session *s)
+{
+    hone__aligned_idle(s->frame->slab, s->frame->slab_room);
+    hone__aligned_idle(s->scratch, s->scratch_bytes);
+    for (const hone__value *v = s->model->graph->values; v; v = v->next)
+        if (v->constant) hone__tensor_idle(v->constant);
+}
+
 hone_status hone__session_scratch(hone__session *s, size_t bytes)
 {
     if (bytes <= s->scratch_bytes) return HONE_OK;

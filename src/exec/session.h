@@ -29,6 +29,10 @@ void hone__session_destroy(hone__session *session);
 hone_status hone__session_run(hone__session *session, const hone__tensor *const *inputs, size_t input_count,
                               const hone__tensor **outputs, size_t output_count);
 
+/* The memory of activations, and that of weights which lie in files, goes back to the system until the next run; what the
+ * last run gave is lost. */
+void hone__session_idle(hone__session *session);
+
 hone__graph *hone__session_graph(hone__session *session); /* as lowered */
 
 typedef struct hone__step_time {

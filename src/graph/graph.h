@@ -145,6 +145,7 @@ hone_status hone__model_new(hone__model **out); /* with an empty graph, IR 10, o
 void hone__model_destroy(hone__model *model);   /* NULL is fine */
 hone_status hone__model_set_metadata(hone__model *model, const char *key, const char *text);
 const char *hone__model_metadata(const hone__model *model, const char *key); /* NULL: none */
+void hone__model_drop_metadata(hone__model *model);                          /* all of it */
 hone_status hone__model_set_opset(hone__model *model, const char *domain, int64_t version);
 int64_t hone__model_opset(const hone__model *model, const char *domain); /* 0: not imported */
 

@@ -107,6 +107,13 @@ hone_status hone__model_set_metadata(hone__model *m, const char *key, const char
     return HONE_OK;
 }
 
+void hone__model_drop_metadata(hone__model *m)
+{
+    m->metadata_count = 0;
+    hone__free(m->metadata_index.slots);
+    m->metadata_index = (hone__index){0};
+}
+
 const char *hone__model_metadata(const hone__model *m, const char *key)
 {
     size_t at = index_find(&m->metadata_index, m->metadata, sizeof *m->metadata, m->metadata_count, key);

@@ -18,6 +18,14 @@ hone_status hone__onnx_read_value(hone__map *map, const char *path, unsigned wra
 /* Writes `path` (temporary name, then rename). Initializers go inside the file, or, when `external` is not NULL, those
  * of at least 1 KB into that file beside it (64-byte aligned offsets). */
 hone_status hone__onnx_write(hone__model *model, const char *path, const char *external);
+/* Several files that are renamed together, all or none as far as renaming can fail; weights that are the same bytes in
+ * several of them lie in `external` once. At most HONE__ONNX_FILES. */
+enum { HONE__ONNX_FILES = 8 };
+typedef struct hone__onnx_file {
+    hone__model *model;
+    const char *path;
+} hone__onnx_file;
+hone_status hone__onnx_write_files(const hone__onnx_file *files, size_t count, const char *external);
 /* Weights of half precision that are only cast to float32 lose their casts: hone__onnx_write then writes them as
  * float32, piece by piece. The model is good for nothing else afterwards. */
 hone_status hone__onnx_widen(hone__model *model);

@@ -22,9 +22,22 @@ typedef struct sink {
     hone__output *external; /* where big tensors go, or NULL */
     const char *location;
     size_t *offsets; /* per value, by its id: place in the external file + 1 */
-    size_t end;      /* of the external file so far */
-    float *wide[2];  /* every number of float16 and of bfloat16; NULL until one is widened */
+    struct shared *shared;
 } sink;
+
+/* A tensor that lies in the external file already. */
+typedef struct placed {
+    const void *data;
+    size_t bytes, at; /* at: place + 1; 0: an empty slot */
+} placed;
+
+/* What several files that are written together have in common. */
+typedef struct shared {
+    size_t end;     /* of the external file so far */
+    placed *slots;  /* by hash of data; `size` of them, a power of two */
+    size_t size;    /* 0: no external file */
+    float *wide[2]; /* every number of float16 and of bfloat16; NULL until one is widened */
+} shared;
 
 typedef void (*body_fn)(sink *s, const void *what);
 
@@ -114,7 +127,7 @@ static size_t bytes_of(const named_tensor *nt) { return nt->t->bytes * (nt->wide
 
 static hone_status make_wide(sink *s, hone_dtype d)
 {
-    float **table = &s->wide[d == HONE_BF16];
+    float **table = &s->shared->wide[d == HONE_BF16];
     if (*table) return HONE_OK;
     *table = hone__malloc(65536 * sizeof **table);
     if (!*table) return hone__out_of_memory(65536 * sizeof **table);
@@ -132,7 +145,7 @@ static hone_status write_data(sink *s, hone__output *file, const named_tensor *n
     else {
         float piece[PIECE / sizeof(float)];
         HONE__TRY(make_wide(s, t->dtype));
-        const float *table = s->wide[t->dtype == HONE_BF16];
+        const float *table = s->shared->wide[t->dtype == HONE_BF16];
         size_t room = sizeof piece / sizeof *piece;
         for (size_t i = 0, n; r == HONE_OK && i < t->count; i += n) {
             n = t->count - i < room ? t->count - i : room;
@@ -346,16 +359,31 @@ static void put_model(sink *s, const hone__model *m)
 
 static hone_status put_externals(sink *s, const hone__graph *g);
 
+/* The slot of these bytes: taken, or where they go. */
+static placed *slot_of(const shared *h, const void *data, size_t bytes)
+{
+    size_t i = ((uintptr_t)data >> 4) * 0x9e3779b97f4a7c15u >> 20;
+    for (i &= h->size - 1; h->slots[i].at; i = (i + 1) & (h->size - 1))
+        if (h->slots[i].data == data && h->slots[i].bytes == bytes) break;
+    return &h->slots[i];
+}
+
+/* What is written twice from the same bytes is there once. */
 static hone_status put_external_data(sink *s, const hone__value *v)
 {
     static const char zero[EXTERNAL_ALIGN];
     named_tensor nt = named(s, v);
+    shared *h = s->shared;
     if (nt.t->dtype == HONE_STRING || bytes_of(&nt) < EXTERNAL_MIN) return HONE_OK;
-    size_t pad = (EXTERNAL_ALIGN - s->end % EXTERNAL_ALIGN) % EXTERNAL_ALIGN;
-    HONE__TRY(hone__output_write(s->external, zero, pad));
-    HONE__TRY(write_data(s, s->external, &nt));
-    s->offsets[v->id] = s->end + pad + 1;
-    s->end += pad + bytes_of(&nt);
+    placed *slot = slot_of(h, nt.t->data, bytes_of(&nt));
+    if (!slot->at) {
+        size_t pad = (EXTERNAL_ALIGN - h->end % EXTERNAL_ALIGN) % EXTERNAL_ALIGN;
+        HONE__TRY(hone__output_write(s->external, zero, pad));
+        HONE__TRY(write_data(s, s->external, &nt));
+        *slot = (placed){nt.t->data, bytes_of(&nt), h->end + pad + 1};
+        h->end += pad + bytes_of(&nt);
+    }
+    s->offsets[v->id] = slot->at;
     return HONE_OK;
 }
 
@@ -388,34 +416,59 @@ static hone_status write_all(sink *s, const hone__model *m)
     return s->status;
 }
 
-hone_status hone__onnx_write(hone__model *m, const char *path, const char *external)
+/* One file under its temporary name; `side` where big tensors go, or NULL. */
+static hone_status write_file(const hone__onnx_file *f, hone__output *file, hone__output *side, const char *location,
+                              shared *h)
 {
-    hone__graph_sweep(m->graph);
-    HONE__TRY(hone__graph_name_all(m->graph));
-    hone__output file, side = {0};
-    HONE__TRY(hone__output_open(path, &file));
-    sink s = {.file = &file, .graph = m->graph};
+    hone__model *m = f->model;
+    sink s = {.file = file, .graph = m->graph, .external = side, .location = location, .shared = h};
     s.pads = hone__calloc(m->tensor_count + (size_t)m->next_id + 1, 1);
-    hone_status r = s.pads ? HONE_OK : hone__out_of_memory(m->tensor_count);
-    if (r == HONE_OK && external) {
-        const char *slash = strrchr(external, '/');
-        s.location = slash ? slash + 1 : external;
-        s.offsets = hone__calloc((size_t)m->next_id + 1, sizeof *s.offsets);
-        r = s.offsets ? hone__output_open(external, &side) : hone__out_of_memory(m->tensor_count);
-        s.external = &side;
+    s.offsets = side ? hone__calloc((size_t)m->next_id + 1, sizeof *s.offsets) : NULL;
+    hone_status r = s.pads && (s.offsets || !side) ? write_all(&s, m) : hone__out_of_memory(m->tensor_count);
+    hone__free(s.offsets);
+    hone__free(s.pads);
+    return r;
+}
+
+static hone_status make_slots(shared *h, const hone__onnx_file *files, size_t count)
+{
+    size_t most = 1;
+    for (size_t i = 0; i < count; i++) most += files[i].model->tensor_count + (size_t)files[i].model->next_id;
+    for (h->size = 2; h->size < 2 * most;) h->size *= 2;
+    h->slots = hone__calloc(h->size, sizeof *h->slots);
+    return h->slots ? HONE_OK : hone__out_of_memory(h->size * sizeof *h->slots);
+}
+
+hone_status hone__onnx_write_files(const hone__onnx_file *files, size_t count, const char *external)
+{
+    hone__output out[HONE__ONNX_FILES] = {0}, side = {0};
+    shared h = {0};
+    hone_status r = count <= HONE__ONNX_FILES ? HONE_OK : hone__fail(HONE_E_LIMIT, "%zu files at a time", count);
+    const char *slash = external ? strrchr(external, '/') : NULL, *location = slash ? slash + 1 : external;
+    for (size_t i = 0; r == HONE_OK && i < count; i++) {
+        hone__graph_sweep(files[i].model->graph);
+        r = hone__graph_name_all(files[i].model->graph);
+        if (r == HONE_OK) r = hone__output_open(files[i].path, &out[i]);
     }
-    if (r == HONE_OK) r = write_all(&s, m);
+    if (r == HONE_OK && external) r = make_slots(&h, files, count);
+    if (r == HONE_OK && external) r = hone__output_open(external, &side);
+    for (size_t i = 0; r == HONE_OK && i < count; i++)
+        r = write_file(&files[i], &out[i], external ? &side : NULL, location, &h);
     bool beside = false;
     if (r == HONE_OK && external) {
         r = hone__output_commit(&side);
         beside = r == HONE_OK;
     }
-    if (r == HONE_OK) r = hone__output_commit(&file);
+    for (size_t i = 0; r == HONE_OK && i < count; i++) r = hone__output_commit(&out[i]);
     if (r != HONE_OK && beside) remove(external);
     hone__output_abandon(&side);
-    hone__output_abandon(&file);
-    for (int i = 0; i < 2; i++) hone__free(s.wide[i]);
-    hone__free(s.offsets);
-    hone__free(s.pads);
+    for (size_t i = 0; i < count && i < HONE__ONNX_FILES; i++) hone__output_abandon(&out[i]);
+    for (int i = 0; i < 2; i++) hone__free(h.wide[i]);
+    hone__free(h.slots);
     return r;
+}
+
+hone_status hone__onnx_write(hone__model *m, const char *path, const char *external)
+{
+    return hone__onnx_write_files(&(hone__onnx_file){m, path}, 1, external);
 }

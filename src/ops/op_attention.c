@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "attention.h"
+#include "kernels/attention/attend.h"
 #include "widen.h"
 
 enum { Q = 0, K, V, MASK, PAST_K, PAST_V, LENGTHS };
@@ -105,9 +106,44 @@ static hone_status infer_attention(hone__infer *x)
 typedef struct plan {
     hone__attention a;
     sizes s;
-    bool gather;                /* keys and values are put together before use */
+    bool gather; /* keys and values are put together before use */
+    bool tiled;  /* by hone__attend, which holds no matrix of scores */
+    hone__attend_args t;
     size_t k_at, v_at, work_at; /* in scratch */
 } plan;
+
+/* Neither masks nor lengths nor windows, and nobody wants the scores. */
+static bool can_tile(const hone__prepare *p, const hone__attention *a, const sizes *s)
+{
+    for (int i = MASK; i < p->input_count; i++)
+        if (p->in[i] && i != PAST_K && i != PAST_V) return false;
+    return a->size == a->v_size && a->keys && a->left < 0 && a->right < 0 && (!a->causal || s->keys == s->queries) &&
+           (p->output_count < 4 || !p->out[3]);
+}
+
+static void plan_tiles(plan *q)
+{
+    const hone__attention *a = &q->a;
+    q->t = (hone__attend_args){.batch = a->batch,
+                               .heads = a->heads,
+                               .kv_heads = a->kv_heads,
+                               .queries = a->queries,
+                               .size = a->size,
+                               .q_b = a->q.b,
+                               .q_h = a->q.h,
+                               .q_r = a->q.r,
+                               .kind = HONE__KV_F32,
+                               .kv_b = a->k.b,
+                               .kv_h = a->k.h,
+                               .kv_r = a->k.r,
+                               .keys = a->keys,
+                               .causal = a->causal,
+                               .scale = a->scale,
+                               .softcap = a->softcap,
+                               .y_b = a->y_b,
+                               .y_h = a->y_h,
+                               .y_r = a->y_r};
+}
 
 static hone_status prepare_attention(hone__prepare *p)
 {
@@ -138,6 +174,7 @@ static hone_status prepare_attention(hone__prepare *p)
     if (a->left < -1 || a->right < -1 || a->left > INT32_MAX || a->right > INT32_MAX)
         return hone__fail(HONE_E_SHAPE, "a window of negative or huge size");
     if (p->input_count > MASK && p->in[MASK]) HONE__TRY(hone__attention_mask_make(a, p->in[MASK], &a->mask));
+    q->tiled = can_tile(p, a, s);
     q->gather = s->past > 0 || (p->output_count > 1 && p->out[1]) || (p->output_count > 2 && p->out[2]);
     bool packed = s->packed && !q->gather;
     a->q = hone__heads_of(NULL, s->packed, a->heads, a->queries, a->size);
@@ -148,7 +185,9 @@ static hone_status prepare_attention(hone__prepare *p)
     size_t rows = a->batch * a->kv_heads * a->keys;
     q->v_at = q->gather ? rows * a->size * sizeof(float) / 64 * 64 + 64 : 0;
     q->work_at = q->v_at + (q->gather ? rows * a->v_size * sizeof(float) / 64 * 64 + 64 : 0);
-    p->scratch = q->work_at + hone__attention_scratch(a, p->threads);
+    if (q->tiled) plan_tiles(q);
+    p->scratch =
+        q->work_at + (q->tiled ? hone__attend_scratch(&q->t, p->threads) : hone__attention_scratch(a, p->threads));
     p->state = q;
     return HONE_OK;
 }
@@ -190,6 +229,12 @@ static hone_status run_attention(hone__run *r)
         a.k.data = k, a.v.data = v;
     }
     a.y = hone__out_data(r, 0);
+    if (q->tiled) {
+        hone__attend_args t = q->t;
+        t.q = a.q.data, t.k = a.k.data, t.v = a.v.data, t.y = a.y;
+        if (r->out[0]->count) hone__attend(&t, scratch + q->work_at, r->pool);
+        return HONE_OK;
+    }
     a.scores_out = r->output_count > 3 && r->out[3] ? hone__out_data(r, 3) : NULL;
     if (r->out[0]->count || a.scores_out) hone__attention_run(&a, scratch + q->work_at, r->pool);
     return HONE_OK;

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 
 #include "match.h"
+#include "ops/eval.h"
+#include "parts.h"
 
-enum { PAST_KEY = 4, PAST_VALUE = 5 };
+enum { KEY = 1, VALUE = 2, PAST_KEY = 4, PAST_VALUE = 5 };
 
 static hone_status not_ours(const char *what)
 {
@@ -82,6 +84,103 @@ static hone_status keep(hone__node *n, size_t layer, const hone__kv_options *o, 
     return HONE_OK;
 }
 
+/* x of Transpose(Reshape(x)), from [B, S, heads * size] to [B, heads, S, size]; NULL: it is not that. */
+static hone__value *before_split(const hone__value *v)
+{
+    static const int64_t turned[] = {0, 2, 1, 3};
+    size_t count;
+    const hone__node *t = v->producer, *r = t && hone__node_is(t, "Transpose") ? t->inputs[0]->producer : NULL;
+    const int64_t *perm = r ? hone__node_ints(t, "perm", &count) : NULL;
+    if (!perm || count != 4 || memcmp(perm, turned, sizeof turned) || !hone__node_is(r, "Reshape")) return NULL;
+    return r->inputs[0]->shape.rank == 3 ? r->inputs[0] : NULL;
+}
+
+/* The value that Reshape(Transpose(v)) gives, from [B, heads, S, size] to [B, S, heads * size]; NULL likewise. */
+static hone__value *after_join(const hone__value *v)
+{
+    static const int64_t turned[] = {0, 2, 1, 3};
+    size_t count;
+    if (!hone__value_single_use(v)) return NULL;
+    const hone__node *t = v->uses[0].node;
+    const int64_t *perm = hone__node_is(t, "Transpose") ? hone__node_ints(t, "perm", &count) : NULL;
+    if (!perm || count != 4 || memcmp(perm, turned, sizeof turned) || !hone__value_single_use(t->outputs[0]))
+        return NULL;
+    const hone__node *r = t->outputs[0]->uses[0].node;
+    return hone__node_is(r, "Reshape") && r->outputs[0]->shape.rank == 3 ? r->outputs[0] : NULL;
+}
+
+static bool is_cross(const hone__node *n)
+{
+    for (int i = KEY; i <= VALUE; i++) {
+        const hone__value *v = hone__input(n, i);
+        if (!v || v->input_index < 0 || v->use_count != 1 || v->shape.rank != 4) return false;
+    }
+    return hone__node_is(n, "Attention") && n->input_count == 3 && n->output_count == 1;
+}
+
+/* Attention over keys and values that are inputs, of what was encoded. */
+static hone_status keep_cross(hone__node *n, hone_dtype dtype, hone__value *seen)
+{
+    hone__value *q = before_split(n->inputs[0]), *y = after_join(n->outputs[0]);
+    if (!q || !y) return not_ours("attention to the encoder between other nodes");
+    int64_t heads = n->inputs[KEY]->shape.dims[1], size = n->inputs[KEY]->shape.dims[3];
+    if (heads < 1 || size < 1) return not_ours("heads of unknown size");
+    hone__value *in[] = {q, NULL, NULL, n->inputs[KEY], n->inputs[VALUE], NULL, seen};
+    hone__node *kept = hone__node_new(n->graph, n, "hone", "CachedAttention", n->name, in, 7, 1);
+    if (!kept) return HONE_E_MEMORY;
+    HONE__TRY(set_attrs(kept, n, 0, size));
+    HONE__TRY(hone__node_set_int(kept, "q_num_heads", heads));
+    HONE__TRY(hone__node_set_int(kept, "kv_num_heads", heads));
+    kept->outputs[0]->dtype = y->dtype;
+    kept->outputs[0]->shape = y->shape;
+    for (int i = KEY; i <= VALUE; i++) {
+        hone__value *v = n->inputs[i];
+        v->dtype = dtype;
+        v->shape.dims[0] = -1; /* sequences may share it */
+        v->shape.dims[3] += dtype == HONE_I8 ? (int64_t)sizeof(float) : 0;
+    }
+    return hone__value_replace_uses(y, kept->outputs[0]);
+}
+
+/* Whether the node tells how long a past is: int64 [1]. */
+static bool is_past_length(const hone__node *n)
+{
+    return hone__node_is(n, "Shape") && hone__node_int(n, "start", 0) == 2 && hone__node_int(n, "end", 0) == 3 &&
+           n->inputs[0]->input_index >= 0 && n->inputs[0]->shape.rank == 4;
+}
+
+/* The Range that begins at the number in `length`: positions. NULL: there is none. */
+static hone__node *range_from(const hone__value *length)
+{
+    for (size_t i = 0; i < length->use_count; i++) {
+        const hone__node *scalar = length->uses[i].node;
+        if (!hone__node_is(scalar, "Squeeze")) continue;
+        for (size_t k = 0; k < scalar->outputs[0]->use_count; k++) {
+            hone__use u = scalar->outputs[0]->uses[k];
+            if (hone__node_is(u.node, "Range") && u.input == 0) return u.node;
+        }
+    }
+    return NULL;
+}
+
+/* Positions that are counted from the length of the past become an input; that length becomes `before`. */
+static hone_status give_positions(hone__graph *g, const hone__value *ids, hone__value *before)
+{
+    for (hone__node *n = g->first, *next; n; n = next) {
+        next = n->next;
+        if (!is_past_length(n)) continue;
+        hone__node *range = range_from(n->outputs[0]);
+        if (range) {
+            hone__value *places = new_input(g, "position_ids", HONE_I64, 2, ids->shape.dims);
+            if (!places) return HONE_E_MEMORY;
+            HONE__TRY(hone__value_replace_uses(range->outputs[0], places));
+        }
+        HONE__TRY(hone__value_replace_uses(n->outputs[0], before));
+        hone__node_remove(n);
+    }
+    return HONE_OK;
+}
+
 /* x in front of the product that ends in the scores, cut to its last row. */
 static hone_status cut_rows(hone__graph *g)
 {
@@ -117,15 +216,22 @@ static int input_named(const hone__graph *g, const char *name)
 /* Where the inputs lie now. A model may use less than all: then some are gone, and it is none of those meant here. */
 static hone_status find_inputs(const hone__graph *g, hone__kv_graph *out)
 {
-    char last[64];
+    char last[64], name[64];
     snprintf(last, sizeof last, "hone.cache.%zu.value", out->layers - 1);
     out->ids = input_named(g, "input_ids");
     out->positions = input_named(g, "position_ids");
     out->first = input_named(g, "hone.first");
     out->before = input_named(g, "hone.before");
     out->caches = input_named(g, "hone.cache.0.key");
-    if (g->input_count != 2 * out->layers + 3 + (out->positions >= 0) || out->ids < 0 || out->first < 0 ||
-        out->before < 0 || out->caches < 0 || input_named(g, last) != out->caches + 2 * (int)out->layers - 1)
+    out->seen = input_named(g, "hone.seen");
+    hone__part_name(name, HONE__PART_PAST_CROSS, 0);
+    out->cross = input_named(g, name);
+    hone__part_name(name, HONE__PART_PAST_CROSS, 2 * out->layers - 1);
+    size_t crossed = out->cross >= 0 ? 2 * out->layers + 1 : 0;
+    if (g->input_count != 2 * out->layers + 3 + (out->positions >= 0) + crossed || out->ids < 0 || out->first < 0 ||
+        out->before < 0 || out->caches < 0 || input_named(g, last) != out->caches + 2 * (int)out->layers - 1 ||
+        (out->cross < 0) != (out->seen < 0) ||
+        (out->cross >= 0 && input_named(g, name) != out->cross + 2 * (int)out->layers - 1))
         return not_ours("other inputs");
     return HONE_OK;
 }
@@ -137,14 +243,18 @@ hone_status hone__kv_cache_apply(hone__model *m, const hone__kv_options *o, hone
     int64_t window, batch = -1;
     *out = (hone__kv_graph){0};
     if (!windows) return not_ours("no metadata " HONE__KEY_WINDOWS);
+    HONE__TRY(hone__graph_infer(g));
     int ids = input_named(g, "input_ids");
     if (ids < 0 || g->inputs[ids]->shape.rank != 2) return not_ours("no input_ids [batch, tokens]");
     batch = g->inputs[ids]->shape.dims[0];
     hone__value *first = new_input(g, "hone.first", HONE_I64, 1, &batch),
                 *before = new_input(g, "hone.before", HONE_I64, 1, (int64_t[]){1});
-    if (!first || !before) return HONE_E_MEMORY;
+    hone__value *seen = new_input(g, "hone.seen", HONE_I64, 1, (int64_t[]){1});
+    if (!first || !before || !seen) return HONE_E_MEMORY;
+    HONE__TRY(give_positions(g, g->inputs[ids], before));
     for (hone__node *n = g->first, *next; n; n = next) {
         next = n->next;
+        if (is_cross(n)) HONE__TRY(keep_cross(n, o->dtype, seen));
         if (!hone__node_is(n, "Attention") || !is_past(hone__input(n, PAST_KEY)) ||
             !is_past(hone__input(n, PAST_VALUE)))
             continue;
@@ -160,4 +270,32 @@ hone_status hone__kv_cache_apply(hone__model *m, const hone__kv_options *o, hone
     if (g->output_count != 1) return not_ours("other outputs than scores");
     HONE__TRY(find_inputs(g, out));
     return o->last_only ? cut_rows(g) : HONE_OK;
+}
+
+hone_status hone__kv_store_apply(hone__model *m, hone_dtype dtype, hone__kv_store *out)
+{
+    hone__graph *g = m->graph;
+    char name[64];
+    *out = (hone__kv_store){.layers = g->output_count / 2};
+    HONE__TRY(hone__graph_infer(g));
+    for (size_t i = 0; i < 2 * out->layers; i++) {
+        hone__part_name(name, HONE__PART_PRESENT_CROSS, i);
+        hone__value *v = g->outputs[i], *x = strcmp(v->name, name) ? NULL : before_split(v);
+        if (!x || v->shape.dims[1] < 1 || v->shape.dims[3] < 1) return not_ours("keys and values of the encoder");
+        snprintf(name, sizeof name, "hone.cross.%zu", i);
+        int64_t width = v->shape.dims[3] + (dtype == HONE_I8 ? (int64_t)sizeof(float) : 0);
+        hone__value *in[] = {x,
+                             new_input(g, name, dtype, 4, (int64_t[]){v->shape.dims[0], v->shape.dims[1], -1, width})};
+        if (!in[1]) return HONE_E_MEMORY;
+        /* right behind it, so that its bytes are free again */
+        hone__node *n =
+            hone__node_new(g, x->producer ? x->producer->next : g->first, "hone", "StoreHeads", "", in, 2, 1);
+        if (!n) return HONE_E_MEMORY;
+        hone__graph_set_output(g, i, n->outputs[0]);
+    }
+    hone__graph_sweep(g);
+    out->hidden = input_named(g, HONE__PART_HIDDEN);
+    out->caches = input_named(g, "hone.cross.0");
+    if (!out->layers || out->hidden < 0 || g->input_count != 1 + 2 * out->layers) return not_ours("other inputs");
+    return HONE_OK;
 }

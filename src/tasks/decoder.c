@@ -32,7 +32,8 @@ struct hone__decoder {
     hone__session_options options;
     hone__model *model;
     hone_dtype cache;
-    hone__plain *plain; /* of a graph that keeps nothing itself; the rest is idle then */
+    const hone__tensor *encoded; /* [2 * layers] of a decoder with an encoder, or NULL */
+    hone__plain *plain;          /* of a graph that keeps nothing itself; the rest is idle then */
 };
 
 /* The caches, of the shapes that the graph's inputs have. */
@@ -131,6 +132,14 @@ void hone__decoder_destroy(hone__decoder *d)
 size_t hone__decoder_capacity(const hone__decoder *d) { return d->capacity; }
 size_t hone__decoder_length(const hone__decoder *d) { return d->length; }
 
+hone_status hone__decoder_attend(hone__decoder *d, const hone__tensor *caches, size_t count)
+{
+    size_t wanted = d->sides[LAST].kv.cross >= 0 ? d->cache_count : 0;
+    if (count != wanted) return hone__fail(HONE_E_ARGUMENT, "%zu keys and values for a decoder of %zu", count, wanted);
+    d->encoded = caches;
+    return HONE_OK;
+}
+
 hone_status hone__decoder_start(hone__decoder *d, size_t batch, const int64_t *first)
 {
     if (!batch || batch > d->most)
@@ -183,7 +192,16 @@ hone_status hone__decoder_run(hone__decoder *d, const int64_t *ids, size_t n, bo
         int64_t dims[4] = {batch, d->caches[i].dims[1], d->caches[i].dims[2], d->caches[i].dims[3]};
         hone__view(&s->in[(size_t)s->kv.caches + i], d->cache, 4, dims, d->caches[i].data);
     }
-    HONE__TRY(hone__session_run(s->session, s->list, 2 * s->kv.layers + 3 + (s->kv.positions >= 0), &out, 1));
+    size_t inputs = 2 * s->kv.layers + 3 + (s->kv.positions >= 0);
+    if (s->kv.cross >= 0) {
+        if (!d->encoded)
+            return hone__fail(HONE_E_ARGUMENT,
+                              "the decoder attends to what an encoder gives: a Whisper model is for hone transcribe");
+        for (size_t i = 0; i < d->cache_count; i++) s->in[(size_t)s->kv.cross + i] = d->encoded[i];
+        hone__view(&s->in[s->kv.seen], HONE_I64, 1, &one, &d->encoded[0].dims[2]);
+        inputs += d->cache_count + 1;
+    }
+    HONE__TRY(hone__session_run(s->session, s->list, inputs, &out, 1));
     bool right = out->rank == 3 && out->dtype == HONE_F32 && out->dims[0] == batch;
     if (!right || out->dims[1] != (all ? (int64_t)n : 1) || out->dims[2] < 1)
         return hone__fail(HONE_E_UNSUPPORTED, "the scores are not float32 [batch, tokens, vocabulary]");

@@ -21,6 +21,11 @@ void hone__decoder_destroy(hone__decoder *decoder); /* NULL is fine */
 size_t hone__decoder_capacity(const hone__decoder *decoder);
 size_t hone__decoder_length(const hone__decoder *decoder); /* tokens in the caches, padding included */
 
+/* What a decoder with an encoder attends to: keys and values of layer 0, 1, ... (tasks/encoder.h), of the type of its
+ * own caches, for a batch that divides that of the sequences: neighbours share. Read until others are set.
+ * HONE_E_ARGUMENT for another number of them than the model has. */
+hone_status hone__decoder_attend(hone__decoder *decoder, const hone__tensor *caches, size_t count);
+
 /* Empties the caches for `batch` sequences; the first first[b] tokens of sequence b are padding (NULL: none). */
 hone_status hone__decoder_start(hone__decoder *decoder, size_t batch, const int64_t *first);
 /* ids: [batch, n], the next n tokens of every sequence. scores: [batch, rows, vocab], rows n with `all`, else 1, that

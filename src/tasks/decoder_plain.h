@@ -24,15 +24,4 @@ hone_status hone__plain_reorder(hone__plain *plain, const int32_t *from);
 /* Metadata: "1" where a run over a past takes one token at a time. */
 #define HONE__KEY_STEP "hone.decoder.step"
 
-/* A tensor over bytes that somebody else keeps. */
-static inline void hone__view(hone__tensor *t, hone_dtype dtype, int rank, const int64_t *dims, const void *data)
-{
-    *t = (hone__tensor){.dtype = dtype, .rank = rank, .data = data, .count = 1};
-    for (int i = 0; i < rank; i++) {
-        t->dims[i] = dims[i];
-        t->count *= (size_t)dims[i];
-    }
-    t->bytes = t->count * hone__dtype_size(dtype);
-}
-
 #endif

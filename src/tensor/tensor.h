@@ -77,4 +77,15 @@ void hone__element_set_i64(hone_dtype dtype, void *data, size_t i, int64_t v);
 /* "[2, 3]" into text; returns text. Negative dimensions print as '?'. */
 char *hone__shape_text(int rank, const int64_t *dims, char *text, size_t size);
 
+/* A tensor over bytes that somebody else keeps. */
+static inline void hone__view(hone__tensor *t, hone_dtype dtype, int rank, const int64_t *dims, const void *data)
+{
+    *t = (hone__tensor){.dtype = dtype, .rank = rank, .data = data, .count = 1};
+    for (int i = 0; i < rank; i++) {
+        t->dims[i] = dims[i];
+        t->count *= (size_t)dims[i];
+    }
+    t->bytes = t->count * hone__dtype_size(dtype);
+}
+
 #endif

@@ -56,6 +56,10 @@ typedef struct hone__text {
 } hone__text;
 hone_status hone__text_append(hone__text *text, const void *data, size_t size);
 
+/* Appends what is valid UTF-8 as it stands, and U+FFFD for each longest beginning of a character that does not go on,
+ * as Unicode 3.9 (D93b) and Python's errors="replace" have it. */
+hone_status hone__text_append_valid(hone__text *text, const char *data, size_t size);
+
 /* True where [text, text + size) is NFC already, as far as a look at single characters tells. */
 bool hone__nfc_is_plain(const char *text, size_t size);
 /* Appends the canonical composition (NFC) of UTF-8 text; bytes that are no UTF-8 stay. Linear in size. */

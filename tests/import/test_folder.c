@@ -160,7 +160,7 @@ static void other_models(void **state)
     copy(folder, "llama_linear", "config.json", "\"model_type\": \"llama\"", "\"model_tipe\": \"llama\"");
     refused("no model_type (known are gpt2,");
     copy(folder, "llama_linear", "config.json", "LlamaForCausalLM", "LlamaForSequenceClassification");
-    refused("'LlamaForSequenceClassification': only causal language models");
+    refused("'LlamaForSequenceClassification': only models that make text");
     copy(folder, "llama_linear", "config.json", "\"model_type\"",
          "\"quantization_config\": {\"quant_method\": \"gptq\"}, \"model_type\"");
     refused("quantised ('gptq')");

@@ -243,10 +243,33 @@ static void broken_tokenizers(void **state)
     hone__free(text);
 }
 
+/* What Python's bytes.decode(errors="replace") makes of them. */
+static void valid_text(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *from, *to;
+    } rows[] = {{"a\xe2\x82z", "a\xef\xbf\xbdz"},
+                {"\xf0\x9f\x92", "\xef\xbf\xbd"},
+                {"\xed\xa0\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+                {"\xc0\xaf", "\xef\xbf\xbd\xef\xbf\xbd"},
+                {"\xf4\x90\x80\x80", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
+                {"\xe2\x99\xaa\xff", "\xe2\x99\xaa\xef\xbf\xbd"},
+                {"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
+                {"", ""}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        hone__text t = {0};
+        assert_int_equal(hone__text_append_valid(&t, rows[i].from, strlen(rows[i].from)), HONE_OK);
+        assert_int_equal(t.size, strlen(rows[i].to));
+        if (t.size) assert_memory_equal(t.data, rows[i].to, t.size);
+        hone__free(t.data);
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(merges_and_specials), cmocka_unit_test(any_bytes_come_back),
-                                       cmocka_unit_test(bytes_wait_for_their_character),
-                                       cmocka_unit_test(broken_tokenizers)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(valid_text), cmocka_unit_test(merges_and_specials), cmocka_unit_test(any_bytes_come_back),
+        cmocka_unit_test(bytes_wait_for_their_character), cmocka_unit_test(broken_tokenizers)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,6 +49,12 @@ hone_status hone__import_hugging_face(const char *folder, const hone__import_opt
                                       hone__import_report *report);
 bool hone__import_is_hugging_face(const char *path);
 
+/* A Whisper model as openai publishes it (.pt), likewise; the tokenizer lies beside it: multilingual.tiktoken or
+ * gpt2.tiktoken, or tokenizer.json. */
+hone_status hone__import_openai(const char *path, const hone__import_options *options, hone__model **out,
+                                hone__import_report *report);
+bool hone__import_is_openai(const char *path); /* by its name */
+
 /* The ONNX file of a folder: the one that genai_config.json names, else model.onnx, else a decoder of optimum's (the
  * merged one first), in the folder or in its folder "onnx". file: [PATH_MAX]; "" where there is none. */
 hone_status hone__import_folder_file(const char *folder, char *file);

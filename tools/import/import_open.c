@@ -12,6 +12,7 @@ hone_status hone__import_open(const char *path, const hone__import_options *opti
     if (!report) report = &unused;
     memset(report, 0, sizeof *report);
     *out = NULL;
+    if (hone__import_is_openai(path)) return hone__import_openai(path, options, out, report);
     if (hone__import_is_keras(path)) return hone__import_keras(path, options, out, report);
     if (hone__import_is_hugging_face(path)) return hone__import_hugging_face(path, options, out, report);
     HONE__TRY(hone__onnx_read(path, out));

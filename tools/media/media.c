@@ -8,7 +8,7 @@
 #include "audio/wav.h"
 #include "base/alloc.h"
 #include "base/checked.h"
-#include "tools/media/media_ffmpeg.h"
+#include "tools/media/media_child.h"
 
 enum {
     BLOCK = 1024,              /* frames of WAV at a time */
@@ -21,7 +21,8 @@ struct hone__media {
     hone__media_limits limits;
     media_facts facts;
     int target_rate;
-    media_ffmpeg *ffmpeg; /* NULL: WAV */
+    media_child *child;   /* NULL: WAV, or decoded here */
+    media_ffmpeg *ffmpeg; /* decoded here */
     hone__wav wav;
     hone__resampler *resampler; /* WAV at another rate */
     uint8_t *bytes;             /* [BLOCK][frame_bytes] */
@@ -88,7 +89,10 @@ static hone_status open_any(hone__media *m)
         m->in.position = 0;
     }
     HONE__TRY(hone__media_input_complete(&m->in, PIPE_IN_MEMORY));
-    HONE__TRY(hone__media_ffmpeg_open(&m->in, m->limits.max_channels, &m->ffmpeg, &m->facts));
+    if (!m->limits.apart)
+        HONE__TRY(hone__media_ffmpeg_open(&m->in, m->limits.max_channels, &m->ffmpeg, &m->facts));
+    else
+        HONE__TRY(hone__media_child_open(&m->in, m->limits.max_channels, m->target_rate, &m->child, &m->facts));
     if (m->facts.rate < 1 || m->facts.rate > HONE__RATE_MAX)
         return hone__fail(HONE_E_FORMAT, "a sample rate of %d Hz: expected 1 to %d", m->facts.rate, HONE__RATE_MAX);
     return HONE_OK;
@@ -124,6 +128,7 @@ hone_status hone__media_open(const char *path, int target_rate, const hone__medi
 void hone__media_close(hone__media *m)
 {
     if (!m) return;
+    hone__media_child_close(m->child);
     hone__media_ffmpeg_close(m->ffmpeg);
     hone__resampler_destroy(m->resampler);
     hone__media_input_close(&m->in);
@@ -166,7 +171,9 @@ static hone_status read_some(hone__media *m, float *mono, size_t n, size_t *got)
             continue;
         }
         if (!m->ended) {
-            if (m->ffmpeg)
+            if (m->child)
+                HONE__TRY(hone__media_child_next(m->child, &m->pending, &m->pending_count));
+            else if (m->ffmpeg)
                 HONE__TRY(hone__media_ffmpeg_next(m->ffmpeg, m->target_rate, &m->pending, &m->pending_count));
             else
                 HONE__TRY(read_wav_block(m));

@@ -2,6 +2,7 @@
 #ifndef HONE_TOOLS_MEDIA_H
 #define HONE_TOOLS_MEDIA_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,6 +13,7 @@ typedef struct hone__media hone__media;
 typedef struct hone__media_limits {
     int max_channels;   /* at most 256 */
     double max_seconds; /* longer sound is HONE_E_LIMIT */
+    bool apart;         /* FFmpeg runs in a process of its own, and leaves no memory behind; 60 ms per file */
 } hone__media_limits;
 
 /* 64 channels, 24 hours */

@@ -6,27 +6,43 @@
 
 enum { MAX_ROWS = 12 };
 
-/* Products of R rows and V vectors; the last vector is loaded under `last`. */
-#define PRODUCTS(R, V)                                                                                            \
-    __m512 acc[R][V];                                                                                             \
-    _Pragma("GCC unroll 12") for (int r = 0; r < R; r++) _Pragma("GCC unroll 4") for (int v = 0; v < V; v++)      \
-        acc[r][v] = _mm512_setzero_ps();                                                                          \
-    const float *a[R];                                                                                            \
-    _Pragma("GCC unroll 12") for (int r = 0; r < R; r++) a[r] = t->a + (size_t)r * t->a_rs;                       \
-    const float *base = t->b;                                                                                     \
-    size_t k = 0;                                                                                                 \
-    for (size_t c = 0; c < t->channels; c++, base += t->b_rs) {                                                   \
-        for (size_t tap = 0; tap < t->taps; tap++, k++) {                                                         \
-            const float *row = base + t->tap[tap];                                                                \
-            __m512 b[V];                                                                                          \
-            _Pragma("GCC unroll 4") for (int v = 0; v < V - 1; v++) b[v] = _mm512_loadu_ps(row + 16 * v);         \
-            b[V - 1] = _mm512_maskz_loadu_ps(last, row + 16 * (V - 1));                                           \
-            _Pragma("GCC unroll 12") for (int r = 0; r < R; r++)                                                  \
-            {                                                                                                     \
-                __m512 w = _mm512_set1_ps(a[r][k]);                                                               \
-                _Pragma("GCC unroll 4") for (int v = 0; v < V; v++) acc[r][v] = MULTIPLY_ADD(acc[r][v], w, b[v]); \
-            }                                                                                                     \
-        }                                                                                                         \
+/* Row `row` of b, whose last vector is LAST, times the k-th weights of R rows. */
+#define STEP(R, V, LAST)                                                                                      \
+    {                                                                                                         \
+        __m512 b[V];                                                                                          \
+        _Pragma("GCC unroll 4") for (int v = 0; v < V - 1; v++) b[v] = _mm512_loadu_ps(row + 16 * v);         \
+        b[V - 1] = LAST;                                                                                      \
+        _Pragma("GCC unroll 12") for (int r = 0; r < R; r++)                                                  \
+        {                                                                                                     \
+            __m512 w = _mm512_set1_ps(a[r][k]);                                                               \
+            _Pragma("GCC unroll 4") for (int v = 0; v < V; v++) acc[r][v] = MULTIPLY_ADD(acc[r][v], w, b[v]); \
+        }                                                                                                     \
+        k++;                                                                                                  \
+    }
+#define LOOPS(R, V, LAST)                                                                \
+    if (taps == 1)                                                                       \
+        for (const float *row = base + *tap; k < channels; row += b_rs) STEP(R, V, LAST) \
+    else                                                                                 \
+        for (; channels; channels--, base += b_rs)                                       \
+            for (size_t i = 0; i < taps; i++) {                                          \
+                const float *row = base + tap[i];                                        \
+                STEP(R, V, LAST)                                                         \
+            }
+
+/* Products of R rows and V vectors. The products fill both multipliers: one tap has a loop of its own, with fewer other
+ * instructions, and a load under a mask, which takes a place beside them, is for strips whose last vector is short. */
+#define PRODUCTS(R, V)                                                                                       \
+    __m512 acc[R][V];                                                                                        \
+    _Pragma("GCC unroll 12") for (int r = 0; r < R; r++) _Pragma("GCC unroll 4") for (int v = 0; v < V; v++) \
+        acc[r][v] = _mm512_setzero_ps();                                                                     \
+    const float *a[R], *base = t->b;                                                                         \
+    _Pragma("GCC unroll 12") for (int r = 0; r < R; r++) a[r] = t->a + (size_t)r * t->a_rs;                  \
+    const size_t *tap = t->tap;                                                                              \
+    size_t k = 0, channels = t->channels, taps = t->taps, b_rs = t->b_rs;                                    \
+    if (last == 0xffff) {                                                                                    \
+        LOOPS(R, V, _mm512_loadu_ps(row + 16 * (V - 1)))                                                     \
+    } else {                                                                                                 \
+        LOOPS(R, V, _mm512_maskz_loadu_ps(last, row + 16 * (V - 1)))                                         \
     }
 
 INLINE __m512 finish(const hone__tile_f32_args *t, __m512 v, size_t r, size_t lane, size_t at, __mmask16 in,
@@ -43,7 +59,22 @@ INLINE __m512 finish(const hone__tile_f32_args *t, __m512 v, size_t r, size_t la
     return v;
 }
 
-/* The whole of the common case: every lane kept, one add and one clip. */
+/* Every lane kept, and nothing done to it. */
+INLINE void store_raw(const hone__tile_f32_args *t, int rows, int vectors, const __m512 *acc, __mmask16 last)
+{
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++) {
+        float *out = t->out + (size_t)r * t->out_rs;
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors - 1; v++) _mm512_storeu_ps(out + 16 * v, acc[r * vectors + v]);
+        if (last == 0xffff)
+            _mm512_storeu_ps(out + 16 * (vectors - 1), acc[r * vectors + vectors - 1]);
+        else
+            _mm512_mask_storeu_ps(out + 16 * (vectors - 1), last, acc[r * vectors + vectors - 1]);
+    }
+}
+
+/* The whole of the common case: every lane kept, one add (of a bias or of what is there) and one clip. */
 INLINE void store_plain(const hone__tile_f32_args *t, int rows, int vectors, const __m512 *acc, __mmask16 last)
 {
     __m512 lo = _mm512_set1_ps(t->clip ? t->lo : -__builtin_inff()),
@@ -54,7 +85,9 @@ INLINE void store_plain(const hone__tile_f32_args *t, int rows, int vectors, con
         __m512 bias = _mm512_set1_ps(t->row_bias ? t->row_bias[r] : -0.0f);
 #pragma GCC unroll 4
         for (int v = 0; v < vectors; v++) {
-            __m512 x = _mm512_add_ps(acc[r * vectors + v], bias);
+            __m512 there = bias;
+            if (t->accumulate) there = _mm512_maskz_loadu_ps(v < vectors - 1 ? 0xffff : last, out + 16 * v);
+            __m512 x = _mm512_add_ps(acc[r * vectors + v], there);
             x = _mm512_min_ps(hi, _mm512_max_ps(lo, x));
             if (v < vectors - 1)
                 _mm512_storeu_ps(out + 16 * v, x);
@@ -114,10 +147,12 @@ static __attribute__((noinline)) void store_spilled(const hone__tile_f32_args *t
     {                                                                                                                \
         PRODUCTS(R, V)                                                                                               \
         uint64_t all = t->lanes == 64 ? ~(uint64_t)0 : ((uint64_t)1 << t->lanes) - 1;                                \
-        int simple = t->alpha == 1.0f && !t->accumulate && !t->lane_bias && !t->residual;                            \
-        if (simple && t->keep == all) {                                                                              \
+        int simple = t->alpha == 1.0f && !t->lane_bias && !t->residual;                                              \
+        if (simple && t->keep == all && !t->accumulate && !t->row_bias && !t->clip) {                                \
+            store_raw(t, R, V, &acc[0][0], last);                                                                    \
+        } else if (simple && t->keep == all && !(t->accumulate && t->row_bias)) {                                    \
             store_plain(t, R, V, &acc[0][0], last);                                                                  \
-        } else if (simple) {                                                                                         \
+        } else if (simple && !t->accumulate) {                                                                       \
             store_kept(t, R, V, &acc[0][0]);                                                                         \
         } else {                                                                                                     \
             __m512 copy[R * V];                                                                                      \

@@ -100,6 +100,26 @@ INLINE void store_added(const hone__tile_i8_args *t, int rows, int vectors, cons
     }
 }
 
+/* The same of whole vectors, straight from the registers. */
+INLINE void store_added_whole(const hone__tile_i8_args *t, int rows, int vectors, const __m512i *acc)
+{
+    __m512 lane[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) lane[v] = _mm512_loadu_ps(t->lane_scale + 16 * v);
+#pragma GCC unroll 12
+    for (int r = 0; r < rows; r++) {
+        const __m512i add = _mm512_set1_epi32(t->row_add ? t->row_add[r] : 0);
+        const __m512 scale = _mm512_set1_ps(t->row_scale[r]);
+        float *out = t->out_f32 + (size_t)r * t->out_rs;
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; v++) {
+            __m512 x = _mm512_cvtepi32_ps(_mm512_add_epi32(acc[r * vectors + v], add));
+            x = _mm512_mul_ps(_mm512_mul_ps(x, scale), lane[v]);
+            _mm512_storeu_ps(out + 16 * v, _mm512_add_ps(x, _mm512_loadu_ps(out + 16 * v)));
+        }
+    }
+}
+
 static __attribute__((noinline)) void store_all(const hone__tile_i8_args *t, int rows, int vectors, const __m512i *acc)
 {
     if (hone__tile_adds(t)) {
@@ -146,6 +166,10 @@ static __attribute__((noinline)) void store_all(const hone__tile_i8_args *t, int
                 __m512i w = last_word(a[r], t->k, t->k - k);                                                     \
                 _Pragma("GCC unroll 4") for (int v = 0; v < V; v++) acc[r][v] = dot(acc[r][v], w, x[v], U);      \
             }                                                                                                    \
+        }                                                                                                        \
+        if (t->keep == ~(uint64_t)0 >> (64 - 16 * V) && hone__tile_adds(t)) {                                    \
+            store_added_whole(t, R, V, &acc[0][0]);                                                              \
+            return;                                                                                              \
         }                                                                                                        \
         __m512i copy[R * V]; /* so that acc itself never needs an address */                                     \
         _Pragma("GCC unroll 12") for (int r = 0; r < R; r++) _Pragma("GCC unroll 4") for (int v = 0; v < V; v++) \

@@ -9,6 +9,7 @@
 #include "ops/eval.h"
 #include "tools/import/keras/keras_json.h"
 #include "tools/import/families/family.h"
+#include "tools/import/hugging_face/hf_import.h"
 #include "tools/import/hugging_face/hf_notes.h"
 #include "tools/import/import.h"
 
@@ -22,6 +23,14 @@ static const struct {
 #include "tools/import/families/families.def"
 #undef HONE_FAMILY
 };
+
+/* The function that builds a model_type; NULL: it is not known. */
+static void (*find_family(const char *model_type))(hone__lm *lm)
+{
+    for (size_t i = 0; model_type && i < sizeof families / sizeof *families; i++)
+        if (!strcmp(families[i].model_type, model_type)) return families[i].build;
+    return NULL;
+}
 
 static bool is_file(const char *folder, const char *name)
 {
@@ -59,9 +68,12 @@ static hone_status check_kind(hone__hf_config *c)
 {
     const char *head = json_string_value(json_array_get(json_object_get(c->root, "architectures"), 0));
     const json_t *q = json_object_get(c->root, "quantization_config");
-    if (head && !ends_with(head, "LMHeadModel") && !ends_with(head, "ForCausalLM") && !ends_with(head, "Model"))
-        return hone__fail(HONE_E_UNSUPPORTED, "%s: architecture '%.100s': only causal language models are read",
-                          c->path, head);
+    static const char *const read[] = {"LMHeadModel", "ForCausalLM", "ForConditionalGeneration", "Model"};
+    bool known = !head;
+    for (size_t i = 0; !known && i < sizeof read / sizeof *read; i++) known = ends_with(head, read[i]);
+    if (!known)
+        return hone__fail(HONE_E_UNSUPPORTED, "%s: architecture '%.100s': only models that make text are read", c->path,
+                          head);
     if (json_is_object(q)) {
         const char *method = json_string_value(json_object_get(q, "quant_method"));
         return hone__fail(HONE_E_UNSUPPORTED,
@@ -71,64 +83,72 @@ static hone_status check_kind(hone__hf_config *c)
     return HONE_OK;
 }
 
-static hone_status build(hone__lm *lm, const char *folder, const hone__import_options *options)
+static hone_status build(hone__lm *lm, const hone__hf_source *source, const hone__import_options *options)
 {
     hone__model *m = lm->b.graph->model;
-    json_t *generation = NULL;
-    char path[PATH_MAX];
-    void (*family)(hone__lm *) = NULL;
     lm->no_cache = options && options->no_cache;
     lm->precision = options ? options->precision : HONE_PRECISION_FP32;
     if (options && options->scratch && hone__scratch_open(options->scratch, &lm->weights->scratch) != HONE_OK)
         hone__log(HONE_LOG_DEBUG, "weights are copied in memory: %s", hone_error_message());
-    for (size_t i = 0; lm->model_type && i < sizeof families / sizeof *families; i++)
-        if (!strcmp(families[i].model_type, lm->model_type)) family = families[i].build;
+    void (*family)(hone__lm *) = find_family(lm->model_type);
     if (!family) return unknown_type(&lm->config, lm->model_type);
     HONE__TRY(check_kind(&lm->config));
     m->ir_version = IR;
     HONE__TRY(hone__model_set_opset(m, "", OPSET));
-    HONE__TRY(hone__checkpoint_open(folder, lm->weights));
     family(lm);
     HONE__TRY(lm->b.status);
-    if (is_file(folder, "generation_config.json")) {
-        snprintf(path, sizeof path, "%s/generation_config.json", folder);
-        HONE__TRY(hone__hf_json(path, &generation));
+    hone__hf_facts facts = {lm->context, lm->vocab, lm->model_type, lm->config.root, source->generation};
+    HONE__TRY(hone__hf_note_decoder(m, &facts));
+    if (source->tokenizer) HONE__TRY(hone__hf_note_tokenizer(m, source->tokenizer));
+    HONE__TRY(hone__graph_infer(m->graph));
+    HONE__TRY(hone__graph_name_all(m->graph));
+    return hone__graph_verify(m->graph);
+}
+
+hone_status hone__hf_build(const hone__hf_source *source, hone__checkpoint *weights,
+                           const hone__import_options *options, hone__model **out, hone__import_report *report)
+{
+    hone__model *m;
+    *out = NULL;
+    HONE__TRY(hone__model_new(&m));
+    hone__lm lm = {.b = {.graph = m->graph},
+                   .config = {.path = source->path, .root = source->root},
+                   .weights = weights,
+                   .model_type = hone__json_text(source->root, "model_type")};
+    hone_status s = build(&lm, source, options);
+    if (s != HONE_OK) {
+        hone__model_destroy(m);
+        return s;
     }
-    hone__hf_facts facts = {lm->context, lm->vocab, lm->model_type, lm->config.root, generation};
-    hone_status s = hone__hf_note_decoder(m, &facts);
-    json_decref(generation);
-    if (s == HONE_OK) s = hone__hf_note_tokenizer(m, folder);
-    if (s == HONE_OK) s = hone__graph_infer(m->graph);
-    if (s == HONE_OK) s = hone__graph_name_all(m->graph);
-    return s == HONE_OK ? hone__graph_verify(m->graph) : s;
+    *out = m;
+    if (!report) return s;
+    snprintf(report->format, sizeof report->format, "%s", source->format);
+    report->file_bytes = weights->file_bytes;
+    report->kept_bytes = lm.kept_bytes;
+    report->layers = (size_t)lm.layers;
+    return s;
 }
 
 hone_status hone__import_hugging_face(const char *folder, const hone__import_options *options, hone__model **out,
                                       hone__import_report *report)
 {
-    char path[PATH_MAX];
+    char path[PATH_MAX], generation[PATH_MAX];
     hone__checkpoint weights = {0};
-    json_t *root;
-    hone__model *m;
+    json_t *root, *settings = NULL;
     *out = NULL;
-    if ((size_t)snprintf(path, sizeof path, "%s/config.json", folder) >= sizeof path)
+    if ((size_t)snprintf(path, sizeof path, "%s/config.json", folder) >= sizeof path ||
+        (size_t)snprintf(generation, sizeof generation, "%s/generation_config.json", folder) >= sizeof generation)
         return hone__fail(HONE_E_LIMIT, "the name of the folder is too long");
     HONE__TRY(hone__hf_json(path, &root));
-    hone_status s = hone__model_new(&m);
-    if (s == HONE_OK) {
-        hone__lm lm = {.b = {.graph = m->graph}, .config = {.path = path, .root = root}, .weights = &weights};
-        lm.model_type = hone__json_text(root, "model_type");
-        s = build(&lm, folder, options);
-        if (s == HONE_OK) *out = m;
-        if (s == HONE_OK && report) {
-            snprintf(report->format, sizeof report->format, "hugging-face");
-            report->file_bytes = weights.file_bytes;
-            report->kept_bytes = lm.kept_bytes;
-            report->layers = (size_t)lm.layers;
-        }
-        if (s != HONE_OK) hone__model_destroy(m);
-    }
+    hone_status s = HONE_OK;
+    const char *type = hone__json_text(root, "model_type");
+    if (!find_family(type)) s = unknown_type(&(hone__hf_config){.path = path, .root = root}, type);
+    if (s == HONE_OK) s = hone__checkpoint_open(folder, &weights);
+    if (s == HONE_OK && is_file(folder, "generation_config.json")) s = hone__hf_json(generation, &settings);
+    const hone__hf_source source = {path, "hugging-face", root, settings, folder};
+    if (s == HONE_OK) s = hone__hf_build(&source, &weights, options, out, report);
     hone__checkpoint_close(&weights);
+    json_decref(settings);
     json_decref(root);
     return s;
 }
