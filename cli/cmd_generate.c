@@ -237,6 +237,17 @@ static int run_any(const char *path, settings *o)
     return code;
 }
 
+/* After Ctrl-C the command ends by the signal, once what was made is out. */
+static int ended(int code)
+{
+    if (asked) {
+        (void)flush_output();
+        signal(asked, SIG_DFL);
+        raise(asked);
+    }
+    return code;
+}
+
 int cmd_generate(int argc, char **argv)
 {
     text_list rest = {0};
@@ -310,11 +321,5 @@ int cmd_generate(int argc, char **argv)
     if (rest.count != 1) return usage_failure("generate needs one model (hone generate --help)");
     if (!o.prompts.count == !o.file)
         return usage_failure("generate needs --prompt or --file, one of them (hone generate --help)");
-    code = run_any(rest.items[0], &o);
-    if (asked) {
-        (void)flush_output();
-        signal(asked, SIG_DFL);
-        raise(asked);
-    }
-    return code;
+    return ended(run_any(rest.items[0], &o));
 }

@@ -214,11 +214,16 @@ static void sync_folder(const char *path)
     hone__free(folder);
 }
 
+hone_status hone__output_sync(hone__output *o)
+{
+    if (fflush(o->file) || (fsync(fileno(o->file)) && errno != EINVAL && errno != EROFS))
+        return hone__fail(HONE_E_IO, "%s: cannot write: %s", o->path, strerror(errno));
+    return HONE_OK;
+}
+
 hone_status hone__output_commit(hone__output *o)
 {
-    hone_status s = HONE_OK;
-    if (fflush(o->file) || (fsync(fileno(o->file)) && errno != EINVAL && errno != EROFS))
-        s = hone__fail(HONE_E_IO, "%s: cannot write: %s", o->path, strerror(errno));
+    hone_status s = hone__output_sync(o);
     if (fclose(o->file) && s == HONE_OK) s = hone__fail(HONE_E_IO, "%s: cannot write: %s", o->path, strerror(errno));
     o->file = NULL;
     if (s == HONE_OK && o->temporary && rename(o->temporary, o->path))

@@ -39,6 +39,9 @@ typedef struct hone__output {
 
 hone_status hone__output_open(const char *path, hone__output *out);
 hone_status hone__output_write(hone__output *out, const void *data, size_t n);
+/* What was written is in the file under its temporary name, synced. Commit does so, too; before it, where several outputs
+ * come into place together. */
+hone_status hone__output_sync(hone__output *out);
 hone_status hone__output_commit(hone__output *out);
 void hone__output_abandon(hone__output *out); /* fine after commit, too */
 

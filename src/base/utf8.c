@@ -141,3 +141,17 @@ uint32_t hone__utf8_take(const char **p, const char *end)
     *p += n - 1;
     return c;
 }
+
+size_t hone__utf8_span(const char *text, const char *end, size_t *bad)
+{
+    const unsigned char *p = (const unsigned char *)text;
+    size_t left = (size_t)(end - text), n, at = 1;
+    /* the bounds of the second byte leave out overlong forms, surrogates and what lies above U+10FFFF */
+    unsigned low = *p == 0xe0 ? 0xa0 : *p == 0xf0 ? 0x90 : 0x80, high = *p == 0xed ? 0x9f : *p == 0xf4 ? 0x8f : 0xbf;
+    *bad = 1;
+    if (*p < 0x80) return 1;
+    n = *p >= 0xc2 && *p < 0xe0 ? 2 : *p >= 0xe0 && *p < 0xf0 ? 3 : *p >= 0xf0 && *p < 0xf5 ? 4 : 0;
+    for (; at < n && at < left && p[at] >= low && p[at] <= high; at++) low = 0x80, high = 0xbf;
+    *bad = at;
+    return n && at == n ? n : 0;
+}

@@ -454,6 +454,8 @@ hone_status hone__onnx_write_files(const hone__onnx_file *files, size_t count, c
     if (r == HONE_OK && external) r = hone__output_open(external, &side);
     for (size_t i = 0; r == HONE_OK && i < count; i++)
         r = write_file(&files[i], &out[i], external ? &side : NULL, location, &h);
+    for (size_t i = 0; r == HONE_OK && external && i < count; i++)
+        r = hone__output_sync(&out[i]); /* before any rename */
     bool beside = false;
     if (r == HONE_OK && external) {
         r = hone__output_commit(&side);

@@ -124,12 +124,11 @@ hone_status hone__speech_language(hone__speech *s, float *p, size_t *best)
     return HONE_OK;
 }
 
-/* What was said before, the start and the tokens that steer, and the prefix: *length of them, *steer where the start
- * is. */
-static void make_prompt(hone__speech *s, const hone__speech_request *q, size_t most, size_t *length, size_t *steer)
+/* What was said before, the start and the tokens that steer: *length of them, *steer where the start is. */
+static void make_prompt(hone__speech *s, const hone__speech_request *q, size_t *length, size_t *steer)
 {
     const hone__speech_tokens *t = &s->tokens;
-    size_t n = 0, kept = s->context / 2 - 1, prefix = s->context / 2 > most ? s->context / 2 - most : 0;
+    size_t n = 0, kept = s->context / 2 - 1;
     if (q->prompt_count && t->start_of_prev >= 0) {
         size_t from = q->prompt_count > kept ? q->prompt_count - kept : 0;
         s->prompt[n++] = t->start_of_prev;
@@ -142,9 +141,6 @@ static void make_prompt(hone__speech *s, const hone__speech_request *q, size_t m
         if (t->transcribe >= 0 && t->translate >= 0) s->prompt[n++] = q->translate ? t->translate : t->transcribe;
     }
     if (!q->timestamps && t->no_timestamps >= 0) s->prompt[n++] = t->no_timestamps;
-    if (prefix > s->context - n) prefix = s->context - n;
-    for (size_t i = q->prefix_count > prefix ? q->prefix_count - prefix : 0; i < q->prefix_count; i++)
-        s->prompt[n++] = q->prefix[i];
     *length = n;
 }
 
@@ -170,7 +166,7 @@ static hone_status begin(window *w, double *no_speech)
 {
     hone__speech *s = w->s;
     size_t length, steer;
-    make_prompt(s, w->q, w->most, &length, &steer);
+    make_prompt(s, w->q, &length, &steer);
     HONE__TRY(hone__decoder_start(s->decoder, 1, NULL));
     HONE__TRY(hone__decoder_run(s->decoder, s->prompt, steer + 1, false, &w->scores, &w->vocab));
     *no_speech = probability(w->scores, w->vocab, s->tokens.no_speech);
@@ -246,7 +242,7 @@ static void choose(window *w, draw *d, size_t i, const float *scores, hone__samp
         return;
     }
     line[d->length++] = id;
-    d->done = d->length >= w->most || (w->q->stop && w->q->stop(w->q->ctx, line, d->length));
+    d->done = d->length >= w->most;
 }
 
 /* Draws side by side, or the best token always; the best of them by rank into s->best. */

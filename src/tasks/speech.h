@@ -63,8 +63,6 @@ typedef struct hone__speech_request {
     float length_penalty;  /* below 0: rank by the mean */
     const int32_t *prompt; /* what was said before; the last context / 2 - 1 count */
     size_t prompt_count;
-    const int32_t *prefix; /* what this window begins with */
-    size_t prefix_count;
     const int32_t *suppressed; /* instead of the tokens' own list; NULL: that */
     size_t suppressed_count;
     bool suppress_blank;
@@ -72,9 +70,6 @@ typedef struct hone__speech_request {
     size_t most;          /* new tokens; 0: context / 2 */
     bool force;           /* so many, whatever they are */
     uint32_t seed;
-    bool (*stop)(void *ctx, const int32_t *ids,
-                 size_t n); /* after every token of one sequence; true: enough. NULL: none */
-    void *ctx;
 } hone__speech_request;
 #define HONE__SPEECH_REQUEST_INIT                   \
     ((hone__speech_request){.timestamps = true,     \

@@ -6,7 +6,6 @@
 
 #include "audio/log_mel.h"
 #include "base/alloc.h"
-#include "base/utf8.h"
 #include "tasks/vad.h"
 #include "text/deflate_size.h"
 
@@ -160,25 +159,10 @@ static hone_status decode_text(job *j, const int32_t *ids, size_t n, int32_t lim
     return hone__text_append(&j->text, "", 1);
 }
 
-/* Without the spaces of Unicode at both ends; *size goes down. */
-static const char *stripped(const char *text, size_t *size)
-{
-    const char *end = text + *size, *first = NULL, *last = text;
-    for (const char *p = text; p < end;) {
-        const char *at = p;
-        uint32_t c = hone__utf8_take(&p, end);
-        if ((c >= 0x1c && c <= 0x1f) || hone__unicode_class(c) == HONE__CLASS_SPACE) continue;
-        if (!first) first = at;
-        last = p;
-    }
-    *size = first ? (size_t)(last - first) : 0;
-    return first ? first : text;
-}
-
 static bool is_blank(const job *j)
 {
     size_t size = j->text.size - 1;
-    stripped(j->text.data, &size);
+    hone__text_strip(j->text.data, &size);
     return !size;
 }
 
@@ -193,7 +177,7 @@ static hone_status pack_ratio(job *j, const int32_t *ids, size_t n, double *rati
 {
     HONE__TRY(decode_text(j, ids, n, hone__speech_tokens_of(j->speech)->first_timestamp));
     size_t size = j->text.size - 1, packed;
-    const char *text = stripped(j->text.data, &size);
+    const char *text = hone__text_strip(j->text.data, &size);
     HONE__TRY(hone__deflate_size(text, size, &packed));
     *ratio = (double)size / (double)packed;
     return HONE_OK;

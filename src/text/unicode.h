@@ -47,6 +47,12 @@ static inline unsigned hone__unicode_flags(uint32_t c)
 }
 static inline unsigned hone__unicode_class(uint32_t c) { return hone__unicode_flags(c) & HONE__CLASSES; }
 
+/* As Python's str.isspace has it. */
+static inline bool hone__unicode_is_space(uint32_t c)
+{
+    return hone__unicode_class(c) == HONE__CLASS_SPACE || (c >= 0x1c && c <= 0x1f);
+}
+
 bool hone__unicode_is_word(uint32_t c); /* \w of regular expressions */
 
 /* A growing array of bytes; zero-initialise, free `data` with hone__free. */
@@ -59,6 +65,9 @@ hone_status hone__text_append(hone__text *text, const void *data, size_t size);
 /* Appends what is valid UTF-8 as it stands, and U+FFFD for each longest beginning of a character that does not go on,
  * as Unicode 3.9 (D93b) and Python's errors="replace" have it. */
 hone_status hone__text_append_valid(hone__text *text, const char *data, size_t size);
+
+/* Without the spaces at both ends: where it begins; *size goes down. */
+const char *hone__text_strip(const char *text, size_t *size);
 
 /* True where [text, text + size) is NFC already, as far as a look at single characters tells. */
 bool hone__nfc_is_plain(const char *text, size_t size);

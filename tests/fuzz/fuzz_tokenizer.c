@@ -133,7 +133,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case 's': open_stored(exact, n, parts[1]); break;
     case 'b': open_binary(parts[0], parts[1]); break;
     default:
-        status = *data == 't' ? hone__tokenizer_import_tiktoken(exact, n, "fuzz", &text)
+        status = *data == 't' ? hone__tokenizer_import_tiktoken(exact, n, "fuzz", 0, &text)
                               : hone__tokenizer_import_json(exact, n, "fuzz", &text);
         open_imported(status, text, parts[1]);
     }

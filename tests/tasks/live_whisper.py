@@ -13,9 +13,10 @@ os.chdir(work)
 
 
 def make_model(name, seed, multilingual, mels):
+    """mels 128: as large-v3, which knows a language more"""
     torch.manual_seed(seed)
     dims = ModelDimensions(n_mels=mels, n_audio_ctx=1500, n_audio_state=64, n_audio_head=1, n_audio_layer=2,
-                           n_vocab=51865 if multilingual else 51864, n_text_ctx=448, n_text_state=64, n_text_head=1,
+                           n_vocab=51864 + multilingual + (mels == 128), n_text_ctx=448, n_text_state=64, n_text_head=1,
                            n_text_layer=2)
     model = Whisper(dims).eval()
     with torch.no_grad():

@@ -48,17 +48,15 @@ bool hone__wide_boundary(const hone__wide *w, size_t at)
     return before != after;
 }
 
-static bool is_space(uint32_t c) { return hone__unicode_class(c) == HONE__CLASS_SPACE || (c >= 0x1c && c <= 0x1f); }
-
 size_t hone__wide_skip_spaces(const hone__wide *w, size_t at)
 {
-    while (at < w->n && is_space(w->c[at])) at++;
+    while (at < w->n && hone__unicode_is_space(w->c[at])) at++;
     return at;
 }
 
 size_t hone__wide_skip_word(const hone__wide *w, size_t at)
 {
-    while (at < w->n && !is_space(w->c[at])) at++;
+    while (at < w->n && !hone__unicode_is_space(w->c[at])) at++;
     return at;
 }
 
@@ -78,20 +76,25 @@ static hone_status write_text(const hone__wide *w, hone__text *out)
     return HONE_OK;
 }
 
-static hone_status run(const char *text, size_t size, hone__wide_step *const *steps, size_t count, hone__wide *result)
+void hone__wide_steps(hone__wide *w, hone__wide_step *const *steps, size_t count)
 {
-    hone__wide from = {0}, to = {0};
-    read_text(text, size, &from);
-    for (size_t i = 0; i < count && !from.failed; i++) {
+    hone__wide to = {0};
+    for (size_t i = 0; i < count && !w->failed; i++) {
         to.n = 0;
-        steps[i](&from, &to);
-        const hone__wide swap = from;
-        from = to;
+        steps[i](w, &to);
+        const hone__wide swap = *w;
+        *w = to;
         to = swap;
     }
     hone__free(to.c);
-    *result = from;
-    return from.failed ? hone__out_of_memory(from.n * sizeof *from.c) : HONE_OK;
+}
+
+static hone_status run(const char *text, size_t size, hone__wide_step *const *steps, size_t count, hone__wide *result)
+{
+    *result = (hone__wide){0};
+    read_text(text, size, result);
+    hone__wide_steps(result, steps, count);
+    return result->failed ? hone__out_of_memory(result->n * sizeof *result->c) : HONE_OK;
 }
 
 hone_status hone__wide_run(const char *text, size_t size, hone__wide_step *const *steps, size_t count, hone__text *out)

@@ -587,18 +587,10 @@ static void name_one(const hone__wide *in, hone__wide *out)
 void hone__wide_numbers(const hone__wide *in, hone__wide *out)
 {
     static hone__wide_step *const steps[] = {halves, part, join, spell, combine_cents, extract_cents, name_one};
-    hone__wide from = {0}, to = {0};
-    hone__wide_add(&from, in->c, in->n);
-    for (size_t i = 0; i < sizeof steps / sizeof *steps; i++) {
-        to.n = 0;
-        steps[i](&from, &to);
-        to.failed |= from.failed;
-        const hone__wide swap = from;
-        from = to;
-        to = swap;
-    }
-    hone__wide_add(out, from.c, from.n);
-    out->failed |= from.failed;
-    hone__free(from.c);
-    hone__free(to.c);
+    hone__wide w = {0};
+    hone__wide_add(&w, in->c, in->n);
+    hone__wide_steps(&w, steps, sizeof steps / sizeof *steps);
+    hone__wide_add(out, w.c, w.n);
+    out->failed |= w.failed;
+    hone__free(w.c);
 }

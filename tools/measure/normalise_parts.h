@@ -34,6 +34,8 @@ hone__wide_step hone__wide_drop_brackets, hone__wide_drop_parentheses;        /*
 hone__wide_step hone__wide_numbers, hone__wide_spelling;
 /* 0: a letter, a number or a space; 'M': category Mn; 'S': another mark, a symbol or punctuation. */
 int hone__wide_kind(uint32_t c);
+/* What the steps make of w, one after the other, in its place. */
+void hone__wide_steps(hone__wide *w, hone__wide_step *const *steps, size_t count);
 /* UTF-8 through steps. */
 hone_status hone__wide_run(const char *text, size_t size, hone__wide_step *const *steps, size_t count, hone__text *out);
 

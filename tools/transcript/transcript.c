@@ -27,36 +27,12 @@ static const struct {
     [HONE__TRANSCRIPT_JSON_FULL_CPP] = {".json", "", hone__write_json_full},
 };
 
-size_t hone__utf8_span(const char *text, const char *end, size_t *bad)
-{
-    const unsigned char *p = (const unsigned char *)text;
-    size_t left = (size_t)(end - text), n, at = 1;
-    /* the bounds of the second byte leave out overlong forms, surrogates and what lies above U+10FFFF */
-    unsigned low = *p == 0xe0 ? 0xa0 : *p == 0xf0 ? 0x90 : 0x80, high = *p == 0xed ? 0x9f : *p == 0xf4 ? 0x8f : 0xbf;
-    *bad = 1;
-    if (*p < 0x80) return 1;
-    n = *p >= 0xc2 && *p < 0xe0 ? 2 : *p >= 0xe0 && *p < 0xf0 ? 3 : *p >= 0xf0 && *p < 0xf5 ? 4 : 0;
-    for (; at < n && at < left && p[at] >= low && p[at] <= high; at++) low = 0x80, high = 0xbf;
-    *bad = at;
-    return n && at == n ? n : 0;
-}
-
-static hone_status clean(const char *text, hone__text *out)
-{
-    const char *end = text + strlen(text);
-    while (text < end) {
-        size_t bad, n = hone__utf8_span(text, end, &bad);
-        HONE__TRY(hone__text_append(out, n ? text : "\xef\xbf\xbd", n ? n : 3));
-        text += n ? n : bad;
-    }
-    return hone__text_append(out, "", 1);
-}
-
 hone_status hone__transcription_add(hone__transcription *t, const hone_segment *s)
 {
     hone__text text = {0};
     int32_t *tokens = NULL;
-    hone_status r = clean(s->text, &text);
+    hone_status r = hone__text_append_valid(&text, s->text, strlen(s->text));
+    if (r == HONE_OK) r = hone__text_append(&text, "", 1);
     if (r == HONE_OK) r = hone__grow(&t->segments, &t->room, t->count, sizeof *t->segments);
     if (r == HONE_OK && s->token_count && !(tokens = hone__malloc(s->token_count * sizeof *tokens)))
         r = hone__out_of_memory(s->token_count * sizeof *tokens);

@@ -2,26 +2,13 @@
 #include <math.h>
 #include <string.h>
 
-#include "base/utf8.h"
 #include "text/unicode.h"
 #include "write_transcript.h"
 
-/* What Python's str.strip() takes off. */
-static bool is_space(uint32_t c) { return hone__unicode_class(c) == HONE__CLASS_SPACE || (c >= 0x1c && c <= 0x1f); }
-
 const char *hone__stripped(const char *text, size_t *size)
 {
-    const char *end = text + strlen(text);
-    for (const char *p = text; p < end && is_space(hone__utf8_take(&p, end));) text = p;
-    while (end > text) {
-        const char *last = end - 1;
-        while (last > text && ((unsigned char)*last & 0xc0) == 0x80) last--;
-        const char *p = last;
-        if (!is_space(hone__utf8_take(&p, end))) break;
-        end = last;
-    }
-    *size = (size_t)(end - text);
-    return text;
+    *size = strlen(text);
+    return hone__text_strip(text, size);
 }
 
 bool hone__is_blank(const char *text)

@@ -11,9 +11,6 @@ hone__transcript_writer hone__write_json, hone__write_verbose_json, hone__write_
 
 /* Text without the spaces at both ends: where it begins and how long it is. */
 const char *hone__stripped(const char *text, size_t *size);
-/* Bytes of the UTF-8 character at p; 0 where there is none, with *bad: how many belong to what was begun, 1 at least.
- */
-size_t hone__utf8_span(const char *p, const char *end, size_t *bad);
 /* [hh:]mm:ss<marker>mmm, rounded to the nearest millisecond, halves to even. */
 void hone__write_time(FILE *to, double seconds, bool hours, char marker);
 /* Milliseconds of a whole number of 10 ms, as whisper.cpp counts. */

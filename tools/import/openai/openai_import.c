@@ -7,9 +7,12 @@
 #include <unistd.h>
 
 #include "base/alloc.h"
+#include "base/file.h"
+#include "text/tokenizer.h"
 #include "tools/import/hugging_face/checkpoint.h"
 #include "tools/import/hugging_face/hf_import.h"
 #include "tools/import/import.h"
+#include "tools/import/tokenizer/tokenizer_import.h"
 
 enum { HEAD = 64, NAME = 256 };
 
@@ -112,6 +115,27 @@ static void find_tokenizer(const char *path, bool multilingual, char *out)
     *out = 0;
 }
 
+/* openai's table with as many special tokens as the model has. */
+static hone_status note_table(hone__model *m, const char *path, int64_t vocabulary)
+{
+    enum { MOST = 64 << 20 };
+    uint8_t *data;
+    size_t size;
+    char *text = NULL;
+    HONE__TRY(hone__file_read(path, MOST, &data, &size));
+    hone_status s = hone__tokenizer_import_tiktoken((const char *)data, size, path, (size_t)vocabulary, &text);
+    hone__free(data);
+    if (s == HONE_OK) s = hone__model_set_metadata(m, HONE__TOKENIZER_KEY, text);
+    hone__free(text);
+    return s;
+}
+
+static bool is_table(const char *path)
+{
+    size_t n = strlen(path);
+    return n > 9 && !strcmp(path + n - 9, ".tiktoken");
+}
+
 bool hone__import_is_openai(const char *path)
 {
     size_t n = strlen(path);
@@ -135,10 +159,18 @@ hone_status hone__import_openai(const char *path, const hone__import_options *op
     if (s == HONE_OK) s = rename_all(&weights, path);
     if (s == HONE_OK) s = configure(&weights, path, &root);
     if (s == HONE_OK) {
-        find_tokenizer(path, json_integer_value(json_object_get(root, "vocab_size")) >= MULTILINGUAL, tokenizer);
-        const hone__hf_source source = {
-            .path = path, .format = "openai", .root = root, .tokenizer = *tokenizer ? tokenizer : NULL};
+        int64_t vocabulary = json_integer_value(json_object_get(root, "vocab_size"));
+        find_tokenizer(path, vocabulary >= MULTILINGUAL, tokenizer);
+        const hone__hf_source source = {.path = path,
+                                        .format = "openai",
+                                        .root = root,
+                                        .tokenizer = *tokenizer && !is_table(tokenizer) ? tokenizer : NULL};
         s = hone__hf_build(&source, &weights, options, out, report);
+        if (s == HONE_OK && is_table(tokenizer)) s = note_table(*out, tokenizer, vocabulary);
+        if (s != HONE_OK) {
+            hone__model_destroy(*out);
+            *out = NULL;
+        }
     }
     hone__checkpoint_close(&weights);
     json_decref(root);

@@ -269,7 +269,7 @@ static hone_status import_file(const char *path, char **out)
                           "multilingual.tiktoken, others need their tokenizer.json",
                           path);
     HONE__TRY(hone__file_read(path, MAX_FILE, &text, &size));
-    hone_status status = table ? hone__tokenizer_import_tiktoken((const char *)text, size, path, out)
+    hone_status status = table ? hone__tokenizer_import_tiktoken((const char *)text, size, path, 0, out)
                                : hone__tokenizer_import_json((const char *)text, size, path, out);
     hone__free(text);
     return status;

@@ -19,7 +19,9 @@ bool hone__tokenizer_is_importable(const char *path);
 /* A tokenizer.json that lies in memory; `name` stands in messages. */
 hone_status hone__tokenizer_import_json(const char *text, size_t size, const char *name, char **out);
 
-/* A .tiktoken file that lies in memory, with the special tokens of Whisper. */
-hone_status hone__tokenizer_import_tiktoken(const char *text, size_t size, const char *name, char **out);
+/* A .tiktoken file that lies in memory, with the special tokens of Whisper. vocabulary: how many tokens the model has,
+ * which says for how many languages (large-v3 has one more); 0: as the first models had them, 99. */
+hone_status hone__tokenizer_import_tiktoken(const char *text, size_t size, const char *name, size_t vocabulary,
+                                            char **out);
 
 #endif

@@ -19,7 +19,11 @@ static const char languages[] = "en zh de es ru ko fr ja pt tr pl ca nl ar sv it
                                 "ta no th ur hr bg lt la mi ml cy "
                                 "sk te fa lv bn sr az sl kn et mk br eu is hy ne mn bs kk sq sw gl mr pa si km sn yo "
                                 "so af oc ka be tg sd gu am yi lo "
-                                "uz fo ht ps tk nn mt sa lb my bo tl mg as tt haw ln ha ba jw su";
+                                "uz fo ht ps tk nn mt sa lb my bo tl mg as tt haw ln ha ba jw su "
+                                "yue"; /* the last: since large-v3 */
+
+/* Of the special tokens: timestamps, those behind the languages, all of the first models' with 99 languages. */
+enum { STAMPS = 1501, BEHIND = 6, AT_FIRST = 2 + 99 + BEHIND + STAMPS };
 
 typedef struct table { /* token by bytes: open addressing, id + 1 */
     uint32_t *slots;
@@ -106,28 +110,33 @@ static hone_status add_special(token_build *b, const char *text)
     return hone__token_build_added(b, (int64_t)b->spec.token_count, text, strlen(text), HONE__ADDED_SPECIAL);
 }
 
-static hone_status add_specials(token_build *b)
+/* vocabulary: how many ids there are with these; the languages are as many as it leaves room for. */
+static hone_status add_specials(token_build *b, size_t vocabulary)
 {
     static const char *const first[] = {"<|endoftext|>", "<|startoftranscript|>"};
-    static const char *const later[] = {"<|translate|>",   "<|transcribe|>", "<|startoflm|>",
-                                        "<|startofprev|>", "<|nospeech|>",   "<|notimestamps|>"};
+    static const char *const later[BEHIND] = {"<|translate|>",   "<|transcribe|>", "<|startoflm|>",
+                                              "<|startofprev|>", "<|nospeech|>",   "<|notimestamps|>"};
     char text[32];
     for (size_t i = 0; i < 2; i++) HONE__TRY(add_special(b, first[i]));
-    for (const char *p = languages; *p;) {
+    size_t fixed = b->spec.token_count + BEHIND + STAMPS, left = vocabulary > fixed ? vocabulary - fixed : 0;
+    for (const char *p = languages; *p && left; left--) {
         size_t n = strcspn(p, " ");
         snprintf(text, sizeof text, "<|%.*s|>", (int)n, p);
         HONE__TRY(add_special(b, text));
         p += n + (p[n] != 0);
     }
-    for (size_t i = 0; i < sizeof later / sizeof *later; i++) HONE__TRY(add_special(b, later[i]));
-    for (int i = 0; i <= 1500; i++) { /* time stamps, every 0.02 s */
+    for (size_t i = 0; i < BEHIND; i++) HONE__TRY(add_special(b, later[i]));
+    for (int i = 0; i < STAMPS; i++) { /* time stamps, every 0.02 s */
         snprintf(text, sizeof text, "<|%d.%02d|>", i / 50, i % 50 * 2);
         HONE__TRY(add_special(b, text));
     }
-    return HONE_OK;
+    if (b->spec.token_count == vocabulary) return HONE_OK;
+    return hone__fail(HONE_E_FORMAT, "%s: %zu tokens with those of Whisper, the model has %zu", b->name,
+                      b->spec.token_count, vocabulary);
 }
 
-hone_status hone__tokenizer_import_tiktoken(const char *text, size_t size, const char *name, char **out)
+hone_status hone__tokenizer_import_tiktoken(const char *text, size_t size, const char *name, size_t vocabulary,
+                                            char **out)
 {
     token_build b = {.name = name};
     table t = {.mask = 15};
@@ -141,7 +150,7 @@ hone_status hone__tokenizer_import_tiktoken(const char *text, size_t size, const
     hone_status status = read_lines(&b, &t, text, size);
     if (status == HONE_OK && !b.spec.token_count) status = hone__fail(HONE_E_FORMAT, "%s: holds no tokens", name);
     if (status == HONE_OK) status = halve_tokens(&b, &t);
-    if (status == HONE_OK) status = add_specials(&b);
+    if (status == HONE_OK) status = add_specials(&b, vocabulary ? vocabulary : b.spec.token_count + AT_FIRST);
     if (status == HONE_OK) status = hone__token_build_step(&b, &b.spec.cut, HONE__STEP_GPT2, 0);
     if (status == HONE_OK) status = hone__token_build_write(&b, out);
     hone__free(t.slots);
